@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+
+#define FILE_READ_LIMIT ((size_t)16 << 20)
+
+static void cleanup_dir_handler(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+char *file_read_at(int dirfd, const char *path, size_t *ret_length, struct error **err)
+{
+    cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set_errno(err, errno, "cannot open %s", path);
+        return NULL;
+    }
+    /* /proc and /sys say size 0, so read until the end instead of asking. */
+    cleanup_free char *data = NULL;
+    size_t length = 0, capacity = 0;
+    for (;;) {
+        if (length + 1 >= capacity) {
+            capacity = capacity ? capacity * 2 : 4096;
+            data = xreallocarray(data, capacity, 1);
+        }
+        ssize_t n = read(fd, data + length, capacity - length - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            error_set_errno(err, errno, "cannot read %s", path);
+            return NULL;
+        }
+        if (n == 0)
+            break;
+        length += (size_t)n;
+        if (length > FILE_READ_LIMIT) {
+            error_set(err, "%s is larger than any file this program reads whole", path);
+            return NULL;
+        }
+    }
+    data[length] = '\0';
+    if (ret_length)
+        *ret_length = length;
+    return TAKE_PTR(data);
+}
+
+char *file_read(const char *path, size_t *ret_length, struct error **err)
+{
+    return file_read_at(AT_FDCWD, path, ret_length, err);
+}
+
+int file_write_all(int fd, const void *data, size_t length)
+{
+    for (const char *p = data; length;) {
+        ssize_t n = write(fd, p, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        p += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int file_write_atomic(const char *path, const char *text, struct error **err)
+{
+    cleanup_free char *temporary = xasprintf("%s.XXXXXX", path);
+    cleanup_close int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot create %s", temporary);
+    if (file_write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
+        rename(temporary, path) < 0) {
+        error_set_errno(err, errno, "cannot write %s", path);
+        unlink(temporary);
+        return -1;
+    }
+    return 0;
+}
+
+int file_make_directories(const char *path, struct error **err)
+{
+    cleanup_free char *copy = xstrdup(path);
+    for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash)
+            *slash = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return error_set_errno(err, errno, "cannot create the directory %s", copy);
+        if (!slash)
+            return 0;
+        *slash = '/';
+    }
+}
+
+/* Removes what is in the directory `parent`/`name`, then the directory. */
+static int remove_directory_at(int parent, const char *name, dev_t device)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir)
+        return -1;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        struct stat st;
+        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (!S_ISDIR(st.st_mode)) {
+            if (unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+                return -1;
+        } else if (st.st_dev != device) {
+            errno = EXDEV;
+            return -1;
+        } else if (remove_directory_at(fd, entry->d_name, device) < 0) {
+            return -1;
+        }
+    }
+    return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+int file_remove_tree(const char *path, struct error **err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0 && errno == ENOENT)
+        return 0;
+    if (remove_directory_at(AT_FDCWD, path, st.st_dev) < 0)
+        return error_set_errno(err, errno, "cannot remove %s", path);
+    return 0;
+}

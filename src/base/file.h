@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * file.h - whole files, small ones: /proc and /sys entries, lock files, settings.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Reads the file (at most 16 MiB) relative to dirfd (AT_FDCWD for none); the result is
+ * NUL-terminated, the caller frees it; ret_length may be NULL. NULL with an error otherwise. */
+char *file_read_at(int dirfd, const char *path, size_t *ret_length, struct error **err);
+char *file_read(const char *path, size_t *ret_length, struct error **err);
+
+/* Replaces the file by `text`, through a temporary file beside it and rename, synced: after a
+ * crash the file is the old or the new one. */
+int file_write_atomic(const char *path, const char *text, struct error **err);
+
+/* Writes all of it, whatever write(2) returns in between. errno tells on -1. */
+int file_write_all(int fd, const void *data, size_t length);
+
+/* Makes the directory and its parents, each 0700 unless it was there. */
+int file_make_directories(const char *path, struct error **err);
+
+/* Removes a directory and everything below it, without following a symbolic link or leaving
+ * its file system. A path that is not there is no error. */
+int file_remove_tree(const char *path, struct error **err);

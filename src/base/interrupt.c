@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/interrupt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+static volatile sig_atomic_t caught;
+static int event = -1;
+
+static void note_signal(int signal)
+{
+    int saved = errno;
+    caught = signal;
+    (void)!write(event, &(uint64_t){1}, sizeof(uint64_t));
+    errno = saved;
+}
+
+int interrupt_install(struct error **err)
+{
+    event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event < 0)
+        return error_set_errno(err, errno, "cannot prepare for signals");
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return 0;
+}
+
+int interrupt_fd(void)
+{
+    return event;
+}
+
+int interrupt_check(struct error **err)
+{
+    return caught ? error_set(err, "interrupted by SIG%s", sigabbrev_np(caught)) : 0;
+}
