@@ -2,7 +2,7 @@
 /*
  * cleanup.h - what a scope acquired, the scope releases.
  *
- * `cleanup(fn)` calls fn(&variable) when the variable goes out of scope; every type that
+ * `at_scope_end(fn)` calls fn(&variable) when the variable goes out of scope; every type that
  * owns something has an `x_free`, which accepts NULL, and CLEANUP_PTR makes the handler.
  */
 #pragma once
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define cleanup(fn) __attribute__((cleanup(fn)))
+#define at_scope_end(fn) __attribute__((cleanup(fn)))
 
 /* Hands a pointer on to a new owner: the old variable is NULL afterwards. */
 #define TAKE_PTR(p)                                                                                \
@@ -31,7 +31,7 @@
         taken_;                                                                                    \
     })
 
-/* Defines NAME, a handler for cleanup() on a variable of TYPE *, that calls FREE. */
+/* Defines NAME, a handler for at_scope_end() on a variable of TYPE *, that calls FREE. */
 #define CLEANUP_PTR(name, type, free_fn)                                                           \
     static inline void name(type **p)                                                              \
     {                                                                                              \
@@ -56,8 +56,8 @@ static inline void cleanup_file_handler(FILE **f)
         fclose(*f);
 }
 
-#define cleanup_free cleanup(cleanup_free_handler)
-#define cleanup_close cleanup(cleanup_close_handler)
-#define cleanup_file cleanup(cleanup_file_handler)
+#define cleanup_free at_scope_end(cleanup_free_handler)
+#define cleanup_close at_scope_end(cleanup_close_handler)
+#define cleanup_file at_scope_end(cleanup_file_handler)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

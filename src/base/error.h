@@ -32,4 +32,4 @@ int error_hint(struct error **err, const char *format, ...) __attribute__((forma
 
 void error_free(struct error *err);
 CLEANUP_PTR(cleanup_error_handler, struct error, error_free)
-#define cleanup_error cleanup(cleanup_error_handler)
+#define cleanup_error at_scope_end(cleanup_error_handler)

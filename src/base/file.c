@@ -106,7 +106,7 @@ int file_make_directories(const char *path, struct error **err)
 static int remove_directory_at(int parent, const char *name, dev_t device)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    cleanup(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    at_scope_end(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return -1;
     for (struct dirent *entry; (entry = readdir(dir));) {

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "measure/protocol.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+int protocol_get_u64(json_t *json, const char *key, uint64_t *ret, struct error **err)
+{
+    json_t *value = json_object_get(json, key);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return error_set(err, "no number '%s' in the message", key);
+    *ret = (uint64_t)json_integer_value(value);
+    return 0;
+}
+
+/* JSON's integers are signed here; "without limit" has to survive the way there and back. */
+static json_int_t clamp(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
+json_t *budget_to_json(const struct budget *b)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "duration_ns", clamp(b->duration_ns), "min_requests",
+                     clamp(b->min_requests), "max_requests", clamp(b->max_requests), "ramp",
+                     (json_int_t)b->ramp);
+}
+
+int budget_from_json(json_t *json, struct budget *ret, struct error **err)
+{
+    struct budget b;
+    uint64_t ramp;
+    if (protocol_get_u64(json, "duration_ns", &b.duration_ns, err) < 0 ||
+        protocol_get_u64(json, "min_requests", &b.min_requests, err) < 0 ||
+        protocol_get_u64(json, "max_requests", &b.max_requests, err) < 0 ||
+        protocol_get_u64(json, "ramp", &ramp, err) < 0)
+        return -1;
+    b.ramp = (unsigned)ramp;
+    *ret = b;
+    return 0;
+}
+
+json_t *slice_to_json(const struct slice *s)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:b}", "requests", clamp(s->requests), "issued",
+                     clamp(s->issued), "elapsed_ns", clamp(s->elapsed_ns), "written_bytes",
+                     clamp(s->written_bytes), "exhausted", s->exhausted);
+}
+
+int slice_from_json(json_t *json, struct slice *ret, struct error **err)
+{
+    struct slice s;
+    if (protocol_get_u64(json, "requests", &s.requests, err) < 0 ||
+        protocol_get_u64(json, "issued", &s.issued, err) < 0 ||
+        protocol_get_u64(json, "elapsed_ns", &s.elapsed_ns, err) < 0 ||
+        protocol_get_u64(json, "written_bytes", &s.written_bytes, err) < 0)
+        return -1;
+    json_t *exhausted = json_object_get(json, "exhausted");
+    if (!json_is_boolean(exhausted))
+        return error_set(err, "no 'exhausted' in the message");
+    s.exhausted = json_is_true(exhausted);
+    *ret = s;
+    return 0;
+}
+
+json_t *hello_to_json(const struct hello *h)
+{
+    json_t *disks = json_array();
+    for (size_t i = 0; i < h->disk_count; i++)
+        json_array_append_new(disks, json_pack("{s:s, s:I}", "serial", h->disks[i].serial, "bytes",
+                                               clamp(h->disks[i].bytes)));
+    return json_pack("{s:s, s:i, s:s, s:s, s:I, s:o}", "event", "hello", "protocol",
+                     PROTOCOL_VERSION, "kernel", h->kernel, "clocksource", h->clocksource, "vcpus",
+                     (json_int_t)h->vcpus, "disks", disks);
+}
+
+static int hello_disk_from_json(json_t *json, struct hello_disk *ret, struct error **err)
+{
+    const char *serial = json_string_value(json_object_get(json, "serial"));
+    if (!serial || strlen(serial) >= sizeof(ret->serial))
+        return error_set(err, "a disk in the hello message has no usable serial");
+    strcpy(ret->serial, serial);
+    return protocol_get_u64(json, "bytes", &ret->bytes, err);
+}
+
+int hello_from_json(json_t *json, struct hello *ret, struct error **err)
+{
+    const char *event, *kernel, *clocksource;
+    int version;
+    json_int_t vcpus;
+    json_t *disks;
+    if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:I, s:o}", "event", &event, "protocol", &version,
+                    "kernel", &kernel, "clocksource", &clocksource, "vcpus", &vcpus, "disks",
+                    &disks) < 0 ||
+        strcmp(event, "hello") != 0)
+        return error_set(err, "not a hello message");
+    if (version != PROTOCOL_VERSION)
+        return error_set(err, "the guest speaks protocol %d, not %d", version, PROTOCOL_VERSION);
+    if (vcpus < 1 || vcpus > 4096 || json_array_size(disks) > PROTOCOL_DISKS_MAX)
+        return error_set(err, "not a hello message");
+
+    struct hello h = {.vcpus = (unsigned)vcpus, .disk_count = json_array_size(disks)};
+    h.disks = xcalloc(h.disk_count, sizeof(*h.disks));
+    for (size_t i = 0; i < h.disk_count; i++) {
+        if (hello_disk_from_json(json_array_get(disks, i), &h.disks[i], err) < 0) {
+            hello_done(&h);
+            return -1;
+        }
+    }
+    h.kernel = xstrdup(kernel);
+    h.clocksource = xstrdup(clocksource);
+    *ret = h;
+    return 0;
+}
+
+void hello_done(struct hello *h)
+{
+    free(h->kernel);
+    free(h->clocksource);
+    free(h->disks);
+    *h = (struct hello){0};
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "measure/target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "measure/engine.h"
+
+#define PAGE 4096
+
+static size_t buffers_stride(const struct buffers *b)
+{
+    return (b->block_bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+struct buffers *buffers_new(const struct workload *w, uint64_t seed)
+{
+    struct buffers *b = xcalloc(1, sizeof(*b));
+    *b = (struct buffers){.block_bytes = w->block_bytes, .depth = w->depth, .zeros = w->zeros};
+    size_t length = buffers_stride(b) * b->depth;
+    b->memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (b->memory == MAP_FAILED)
+        abort();
+    if (!b->zeros) {
+        struct random random;
+        random_seed(&random, seed);
+        for (size_t i = 0; i < length; i += sizeof(uint64_t)) {
+            uint64_t value = random_u64(&random);
+            memcpy(b->memory + i, &value, sizeof(value));
+        }
+    }
+    return b;
+}
+
+void buffers_free(struct buffers *b)
+{
+    if (!b)
+        return;
+    munmap(b->memory, buffers_stride(b) * b->depth);
+    free(b);
+}
+
+unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write)
+{
+    unsigned char *memory = b->memory + slot * buffers_stride(b);
+    /* Random data does not compress; a stamp in every page keeps it from being deduplicated. */
+    if (write && !b->zeros)
+        for (uint32_t i = 0; i < b->block_bytes; i += PAGE, b->stamp++)
+            memcpy(memory + i, &b->stamp, sizeof(b->stamp));
+    return memory;
+}
+
+int engine_request_failed(const struct target *t, const struct request *request, int errnum,
+                          struct error **err)
+{
+    const char *verb = request->write ? "write" : "read";
+    unsigned long long offset = request->offset;
+    unsigned length = t->workload.block_bytes;
+    if (!errnum)
+        return error_set(err, "%s: %s of %u bytes at %llu was cut short", t->path, verb, length,
+                         offset);
+    error_set_errno(err, errnum, "%s: %s of %u bytes at %llu", t->path, verb, length, offset);
+    if (errnum == EINVAL)
+        error_hint(err, "with O_DIRECT the block size has to be a multiple of the disk's own");
+    return -1;
+}
+
+static int open_direct(const char *path, struct error **err)
+{
+    int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (fd < 0 && errno == EINVAL) {
+        error_set(err, "%s: the file system refuses O_DIRECT", path);
+        return error_hint(err, "without direct I/O this would measure the page cache; use a "
+                               "directory on ext4, XFS or NFS");
+    }
+    return fd < 0 ? error_set_errno(err, errno, "cannot open %s", path) : fd;
+}
+
+static int size_of(int fd, const char *path, uint64_t *ret, struct error **err)
+{
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0)
+        return error_set_errno(err, errno, "cannot get the size of %s", path);
+    *ret = (uint64_t)end;
+    return 0;
+}
+
+struct target *target_open(const char *path, const struct workload *w, uint64_t span_bytes,
+                           bool once, uint64_t seed, struct buffers *buffers, struct error **err)
+{
+    cleanup_target struct target *t = xcalloc(1, sizeof(*t));
+    t->path = xstrdup(path);
+    t->workload = *w;
+    t->buffers = buffers;
+    t->fd = open_direct(path, err);
+    uint64_t size = 0;
+    if (t->fd < 0 || size_of(t->fd, path, &size, err) < 0)
+        return NULL;
+    if (!span_bytes || span_bytes > size)
+        span_bytes = size;
+    t->span_bytes = span_bytes / w->block_bytes * w->block_bytes;
+    if (!t->span_bytes) {
+        error_set(err, "%s holds less than one block of %u bytes", path, w->block_bytes);
+        return NULL;
+    }
+    pattern_init(&t->pattern, w, t->span_bytes, once, seed);
+    const struct engine *engine = w->depth == 1 ? &engine_sync : &engine_uring;
+    if (engine->open && engine->open(t, err) < 0)
+        return NULL;
+    t->engine = engine;
+    return TAKE_PTR(t);
+}
+
+void target_free(struct target *t)
+{
+    if (!t)
+        return;
+    if (t->engine && t->engine->close)
+        t->engine->close(t);
+    if (t->fd >= 0)
+        close(t->fd);
+    free(t->path);
+    free(t);
+}
+
+int target_run(struct target *t, const struct budget *budget, struct slice *ret,
+               struct error **err)
+{
+    return t->engine->run(t, budget, ret, err);
+}
+
+int target_sync(struct target *t, uint64_t *ret_ns, struct error **err)
+{
+    uint64_t start = clock_now_ns();
+    if (fsync(t->fd) < 0)
+        return error_set_errno(err, errno, "%s: sync", t->path);
+    *ret_ns = clock_now_ns() - start;
+    return 0;
+}
+
+int target_fill(const char *path, uint64_t span_bytes, uint64_t seed, uint64_t *ret_written,
+                struct error **err)
+{
+    /* Depth 1 in large requests: no slower than the disk, and it needs no io_uring. */
+    struct workload fill = {.rw = WORKLOAD_WRITE, .block_bytes = 1 << 20, .depth = 1};
+    cleanup_buffers struct buffers *buffers = buffers_new(&fill, seed);
+    cleanup_target struct target *t =
+        target_open(path, &fill, span_bytes, /* once = */ true, seed, buffers, err);
+    if (!t)
+        return -1;
+    /* A slow disk takes minutes over this: stop between requests when told to. */
+    struct budget part = {.duration_ns = 200 * NS_PER_MS, .max_requests = UINT64_MAX};
+    struct slice slice;
+    uint64_t sync_ns;
+    do {
+        if (interrupt_check(err) < 0 || target_run(t, &part, &slice, err) < 0)
+            return -1;
+        *ret_written += slice.written_bytes;
+    } while (!slice.exhausted);
+    return target_sync(t, &sync_ns, err);
+}
