@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/claim.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "host/process.h"
+
+static void cleanup_dir_handler(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+/* Opens the claim's lock file and tries to lock it: the descriptor, or -1 with errno (EWOULDBLOCK:
+ * its owner is alive). */
+static int open_lock(const char *claim, int flags)
+{
+    cleanup_free char *path = xasprintf("%s/lock", claim);
+    cleanup_close int fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return -1;
+    return TAKE_FD(fd);
+}
+
+/* --- Burying ---------------------------------------------------------------------------------- */
+
+static void bury(const char *path);
+
+/* Buries the claim that `path` says dies with it, if that is one of ours and dead. */
+static void bury_linked(const char *path)
+{
+    cleanup_free char *link = xasprintf("%s/linked", path);
+    cleanup_free char *other = file_read(link, NULL, NULL);
+    if (!other)
+        return;
+    const char *name = strrchr(other, '/');
+    struct stat st;
+    if (!name || strncmp(name + 1, CLAIM_SCRATCH_PREFIX, strlen(CLAIM_SCRATCH_PREFIX)) != 0 ||
+        lstat(other, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return;
+    cleanup_close int lock = open_lock(other, 0);
+    if (lock >= 0 || errno == ENOENT)
+        bury(other);
+}
+
+static void bury(const char *path)
+{
+    const char *const words[] = {CLAIM_DOMAIN_PREFIX, path, NULL};
+    process_kill(words);
+    bury_linked(path);
+    /* What cannot be removed now is found again by the next run. */
+    file_remove_tree(path, NULL);
+}
+
+static int refuse_company(const char *path, struct error **err)
+{
+    cleanup_free char *lock = xasprintf("%s/lock", path);
+    cleanup_free char *owner = file_read(lock, NULL, NULL);
+    text_one_line(owner ? owner : (char[]){""});
+    error_set(err, "another run (process %s) is measuring here: two would measure each other",
+              owner ? owner : "unknown");
+    return error_hint(err, "wait until it is done, or use a directory on another disk");
+}
+
+/* Buries every dead claim in `parent`. An error only where `alone` is asked for and one lives. */
+static int sweep(const char *parent, const char *prefix, bool alone, struct error **err)
+{
+    at_scope_end(cleanup_dir_handler) DIR *dir = opendir(parent);
+    if (!dir)
+        return error_set_errno(err, errno, "cannot read the directory %s", parent);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || entry->d_name[0] == '\0')
+            continue;
+        cleanup_free char *path = xasprintf("%s/%s", parent, entry->d_name);
+        struct stat st;
+        if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+            continue;
+        cleanup_close int lock = open_lock(path, 0);
+        if (lock >= 0 || errno == ENOENT)
+            bury(path);
+        else if (alone && errno == EWOULDBLOCK)
+            return refuse_company(path, err);
+    }
+    return 0;
+}
+
+/* --- Taking ----------------------------------------------------------------------------------- */
+
+static int create(const char *parent, const char *prefix, struct claim *ret, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%sXXXXXX", parent, prefix);
+    if (!mkdtemp(path))
+        return error_set_errno(err, errno, "cannot create a directory in %s", parent);
+    cleanup_close int lock = open_lock(path, O_CREAT | O_EXCL);
+    cleanup_free char *pid = xasprintf("%d\n", (int)getpid());
+    if (lock < 0 || file_write_all(lock, pid, strlen(pid)) < 0) {
+        error_set_errno(err, errno, "cannot write in %s", parent);
+        file_remove_tree(path, NULL);
+        return -1;
+    }
+    *ret = (struct claim){TAKE_PTR(path), TAKE_FD(lock)};
+    return 0;
+}
+
+struct claim *claim_take(const char *parent, const char *prefix, bool alone, struct error **err)
+{
+    cleanup_close int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent_fd < 0) {
+        error_set_errno(err, errno, "cannot open the directory %s", parent);
+        return NULL;
+    }
+    /* Held until this function returns. Where directories cannot be locked (NFS) go on without:
+     * what can happen then is that a claim in the making is taken for a dead one. */
+    (void)flock(parent_fd, LOCK_EX);
+    struct claim made;
+    if (sweep(parent, prefix, alone, err) < 0 || create(parent, prefix, &made, err) < 0)
+        return NULL;
+    struct claim *claim = xcalloc(1, sizeof(*claim));
+    *claim = made;
+    return claim;
+}
+
+int claim_link(const struct claim *claim, const struct claim *other, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/linked", claim->path);
+    return file_write_atomic(path, other->path, err);
+}
+
+void claim_release(struct claim *claim)
+{
+    if (!claim)
+        return;
+    file_remove_tree(claim->path, NULL);
+    close(claim->lock_fd);
+    free(claim->path);
+    free(claim);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <glib.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+/* --- Starting --------------------------------------------------------------------------------- */
+
+/* In the child: a killed run leaves no qemu-img behind that goes on writing. */
+static void die_with_parent(void *unused)
+{
+    (void)unused;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static const char *last_line(char *text)
+{
+    g_strchomp(text);
+    const char *newline = strrchr(text, '\n');
+    return newline ? newline + 1 : text;
+}
+
+int process_run(const char *const *argv, const char *hint, struct error **err)
+{
+    g_autofree char *said = NULL;
+    g_autoptr(GError) gerror = NULL;
+    int status;
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL,
+                      die_with_parent, NULL, NULL, &said, &status, &gerror)) {
+        error_set(err, "cannot run %s: %s", argv[0], gerror->message);
+        return hint ? error_hint(err, "%s", hint) : -1;
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (WIFSIGNALED(status))
+        return error_set(err, "%s was killed by signal %d", argv[0], WTERMSIG(status));
+    return error_set(err, "%s failed: %s", argv[0], last_line(said));
+}
+
+/* --- Finding ---------------------------------------------------------------------------------- */
+
+char *process_command_line(pid_t pid, size_t *ret_length)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/cmdline", (int)pid);
+    return file_read(path, ret_length, NULL);
+}
+
+static bool has_words(pid_t pid, const char *const *words)
+{
+    size_t length;
+    cleanup_free char *line = process_command_line(pid, &length);
+    if (!line)
+        return false;
+    for (; *words; words++)
+        if (!memmem(line, length, *words, strlen(*words)))
+            return false;
+    return true;
+}
+
+/* The next process of the listing that has the words; 0 at its end. */
+static pid_t next_process(DIR *proc, const char *const *words)
+{
+    for (struct dirent *entry; (entry = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid > 0 && pid != getpid() && has_words(pid, words))
+            return pid;
+    }
+    return 0;
+}
+
+pid_t process_find(const char *const *words)
+{
+    DIR *proc = opendir("/proc");
+    if (!proc)
+        return 0;
+    pid_t pid = next_process(proc, words);
+    closedir(proc);
+    return pid;
+}
+
+void process_kill(const char *const *words)
+{
+    DIR *proc = opendir("/proc");
+    if (!proc)
+        return;
+    for (pid_t pid; (pid = next_process(proc, words));) {
+        /* Between the look and the kill the number could have passed on to another process: hold
+         * the process, then look again. */
+        cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        if (fd < 0 || !has_words(pid, words) ||
+            syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
+            continue;
+        poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 5000);
+    }
+    closedir(proc);
+}
+
+int process_cpu_ns(pid_t pid, uint64_t *ret_ns, struct error **err)
+{
+    clockid_t clock;
+    struct timespec t;
+    int r = clock_getcpuclockid(pid, &clock);
+    if (!r && clock_gettime(clock, &t) < 0)
+        r = errno;
+    if (r)
+        return error_set_errno(err, r, "cannot read the CPU time of process %d", (int)pid);
+    *ret_ns = (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * process.h - programs this one starts, and the QEMU process behind a domain.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/* Runs argv[0], found in $PATH, with these arguments and no shell; it dies with this process.
+ * 0 when it exits 0, else an error with the last line it wrote to standard error. `hint`, or NULL,
+ * is added where the program is not there. */
+int process_run(const char *const *argv, const char *hint, struct error **err);
+
+/* The process whose command line has each of `words` (NULL-terminated) in it; 0 for none. */
+pid_t process_find(const char *const *words);
+
+/* Kills such processes (SIGKILL) and waits until they are gone. */
+void process_kill(const char *const *words);
+
+/* The command line, arguments separated by NUL, with *ret_length; NULL when it is gone. The caller
+ * frees. */
+char *process_command_line(pid_t pid, size_t *ret_length);
+
+/* CPU time, user and system of all threads, the process has used. */
+int process_cpu_ns(pid_t pid, uint64_t *ret_ns, struct error **err);

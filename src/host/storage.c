@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "host/process.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+/* --- Space ------------------------------------------------------------------------------------ */
+
+static uint64_t reserve_of(uint64_t total_bytes)
+{
+    uint64_t part = total_bytes / 20;
+    return part < 64 * MIB ? 64 * MIB : part > 4 * GIB ? 4 * GIB : part;
+}
+
+int storage_check_space(const char *directory, uint64_t need_bytes, struct error **err)
+{
+    struct statvfs fs;
+    if (statvfs(directory, &fs) < 0)
+        return error_set_errno(err, errno, "cannot get the free space of %s", directory);
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t reserve = reserve_of((uint64_t)fs.f_blocks * fs.f_frsize);
+    if (available >= reserve && available - reserve >= need_bytes)
+        return 0;
+    char need[32], have[32], keep[32];
+    error_set(err, "%s has %s free: the scratch files need %s and %s stay in reserve", directory,
+              text_format_size(available, have, sizeof(have)),
+              text_format_size(need_bytes, need, sizeof(need)),
+              text_format_size(reserve, keep, sizeof(keep)));
+    return error_hint(err, "a smaller --size, fewer --candidates, or another --directory");
+}
+
+void storage_explain_full(const char *directory, struct error **err)
+{
+    struct statvfs fs;
+    if (err && *err && statvfs(directory, &fs) == 0 && fs.f_bavail * fs.f_frsize < 2 * MIB) {
+        error_prefix(err, "the file system of %s is full", directory);
+        error_hint(err, "something else filled it during the run: free space and run again");
+    }
+}
+
+/* --- Direct I/O ------------------------------------------------------------------------------- */
+
+static int not_direct(const char *directory, const char *why, struct error **err)
+{
+    error_set(err, "%s: %s", directory, why);
+    return error_hint(err, "figures from there would be those of the page cache, not of a disk; "
+                           "use a directory on ext4, XFS or NFS");
+}
+
+/* Whether the first page of the file is in the page cache. */
+static bool in_page_cache(int fd, size_t length)
+{
+    unsigned char resident = 0;
+    void *map = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return false;
+    bool known = mincore(map, (size_t)sysconf(_SC_PAGESIZE), &resident) == 0;
+    munmap(map, length);
+    return known && (resident & 1);
+}
+
+int storage_check_direct(const char *directory, struct error **err)
+{
+    enum { LENGTH = 1 << 20 };
+    cleanup_free char *path = xasprintf("%s/direct-XXXXXX", directory);
+    cleanup_close int made = mkostemp(path, O_CLOEXEC);
+    if (made < 0)
+        return error_set_errno(err, errno, "cannot create a file in %s", directory);
+    cleanup_close int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    int open_errno = errno;
+    unlink(path);
+    if (fd < 0 && open_errno == EINVAL)
+        return not_direct(directory, "the file system refuses O_DIRECT", err);
+    if (fd < 0)
+        return error_set_errno(err, open_errno, "cannot open %s", path);
+
+    cleanup_free void *memory = aligned_alloc(4096, LENGTH);
+    memset(memory, 0x5a, LENGTH);
+    ssize_t n = pwrite(fd, memory, LENGTH, 0);
+    if (n < 0 && errno == EINVAL)
+        return not_direct(directory, "the file system refuses O_DIRECT", err);
+    if (n != LENGTH)
+        return error_set_errno(err, n < 0 ? errno : ENOSPC, "cannot write in %s", directory);
+    if (in_page_cache(fd, LENGTH))
+        return not_direct(directory, "the file system takes O_DIRECT and uses the page cache", err);
+    return 0;
+}
+
+/* --- Files and images ------------------------------------------------------------------------- */
+
+int storage_create_file(const char *path, uint64_t bytes, bool allocated, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot create %s", path);
+    int r = allocated ? posix_fallocate(fd, 0, (off_t)bytes)
+                      : (ftruncate(fd, (off_t)bytes) < 0 ? errno : 0);
+    return r ? error_set_errno(err, r, "cannot allocate %s", path) : 0;
+}
+
+int storage_create_image(const char *path, const char *format, const char *preallocation,
+                         uint64_t bytes, struct error **err)
+{
+    cleanup_free char *options = xasprintf("preallocation=%s", preallocation);
+    cleanup_free char *size = xasprintf("%" PRIu64, bytes);
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, "-o", options, path, size,
+                                NULL};
+    return process_run(argv, "Debian: apt-get install qemu-utils", err);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * storage.h - the file system that scratch files go to, and qemu-img.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Checks that `need_bytes` fit into the file system of `directory` and leave a reserve: a
+ * twentieth of it, at least 64 MiB and at most 4 GiB. */
+int storage_check_space(const char *directory, uint64_t need_bytes, struct error **err);
+
+/* Checks that a file with O_DIRECT in this directory really goes round the page cache: the file
+ * system takes the flag, and what was written is not found in the cache afterwards. Leaves nothing
+ * behind. */
+int storage_check_direct(const char *directory, struct error **err);
+
+/* Says so if the error is that of a file system that has filled up meanwhile. */
+void storage_explain_full(const char *directory, struct error **err);
+
+/* Creates a file of this size with all blocks allocated (or none), for the host's own figure. */
+int storage_create_file(const char *path, uint64_t bytes, bool allocated, struct error **err);
+
+/* qemu-img create: format "raw" or "qcow2", preallocation by qemu-img's names. */
+int storage_create_image(const char *path, const char *format, const char *preallocation,
+                         uint64_t bytes, struct error **err);
