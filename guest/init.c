@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * init.c - PID 1 of the probe guest: loads its drivers, says hello, does what it is told.
+ *
+ * The conversation is in measure/protocol.h. The console is there to explain a failure; nothing on
+ * the host reads figures from it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "disks.h"
+#include "measure/protocol.h"
+
+/* What "prepare" set up: the targets that "run" and "latencies" refer to by number. */
+static struct session {
+    struct buffers *buffers;
+    size_t count;
+    struct target **targets;
+} session;
+
+static void session_done(void)
+{
+    for (size_t i = 0; i < session.count; i++)
+        target_free(session.targets[i]);
+    free(session.targets);
+    buffers_free(session.buffers);
+    session = (struct session){0};
+}
+
+/* --- Coming up ------------------------------------------------------------------------------ */
+
+static void mount_all(void)
+{
+    static const struct {
+        const char *type, *where;
+    } mounts[] = {{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}};
+    for (size_t i = 0; i < ARRAY_SIZE(mounts); i++)
+        if (mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, NULL) < 0 && errno != EBUSY)
+            perror(mounts[i].where);
+}
+
+/* Loads /modules/NN-name.ko in the order of their names, which is the order they need. */
+static void load_modules(void)
+{
+    struct dirent **entries;
+    int count = scandir("/modules", &entries, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        if (entries[i]->d_name[0] == '.')
+            continue;
+        cleanup_free char *path = xasprintf("/modules/%s", entries[i]->d_name);
+        cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+            perror(path);
+    }
+}
+
+/* Opens the virtio-serial port with our name; its number depends on what else is plugged in. */
+static int open_port(void)
+{
+    for (unsigned attempt = 0; attempt < 500; attempt++) {
+        for (unsigned i = 0; i < 32; i++) {
+            char path[64];
+            snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport%up%u/name", i / 4, i % 4);
+            cleanup_free char *name = file_read(path, NULL, NULL);
+            if (!name)
+                continue;
+            text_one_line(name);
+            if (strcmp(name, PROTOCOL_PORT) != 0)
+                continue;
+            snprintf(path, sizeof(path), "/dev/vport%up%u", i / 4, i % 4);
+            return open(path, O_RDWR | O_CLOEXEC);
+        }
+        usleep(10000);
+    }
+    return -1;
+}
+
+static json_t *hello(void)
+{
+    struct hello h = {.vcpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN)};
+    cleanup_error struct error *err = NULL;
+    struct utsname name;
+    uname(&name);
+    h.kernel = xstrdup(name.release);
+    h.clocksource =
+        file_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", NULL, NULL);
+    if (h.clocksource)
+        text_one_line(h.clocksource);
+    else
+        h.clocksource = xstrdup("unknown");
+    if (disks_list(&h, &err) < 0)
+        fprintf(stderr, "%s\n", err->message);
+    json_t *json = hello_to_json(&h);
+    hello_done(&h);
+    return json;
+}
+
+/* --- The commands: each returns the reply, or NULL with an error ------------------------------ */
+
+static json_t *do_clock(json_t *command, struct error **err)
+{
+    (void)command, (void)err;
+    return json_pack("{s:I}", "now_ns", (json_int_t)clock_now_ns());
+}
+
+static json_t *do_fill(json_t *command, struct error **err)
+{
+    const char *serial = json_string_value(json_object_get(command, "serial"));
+    uint64_t seed, written = 0;
+    if (protocol_get_u64(command, "seed", &seed, err) < 0)
+        return NULL;
+    cleanup_free char *path = disks_find(serial ? serial : "", err);
+    if (!path || target_fill(path, 0, seed, &written, err) < 0)
+        return NULL;
+    return json_pack("{s:I}", "written_bytes", (json_int_t)written);
+}
+
+static json_t *do_prepare(json_t *command, struct error **err)
+{
+    session_done();
+    struct workload w;
+    uint64_t seed;
+    json_t *serials = json_object_get(command, "serials");
+    bool once = json_is_true(json_object_get(command, "once"));
+    if (workload_from_json(json_object_get(command, "workload"), &w, err) < 0 ||
+        protocol_get_u64(command, "seed", &seed, err) < 0)
+        return NULL;
+    session.buffers = buffers_new(&w, seed);
+    session.targets = xcalloc(json_array_size(serials), sizeof(struct target *));
+    size_t i;
+    json_t *value;
+    json_array_foreach(serials, i, value)
+    {
+        const char *serial = json_string_value(value);
+        cleanup_free char *path = disks_find(serial ? serial : "", err);
+        struct target *t =
+            path ? target_open(path, &w, 0, once, seed + i, session.buffers, err) : NULL;
+        if (!t)
+            return NULL;
+        session.targets[session.count++] = t;
+    }
+    return json_object();
+}
+
+static struct target *session_target(json_t *number, struct error **err)
+{
+    json_int_t i = json_is_integer(number) ? json_integer_value(number) : -1;
+    if (i < 0 || (uint64_t)i >= session.count) {
+        error_set(err, "no such disk was prepared");
+        return NULL;
+    }
+    return session.targets[i];
+}
+
+static json_t *do_run(json_t *command, struct error **err)
+{
+    struct budget budget;
+    if (budget_from_json(json_object_get(command, "budget"), &budget, err) < 0)
+        return NULL;
+    cleanup_json json_t *slices = json_array();
+    size_t i;
+    json_t *number;
+    json_array_foreach(json_object_get(command, "order"), i, number)
+    {
+        struct slice slice;
+        struct target *t = session_target(number, err);
+        if (!t || target_run(t, &budget, &slice, err) < 0)
+            return NULL;
+        json_array_append_new(slices, slice_to_json(&slice));
+    }
+    return json_pack("{s:O}", "slices", slices);
+}
+
+static json_t *do_latencies(json_t *command, struct error **err)
+{
+    struct target *t = session_target(json_object_get(command, "disk"), err);
+    return t ? histogram_to_json(&t->histogram) : NULL;
+}
+
+static const struct {
+    const char *name;
+    json_t *(*run)(json_t *command, struct error **err);
+} commands[] = {
+    {"clock", do_clock},     {"fill", do_fill},           {"prepare", do_prepare},
+    {"run", do_run},         {"latencies", do_latencies},
+};
+
+static json_t *dispatch(json_t *command, struct error **err)
+{
+    const char *name = json_string_value(json_object_get(command, "do"));
+    for (size_t i = 0; name && i < ARRAY_SIZE(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(command, err);
+    error_set(err, "no such command");
+    return NULL;
+}
+
+/* --- The conversation ------------------------------------------------------------------------- */
+
+static int say(int port, json_t *message)
+{
+    cleanup_free char *text = json_dumps(message, JSON_COMPACT);
+    cleanup_free char *line = xasprintf("%s\n", text);
+    return file_write_all(port, line, strlen(line));
+}
+
+/* Waits until the host's end of the port is open: before that, poll says POLLHUP. A host that was
+ * killed while the guest booted never comes. */
+static bool wait_for_host(int port)
+{
+    for (uint64_t end = clock_now_ns() + 120 * NS_PER_SECOND; clock_now_ns() < end;) {
+        struct pollfd p = {.fd = port, .events = POLLIN};
+        if (poll(&p, 1, 10) >= 0 && !(p.revents & POLLHUP))
+            return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+/* Answers commands until "quit" or until the host hangs up. */
+static void converse(int port)
+{
+    FILE *in = fdopen(port, "r");
+    cleanup_free char *line = NULL;
+    size_t capacity = 0;
+    while (in && getline(&line, &capacity, in) > 0) {
+        cleanup_error struct error *err = NULL;
+        cleanup_json json_t *command = json_loads(line, 0, NULL);
+        const char *name = json_string_value(json_object_get(command, "do"));
+        if (name && strcmp(name, "quit") == 0)
+            return;
+        cleanup_json json_t *reply = dispatch(command, &err);
+        if (!reply)
+            reply = json_pack("{s:s}", "error", err ? err->message : "unknown");
+        if (say(port, reply) < 0)
+            return;
+    }
+}
+
+int main(void)
+{
+    mount_all();
+    load_modules();
+    int port = open_port();
+    if (port < 0) {
+        fprintf(stderr, "the probe guest has no port " PROTOCOL_PORT "\n");
+    } else if (wait_for_host(port)) {
+        cleanup_json json_t *greeting = hello();
+        if (say(port, greeting) == 0)
+            converse(port);
+    }
+    reboot(RB_POWER_OFF);
+}

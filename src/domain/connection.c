@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "domain/connection.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+/* --- The event loop --------------------------------------------------------------------------- */
+
+/* libvirt prints errors by itself unless told otherwise; here they become values. */
+static void stay_silent(void *data, virErrorPtr error)
+{
+    (void)data, (void)error;
+}
+
+static void *run_events(void *unused)
+{
+    (void)unused;
+    for (;;)
+        virEventRunDefaultImpl();
+    return NULL;
+}
+
+/* The thread lives as long as the process: libvirt has no way to take its event loop back. */
+static int start_events(struct error **err)
+{
+    static bool started;
+    if (started)
+        return 0;
+    virSetErrorFunc(NULL, stay_silent);
+    /* Its log would go to standard error as well; who wants it sets this variable. */
+    setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", /* overwrite = */ 0);
+    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
+        return connection_error(err, "cannot start libvirt");
+
+    /* Signals are for the main thread, which waits in poll and cleans up. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, run_events, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r)
+        return error_set_errno(err, r, "cannot start a thread");
+    pthread_detach(thread);
+    started = true;
+    return 0;
+}
+
+/* --- Connections ------------------------------------------------------------------------------ */
+
+struct connection *connection_open(const char *uri, struct error **err)
+{
+    if (start_events(err) < 0)
+        return NULL;
+    virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, 0);
+    if (!handle) {
+        connection_error(err, "cannot connect to libvirt (%s)", uri ? uri : "default URI");
+        return NULL;
+    }
+    struct connection *c = xcalloc(1, sizeof(*c));
+    c->handle = handle;
+    return c;
+}
+
+/* What makes the driver work without a daemon and leave the files of others alone: no virtlogd, no
+ * change of owner or label, no cgroup of machined's, and as root, QEMU as root in no namespace. */
+static const char *const qemu_conf = "stdio_handler = \"file\"\n"
+                                     "dynamic_ownership = 0\n"
+                                     "security_driver = \"none\"\n"
+                                     "remember_owner = 0\n"
+                                     "namespaces = []\n"
+                                     "cgroup_controllers = []\n";
+static const char *const qemu_conf_root = "user = \"root\"\n"
+                                          "group = \"root\"\n";
+
+static int write_configuration(const char *root, struct error **err)
+{
+    cleanup_free char *etc = xasprintf("%s/etc", root);
+    cleanup_free char *path = xasprintf("%s/qemu.conf", etc);
+    cleanup_free char *text = xasprintf("%s%s", qemu_conf, geteuid() == 0 ? qemu_conf_root : "");
+    if (file_make_directories(etc, err) < 0)
+        return -1;
+    return file_write_atomic(path, text, err);
+}
+
+/* libvirt asks a new QEMU binary what it can do, which takes about a second, and keeps the answer
+ * below its root. Only the root is new each time, so the answers live outside. */
+static int link_cache(const char *root, const char *cache, struct error **err)
+{
+    cleanup_free char *link = xasprintf("%s/cache", root);
+    if (file_make_directories(cache, err) < 0)
+        return -1;
+    if (symlink(cache, link) < 0 && errno != EEXIST)
+        return error_set_errno(err, errno, "cannot create %s", link);
+    return 0;
+}
+
+struct connection *connection_open_embedded(const char *root, const char *cache,
+                                            struct error **err)
+{
+    if (strlen(root) > CONNECTION_ROOT_MAX) {
+        error_set(err, "%s is too long a path for the sockets below it (%d characters)", root,
+                  CONNECTION_ROOT_MAX);
+        return NULL;
+    }
+    if (write_configuration(root, err) < 0 || (cache && link_cache(root, cache, err) < 0) ||
+        start_events(err) < 0)
+        return NULL;
+    cleanup_free char *uri = xasprintf("qemu:///embed?root=%s", root);
+    virConnectPtr handle = virConnectOpen(uri);
+    if (!handle) {
+        connection_error(err, "cannot start libvirt's embedded QEMU driver");
+        error_hint(err, "Debian: apt-get install libvirt-daemon-driver-qemu qemu-system-x86");
+        return NULL;
+    }
+    struct connection *c = xcalloc(1, sizeof(*c));
+    *c = (struct connection){handle, /* embedded = */ true};
+    return c;
+}
+
+void connection_close(struct connection *c)
+{
+    if (!c)
+        return;
+    virConnectClose(c->handle);
+    free(c);
+}
+
+int connection_error(struct error **err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *context = xvasprintf(format, args);
+    va_end(args);
+    virErrorPtr last = virGetLastError();
+    return error_set(err, "%s: %s", context, last && last->message ? last->message : "unknown");
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * connection.h - the connection to libvirt: a daemon by URI, or its driver in this process.
+ *
+ * libvirt needs an event loop; it runs in a thread of its own, started with the first connection.
+ */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+
+struct connection {
+    virConnectPtr handle;
+    bool embedded; /* libvirt's QEMU driver runs in this process: no daemon, no autodestroy */
+};
+
+/* Opens `uri` as any virt tool does (NULL: libvirt's default). Errors are libvirt's. */
+struct connection *connection_open(const char *uri, struct error **err);
+
+/* Opens libvirt's embedded QEMU driver over `root`, an absolute path and an existing directory:
+ * all its state is kept below, and nothing outside is touched. The sockets in there make it a
+ * condition that the path is short (CONNECTION_ROOT_MAX). `cache`, or NULL, is a directory where
+ * what libvirt learnt of the QEMU binary is kept from one root to the next. */
+struct connection *connection_open_embedded(const char *root, const char *cache,
+                                            struct error **err);
+
+#define CONNECTION_ROOT_MAX 50
+
+void connection_close(struct connection *c);
+CLEANUP_PTR(cleanup_connection_handler, struct connection, connection_close)
+#define cleanup_connection at_scope_end(cleanup_connection_handler)
+
+/* Makes *err of libvirt's last error in this thread, after the context given. Returns -1. */
+int connection_error(struct error **err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static inline void cleanup_domain_handler(virDomainPtr *domain)
+{
+    if (*domain)
+        virDomainFree(*domain);
+}
+#define cleanup_domain at_scope_end(cleanup_domain_handler)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * initramfs.h - all that the probe guest has besides its kernel.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "host/kernel.h"
+
+/* Writes to `path` (0600; must not be there yet) a newc archive:
+ *
+ *     dev proc sys modules      directories to mount on, and for the modules
+ *     dev/console               5:1, for what /init says before it has mounted anything
+ *     init                      `init_length` bytes of `init`, mode 0755
+ *     modules/NN-NAME.ko        in the order of NN (from 00) they can be loaded one by one
+ *
+ * The modules are those named (NULL-terminated) and what they depend on, uncompressed; built-in
+ * ones are left out. Errors: the kernel has no such module, a module cannot be read or unpacked,
+ * `path` exists or cannot be written. What was written by then is removed. */
+int initramfs_write(const char *path, const struct kernel *kernel, const void *init,
+                    size_t init_length, const char *const *module_names, struct error **err);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe/probe.h"
+
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "host/process.h"
+#include "probe/accelerator.h"
+#include "probe/guest_init.h"
+#include "probe/initramfs.h"
+#include "probe/port.h"
+
+/* How long a guest may stay silent. Under KVM one is up in two seconds, and the price of giving up
+ * too early is a run under TCG; each disk is a device more to be found. */
+#define HELLO_KVM_NS (8 * NS_PER_SECOND)
+#define HELLO_TCG_NS (60 * NS_PER_SECOND)
+#define HELLO_PER_DISK_NS (NS_PER_SECOND / 5)
+#define MEMORY_MIB 512
+
+static const char *const guest_modules[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
+
+/* --- Why a guest failed ----------------------------------------------------------------------- */
+
+/* The last line of a file, as far as it says something; NULL for none. The caller frees. */
+static char *last_line_of(const char *path)
+{
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    if (!text)
+        return NULL;
+    size_t end = strlen(text);
+    while (end && strchr(" \r\n", text[end - 1]))
+        text[--end] = '\0';
+    const char *newline = strrchr(text, '\n');
+    const char *line = newline ? newline + 1 : text;
+    return line[0] ? xstrdup(line) : NULL;
+}
+
+/* The guest is silent or gone: says so, with the last thing its console shows. */
+static int explain_silence(const char *what, const char *console, struct error **err)
+{
+    cleanup_free char *line = last_line_of(console);
+    error_set(err, "%s", what);
+    return line ? error_hint(err, "the guest's console ends with: %s", line)
+                : error_hint(err, "the guest's console is empty: it did not get as far as its "
+                                  "kernel's first line");
+}
+
+/* --- Starting --------------------------------------------------------------------------------- */
+
+static void destroy_domain(struct probe *p)
+{
+    port_close(TAKE_PTR(p->port));
+    if (p->domain) {
+        /* Fails when QEMU is gone already, which is as good. */
+        virDomainDestroy(p->domain);
+        virDomainFree(TAKE_PTR(p->domain));
+    }
+    hello_done(&p->hello);
+    p->pid = 0;
+}
+
+static int create_domain(struct probe *p, const struct probe_spec *spec, enum accelerator a,
+                         struct error **err)
+{
+    cleanup_free char *xml = probe_spec_to_xml(spec, a);
+    unsigned flags = VIR_DOMAIN_START_VALIDATE;
+    if (!p->connection->embedded)
+        flags |= VIR_DOMAIN_START_AUTODESTROY;
+    p->domain = virDomainCreateXML(p->connection->handle, xml, flags);
+    if (!p->domain)
+        return connection_error(err, "the probe guest does not start");
+    p->accelerator = a;
+    /* libvirt starts QEMU so that it outlives the guest's power-off, for libvirt to see to it. When
+     * this program is killed nobody does: then QEMU itself has to end. */
+    cleanup_free char *answer = NULL;
+    virDomainQemuMonitorCommand(p->domain, "{\"execute\":\"set-action\",\"arguments\":"
+                                           "{\"shutdown\":\"poweroff\"}}", &answer, 0);
+    cleanup_free char *guest = xasprintf("guest=%s", spec->name);
+    const char *const words[] = {guest, NULL};
+    p->pid = process_find(words);
+    return 0;
+}
+
+static bool has_serial(const struct hello *h, const char *serial)
+{
+    for (size_t i = 0; i < h->disk_count; i++)
+        if (strcmp(h->disks[i].serial, serial) == 0)
+            return true;
+    return false;
+}
+
+/* 1: it said hello; 0: it was silent; -1: it failed otherwise. */
+static int wait_for_hello(struct probe *p, const struct probe_spec *spec, struct error **err)
+{
+    bool kvm = p->accelerator == ACCELERATOR_KVM;
+    uint64_t patience =
+        (kvm ? HELLO_KVM_NS : HELLO_TCG_NS) + spec->disk_count * HELLO_PER_DISK_NS;
+    p->port = port_open(p->connection, p->domain, PROTOCOL_PORT, err);
+    if (!p->port)
+        return -1;
+    cleanup_free char *line = NULL;
+    switch (port_read_line(p->port, clock_now_ns() + patience, &line, err)) {
+    case PORT_LINE:
+        break;
+    case PORT_TIMEOUT:
+        explain_silence("the probe guest does not say hello", spec->console_path, err);
+        return 0;
+    case PORT_CLOSED:
+        return explain_silence("the probe guest ended while it booted", spec->console_path, err);
+    case PORT_ERROR:
+        return -1;
+    }
+    cleanup_json json_t *json = json_loads(line, 0, NULL);
+    if (hello_from_json(json, &p->hello, err) < 0)
+        return -1;
+    for (size_t i = 0; i < spec->disk_count; i++)
+        if (!has_serial(&p->hello, spec->disks[i].serial))
+            return error_set(err, "the probe guest does not see its disk %s",
+                             spec->disks[i].serial);
+    return 1;
+}
+
+static int try_accelerator(struct probe *p, const struct probe_spec *spec, enum accelerator a,
+                           struct error **err)
+{
+    if (create_domain(p, spec, a, err) < 0)
+        return -1;
+    return wait_for_hello(p, spec, err);
+}
+
+/* KVM with the host's own CPU. QEMU aborts over it on hosts whose KVM offers the register of
+ * arch-capabilities and then refuses its value ("failed to set MSR 0x10a"): once more without. */
+static int try_kvm(struct probe *p, const struct probe_spec *spec, struct error **err)
+{
+    int said_hello = try_accelerator(p, spec, ACCELERATOR_KVM, err);
+    if (said_hello >= 0 || p->domain || interrupt_check(NULL) < 0 ||
+        !strstr(virGetLastErrorMessage(), "MSR"))
+        return said_hello;
+    struct probe_spec other = *spec;
+    other.cpu_without = "arch-capabilities";
+    return try_accelerator(p, &other, ACCELERATOR_KVM, err);
+}
+
+/* KVM first; TCG where the guest stays silent or KVM is refused. */
+static int try_both(struct probe *p, const struct probe_spec *spec,
+                    const struct probe_options *options, struct error **err)
+{
+    unsigned long version = 0;
+    virConnectGetVersion(p->connection->handle, &version);
+    cleanup_free char *key = accelerator_key(version, options->kernel->release);
+    cleanup_error struct error *kvm_error = NULL;
+
+    if (accelerator_kvm_hangs(options->state_directory, key)) {
+        p->accelerator_note = xstrdup("a guest under KVM was found to hang on this host; "
+                                      "--accel kvm tries again");
+    } else {
+        int said_hello = try_kvm(p, spec, &kvm_error);
+        if (said_hello > 0)
+            return 0;
+        destroy_domain(p);
+        if (interrupt_check(err) < 0)
+            return -1;
+        if (said_hello == 0)
+            accelerator_remember_kvm_hangs(options->state_directory, key);
+        p->accelerator_note = xasprintf("not KVM: %s", kvm_error->message);
+    }
+    return try_accelerator(p, spec, ACCELERATOR_TCG, err) > 0 ? 0 : -1;
+}
+
+struct probe *probe_start(struct connection *c, const struct probe_options *options,
+                          struct probe_disk *disks, size_t disk_count, struct error **err)
+{
+    cleanup_free char *initramfs = xasprintf("%s/initramfs", options->directory);
+    cleanup_free char *console = xasprintf("%s/console", options->directory);
+    struct probe_spec spec = {
+        .name = options->name,
+        .kernel_path = options->kernel->image,
+        .initramfs_path = initramfs,
+        .console_path = console,
+        .emulator = options->emulator,
+        .vcpus = options->vcpus,
+        .memory_mib = MEMORY_MIB,
+        .disk_count = disk_count,
+        .disks = disks,
+    };
+    if (initramfs_write(initramfs, options->kernel, guest_init, guest_init_size, guest_modules,
+                        err) < 0)
+        return NULL;
+    cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
+    p->connection = c;
+    p->name = xstrdup(options->name);
+    bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
+              : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
+                                                        : try_accelerator(p, &spec, ACCELERATOR_TCG, err) > 0;
+    return up ? TAKE_PTR(p) : NULL;
+}
+
+void probe_stop(struct probe *p)
+{
+    if (!p)
+        return;
+    destroy_domain(p);
+    free(p->name);
+    free(p->accelerator_note);
+    free(p);
+}
+
+/* --- Talking ---------------------------------------------------------------------------------- */
+
+json_t *probe_request(struct probe *p, json_t *command, uint64_t timeout_ns, struct error **err)
+{
+    cleanup_json json_t *owned = command;
+    cleanup_free char *text = json_dumps(owned, JSON_COMPACT);
+    cleanup_free char *line = NULL;
+    if (interrupt_check(err) < 0 || port_write_line(p->port, text, err) < 0)
+        return NULL;
+    switch (port_read_line(p->port, clock_now_ns() + timeout_ns, &line, err)) {
+    case PORT_LINE:
+        break;
+    case PORT_TIMEOUT:
+        error_set(err, "the probe guest hangs: no answer within %.0f s", (double)timeout_ns / 1e9);
+        error_hint(err, "a disk that does not answer does this: see the host's kernel log");
+        return NULL;
+    case PORT_CLOSED:
+        error_set(err, "the probe guest ended in the middle of the run");
+        error_hint(err, "QEMU was killed or crashed: see the host's kernel log (out of memory?)");
+        return NULL;
+    case PORT_ERROR:
+        return NULL;
+    }
+    cleanup_json json_t *reply = json_loads(line, 0, NULL);
+    const char *failure = json_string_value(json_object_get(reply, "error"));
+    if (failure) {
+        error_set(err, "in the probe guest: %s", failure);
+        return NULL;
+    }
+    if (!json_is_object(reply)) {
+        error_set(err, "the probe guest sent something that is not an answer");
+        return NULL;
+    }
+    return TAKE_PTR(reply);
+}
+
+int probe_read_clock(struct probe *p, struct clock_pair *ret, struct error **err)
+{
+    struct clock_pair best = {.uncertainty_ns = UINT64_MAX};
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t guest, before = clock_now_ns();
+        cleanup_json json_t *reply =
+            probe_request(p, json_pack("{s:s}", "do", "clock"), 10 * NS_PER_SECOND, err);
+        uint64_t half = (clock_now_ns() - before) / 2;
+        if (!reply || protocol_get_u64(reply, "now_ns", &guest, err) < 0)
+            return -1;
+        if (half < best.uncertainty_ns)
+            best = (struct clock_pair){before + half, guest, half};
+    }
+    *ret = best;
+    return 0;
+}
+
+double probe_clock_drift(const struct clock_pair *from, const struct clock_pair *to)
+{
+    double host = (double)(to->host_ns - from->host_ns);
+    double guest = (double)(to->guest_ns - from->guest_ns);
+    return host > 0 ? guest / host - 1 : 0;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * readback.c - configured is not effective.
+ *
+ * QMP does not tell a file node's AIO mode, so it is read where QEMU itself got it: on the command
+ * line of the process. A mode that was asked for can still have failed: depending on its version
+ * QEMU then only logs that it falls back to its thread pool. Linux AIO contexts show as mappings
+ * named [aio], io_uring instances as descriptors, so a fallback is also seen where no log is.
+ */
+#include "probe/readback.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <libvirt/libvirt-qemu.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "host/process.h"
+
+/* --- QMP -------------------------------------------------------------------------------------- */
+
+/* The "return" of a QMP command; the caller owns it. */
+static json_t *qmp(struct probe *p, json_t *command, struct error **err)
+{
+    cleanup_json json_t *owned = command;
+    cleanup_free char *text = json_dumps(owned, JSON_COMPACT);
+    cleanup_free char *answer = NULL;
+    if (virDomainQemuMonitorCommand(p->domain, text, &answer, 0) < 0) {
+        connection_error(err, "QEMU does not say what it runs");
+        return NULL;
+    }
+    cleanup_json json_t *json = json_loads(answer, 0, NULL);
+    json_t *result = json_object_get(json, "return");
+    if (!result) {
+        const char *why = NULL;
+        json_unpack(json, "{s:{s:s}}", "error", "desc", &why);
+        error_set(err, "QEMU does not say what it runs: %s", why ? why : "no answer");
+        return NULL;
+    }
+    return json_incref(result);
+}
+
+static json_t *qom_get(struct probe *p, const char *path, const char *property, struct error **err)
+{
+    return qmp(p,
+               json_pack("{s:s, s:{s:s, s:s}}", "execute", "qom-get", "arguments", "path", path,
+                         "property", property),
+               err);
+}
+
+/* query-block's entry of the disk with this image; a borrowed reference into `blocks`. */
+static json_t *find_block(json_t *blocks, const char *image)
+{
+    size_t i;
+    json_t *block;
+    json_array_foreach(blocks, i, block)
+    {
+        json_t *inserted = json_object_get(block, "inserted");
+        const char *file = json_string_value(json_object_get(inserted, "file"));
+        if (file && strcmp(file, image) == 0)
+            return block;
+    }
+    return NULL;
+}
+
+/* libvirt's name for a set of cache flags (docs: the <driver> element's cache attribute). */
+static const char *cache_name(bool writeback, bool direct, bool no_flush)
+{
+    if (no_flush)
+        return "unsafe";
+    if (direct)
+        return writeback ? "none" : "directsync";
+    return writeback ? "writeback" : "writethrough";
+}
+
+/* The path of the device behind a query-block entry, without what libvirt's answer ends with. */
+static char *device_path(json_t *block)
+{
+    const char *qdev = json_string_value(json_object_get(block, "qdev"));
+    const char *end = qdev ? strstr(qdev, "/virtio-backend") : NULL;
+    return qdev ? strndup(qdev, end ? (size_t)(end - qdev) : strlen(qdev)) : NULL;
+}
+
+static int read_device(struct probe *p, const char *device, struct disk_config *ret,
+                       struct error **err)
+{
+    cleanup_json json_t *type = qom_get(p, device, "type", err);
+    cleanup_json json_t *iothread = type ? qom_get(p, device, "iothread", err) : NULL;
+    if (!type || !iothread)
+        return -1;
+    const char *name = json_string_value(type);
+    const char *thread = json_string_value(iothread);
+    ret->bus = name && strncmp(name, "virtio-blk", 10) == 0 ? "virtio" : "other";
+    ret->iothread = thread && thread[0];
+    return 0;
+}
+
+/* --- The process ------------------------------------------------------------------------------ */
+
+/* The AIO mode in one -blockdev argument, if it is that of the image; static. */
+static const char *aio_of_argument(const char *argument, const char *image)
+{
+    static const char *const modes[] = {"threads", "native", "io_uring"};
+    cleanup_json json_t *node = json_loads(argument, 0, NULL);
+    const char *file = json_string_value(json_object_get(node, "filename"));
+    if (!file || strcmp(file, image) != 0)
+        return NULL;
+    const char *aio = json_string_value(json_object_get(node, "aio"));
+    for (size_t i = 0; aio && i < ARRAY_SIZE(modes); i++)
+        if (strcmp(aio, modes[i]) == 0)
+            return modes[i];
+    return aio ? "other" : "threads";
+}
+
+static const char *read_aio(struct probe *p, const char *image, struct error **err)
+{
+    size_t length;
+    cleanup_free char *line = p->pid ? process_command_line(p->pid, &length) : NULL;
+    for (const char *a = line; line && a < line + length; a += strlen(a) + 1) {
+        const char *aio = a[0] == '{' ? aio_of_argument(a, image) : NULL;
+        if (aio)
+            return aio;
+    }
+    error_set(err, "QEMU's command line does not say how it reads %s", image);
+    return NULL;
+}
+
+/* How many lines of /proc/PID/maps name a mapping of a Linux AIO context. */
+static unsigned count_aio_contexts(pid_t pid)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/maps", (int)pid);
+    cleanup_free char *maps = file_read(path, NULL, NULL);
+    unsigned count = 0;
+    for (const char *m = maps; m && (m = strstr(m, "/[aio]")); m++)
+        count++;
+    return count;
+}
+
+/* Calls visit(link target) for each descriptor of the process; stops when it returns non-zero. */
+static void for_each_descriptor(pid_t pid, int (*visit)(int number, const char *target, void *),
+                                void *data)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/fd", (int)pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char target[4096];
+        ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+        if (n <= 0)
+            continue;
+        target[n] = '\0';
+        if (visit((int)strtol(entry->d_name, NULL, 10), target, data))
+            break;
+    }
+    closedir(dir);
+}
+
+static int count_ring(int number, const char *target, void *data)
+{
+    (void)number;
+    *(unsigned *)data += strcmp(target, "anon_inode:[io_uring]") == 0;
+    return 0;
+}
+
+static int take_stderr(int number, const char *target, void *data)
+{
+    if (number != STDERR_FILENO)
+        return 0;
+    *(char **)data = xstrdup(target);
+    return 1;
+}
+
+/* What QEMU has logged: its standard error is a file unless virtlogd stands between. NULL where it
+ * cannot be read; the caller frees. */
+static char *read_log(struct probe *p)
+{
+    cleanup_free char *target = NULL;
+    for_each_descriptor(p->pid, take_stderr, &target);
+    char *log = target && target[0] == '/' ? file_read(target, NULL, NULL) : NULL;
+    if (log)
+        return log;
+    cleanup_free char *path = xasprintf("/var/log/libvirt/qemu/%s.log", p->name);
+    return file_read(path, NULL, NULL);
+}
+
+/* --- Together --------------------------------------------------------------------------------- */
+
+static bool owns_its_blocks(const char *image, const char *format)
+{
+    struct stat st;
+    if (stat(image, &st) < 0)
+        return false;
+    /* A qcow2 file grows to its full length only when it was preallocated. */
+    uint64_t least = strcmp(format, "raw") == 0 ? (uint64_t)st.st_size : 4 << 20;
+    return (uint64_t)st.st_blocks * 512 >= least;
+}
+
+int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
+                  struct error **err)
+{
+    struct disk_config c = {0};
+    cleanup_json json_t *blocks = qmp(p, json_pack("{s:s}", "execute", "query-block"), err);
+    if (!blocks)
+        return -1;
+    json_t *block = find_block(blocks, asked->image_path);
+    const char *format;
+    int writeback, direct, no_flush;
+    if (json_unpack(block, "{s:{s:s, s:{s:b, s:b, s:b}}}", "inserted", "drv", &format, "cache",
+                    "writeback", &writeback, "direct", &direct, "no-flush", &no_flush) < 0)
+        return error_set(err, "QEMU does not know the disk %s", asked->image_path);
+    cleanup_free char *device = device_path(block);
+    if (read_device(p, device ? device : "", &c, err) < 0)
+        return -1;
+    c.format = strcmp(format, "raw") == 0 ? "raw" : strcmp(format, "qcow2") == 0 ? "qcow2" : "other";
+    c.cache = cache_name(writeback, direct, no_flush);
+    c.io = read_aio(p, asked->image_path, err);
+    if (!c.io)
+        return -1;
+    c.preallocation =
+        owns_its_blocks(asked->image_path, c.format) ? asked->config->preallocation : "off";
+    *ret = c;
+    return 0;
+}
+
+int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
+                     struct error **err)
+{
+    const struct {
+        const char *what, *asked, *effective;
+    } rows[] = {
+        {"bus", asked->bus, effective->bus},
+        {"format", asked->format, effective->format},
+        {"preallocation", asked->preallocation, effective->preallocation},
+        {"cache", asked->cache, effective->cache},
+        {"io", asked->io, effective->io},
+        {"iothread", asked->iothread ? "yes" : "no", effective->iothread ? "yes" : "no"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (strcmp(rows[i].asked, rows[i].effective) != 0)
+            return error_set(err, "%s='%s' was asked for, QEMU runs %s='%s'", rows[i].what,
+                             rows[i].asked, rows[i].what, rows[i].effective);
+    return 0;
+}
+
+/* In how many event loops disks of this mode are served: one for each iothread, and the main
+ * loop's if there is a disk without. */
+static unsigned loops_with(const struct probe_disk *disks, size_t count, const char *io)
+{
+    unsigned loops = 0;
+    bool main_loop = false;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(disks[i].config->io, io) != 0)
+            continue;
+        loops += disks[i].config->iothread;
+        main_loop |= !disks[i].config->iothread;
+    }
+    return loops + main_loop;
+}
+
+int readback_aio(struct probe *p, const struct probe_disk *disks, size_t count, const char **mode,
+                 struct error **err)
+{
+    cleanup_free char *log = read_log(p);
+    const char *fallback = log ? strstr(log, "falling back to thread pool") : NULL;
+    unsigned rings = 0, native = loops_with(disks, count, "native");
+    unsigned uring = loops_with(disks, count, "io_uring");
+    for_each_descriptor(p->pid, count_ring, &rings);
+    unsigned contexts = count_aio_contexts(p->pid);
+
+    if (contexts < native || (fallback && native && !uring)) {
+        *mode = "native";
+        return error_set(err, "io='native' was asked for, QEMU fell back to threads "
+                              "(%u AIO contexts where %u are needed)", contexts, native);
+    }
+    if (rings < uring || (fallback && uring)) {
+        *mode = "io_uring";
+        return error_set(err, "io='io_uring' was asked for, QEMU fell back to threads "
+                              "(%u rings where %u are needed)", rings, uring);
+    }
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * readback.h - what the running QEMU really does for a disk, held against what was asked.
+ */
+#pragma once
+
+#include "probe/probe.h"
+
+/* Reads how `image_path` is really served: QMP says the bus, the format, the cache flags and the
+ * iothread; QEMU's own command line says the AIO mode, and the kernel's lists of its descriptors
+ * and mappings, and its log, say whether it got it. `ret` has static strings; its preallocation is
+ * "off" for an image that does not own its blocks yet, else that of `asked`. To be called before
+ * anything is written. Errors: QEMU does not know the image, or does not answer. */
+int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
+                  struct error **err);
+
+/* 0 when what was read back is what was asked; else an error that names both. */
+int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
+                     struct error **err);
+
+/* Whether QEMU holds the kernel objects that its AIO modes need, for all disks of the guest
+ * together: an error when there are fewer than the modes asked for need, or when QEMU's log says
+ * that it fell back to its thread pool. `mode` is the mode that did not come ("native"). */
+int readback_aio(struct probe *p, const struct probe_disk *disks, size_t count, const char **mode,
+                 struct error **err);

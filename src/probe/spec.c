@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "probe/spec.h"
+
+#include <libxml/tree.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/memory.h"
+#include "measure/protocol.h"
+
+static const char *const accelerator_names[] = {
+    [ACCELERATOR_KVM] = "kvm",
+    [ACCELERATOR_TCG] = "tcg",
+    [ACCELERATOR_AUTO] = "auto",
+};
+
+const char *accelerator_name(enum accelerator a)
+{
+    return accelerator_names[a];
+}
+
+int accelerator_parse(const char *name, enum accelerator *ret, struct error **err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(accelerator_names); i++) {
+        if (strcmp(name, accelerator_names[i]) == 0) {
+            *ret = (enum accelerator)i;
+            return 0;
+        }
+    }
+    error_set(err, "'%s' is not an accelerator", name);
+    return error_hint(err, "one of kvm, tcg, auto");
+}
+
+/* --- XML -------------------------------------------------------------------------------------- */
+
+/* Adds <name>, with pairs of attribute and value up to NULL; a NULL value leaves its one out. */
+static xmlNodePtr add(xmlNodePtr parent, const char *name, ...)
+{
+    xmlNodePtr node = xmlNewChild(parent, NULL, BAD_CAST name, NULL);
+    va_list args;
+    va_start(args, name);
+    for (const char *attribute; (attribute = va_arg(args, const char *));) {
+        const char *value = va_arg(args, const char *);
+        if (value)
+            xmlNewProp(node, BAD_CAST attribute, BAD_CAST value);
+    }
+    va_end(args);
+    return node;
+}
+
+/* Adds <name>text</name>, text escaped. */
+static xmlNodePtr add_text(xmlNodePtr parent, const char *name, const char *text)
+{
+    return xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text);
+}
+
+static xmlNodePtr add_number(xmlNodePtr parent, const char *name, unsigned number)
+{
+    cleanup_free char *text = xasprintf("%u", number);
+    return add_text(parent, name, text);
+}
+
+/* Where the guest's first serial port is, and the newest machine of its kind: a machine type that
+ * is old caps the queues of a virtio disk at one. */
+struct platform {
+    const char *machine, *console;
+};
+
+static struct platform platform_of(const char *arch)
+{
+    if (strcmp(arch, "x86_64") == 0)
+        return (struct platform){"q35", "ttyS0"};
+    if (strcmp(arch, "aarch64") == 0)
+        return (struct platform){"virt", "ttyAMA0"};
+    return (struct platform){NULL, "ttyS0"};
+}
+
+static void add_os(xmlNodePtr domain, const struct probe_spec *spec, const char *arch)
+{
+    struct platform platform = platform_of(arch);
+    /* panic=-1: a guest that dies powers off at once, which the host sees. */
+    cleanup_free char *cmdline =
+        xasprintf("console=%s loglevel=4 panic=-1 tsc=reliable", platform.console);
+    xmlNodePtr os = add(domain, "os", NULL);
+    xmlNodePtr type = add_text(os, "type", "hvm");
+    xmlNewProp(type, BAD_CAST "arch", BAD_CAST arch);
+    const char *machine = spec->machine ? spec->machine : platform.machine;
+    if (machine)
+        xmlNewProp(type, BAD_CAST "machine", BAD_CAST machine);
+    add_text(os, "kernel", spec->kernel_path);
+    add_text(os, "initrd", spec->initramfs_path);
+    add_text(os, "cmdline", cmdline);
+}
+
+static void disk_target(size_t i, char name[8])
+{
+    /* vda … vdz, vdaa …: the names libvirt wants; the guest goes by the serials. */
+    char letters[4];
+    int n = 0;
+    for (size_t rest = i + 1; rest; rest = (rest - 1) / 26)
+        letters[n++] = (char)('a' + (rest - 1) % 26);
+    strcpy(name, "vd");
+    for (size_t k = 2; n; k++) {
+        name[k] = letters[--n];
+        name[k + 1] = '\0';
+    }
+}
+
+static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i,
+                     unsigned iothread)
+{
+    const struct disk_config *c = disk->config;
+    cleanup_free char *thread = iothread ? xasprintf("%u", iothread) : NULL;
+    char target[8];
+    disk_target(i, target);
+    xmlNodePtr node = add(devices, "disk", "type", "file", "device", "disk", NULL);
+    /* error_policy: QEMU's own default would stop the guest when the host's disk is full, and a
+     * stopped guest says nothing. */
+    add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache, "error_policy",
+        "report", "io", c->io, "iothread", thread, NULL);
+    add(node, "source", "file", disk->image_path, NULL);
+    add(node, "target", "dev", target, "bus", c->bus, NULL);
+    add_text(node, "serial", disk->serial);
+}
+
+static void add_devices(xmlNodePtr domain, const struct probe_spec *spec)
+{
+    xmlNodePtr devices = add(domain, "devices", NULL);
+    if (spec->emulator)
+        add_text(devices, "emulator", spec->emulator);
+    unsigned iothread = 0;
+    for (size_t i = 0; i < spec->disk_count; i++)
+        add_disk(devices, &spec->disks[i], i, spec->disks[i].config->iothread ? ++iothread : 0);
+    add(devices, "controller", "type", "usb", "model", "none", NULL);
+    xmlNodePtr serial = add(devices, "serial", "type", "file", NULL);
+    add(serial, "source", "path", spec->console_path, NULL);
+    add(serial, "target", "port", "0", NULL);
+    xmlNodePtr channel = add(devices, "channel", "type", "unix", NULL);
+    add(channel, "target", "type", "virtio", "name", PROTOCOL_PORT, NULL);
+    add(devices, "memballoon", "model", "none", NULL);
+}
+
+static unsigned count_iothreads(const struct probe_spec *spec)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < spec->disk_count; i++)
+        count += spec->disks[i].config->iothread;
+    return count;
+}
+
+char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator)
+{
+    struct utsname host;
+    uname(&host);
+    bool kvm = accelerator == ACCELERATOR_KVM;
+    xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr domain = xmlNewNode(NULL, BAD_CAST "domain");
+    xmlDocSetRootElement(doc, domain);
+    xmlNewProp(domain, BAD_CAST "type", BAD_CAST(kvm ? "kvm" : "qemu"));
+
+    add_text(domain, "name", spec->name);
+    xmlNodePtr memory = add_number(domain, "memory", spec->memory_mib);
+    xmlNewProp(memory, BAD_CAST "unit", BAD_CAST "MiB");
+    add_number(domain, "vcpu", spec->vcpus);
+    unsigned iothreads = count_iothreads(spec);
+    if (iothreads)
+        add_number(domain, "iothreads", iothreads);
+    add_os(domain, spec, host.machine);
+    add(add(domain, "features", NULL), "acpi", NULL);
+    xmlNodePtr cpu = add(domain, "cpu", "mode", kvm ? "host-passthrough" : "maximum", NULL);
+    if (spec->cpu_without)
+        add(cpu, "feature", "policy", "disable", "name", spec->cpu_without, NULL);
+    add_text(domain, "on_poweroff", "destroy");
+    add_text(domain, "on_reboot", "destroy");
+    add_text(domain, "on_crash", "destroy");
+    add_devices(domain, spec);
+
+    xmlChar *text;
+    int length;
+    xmlDocDumpFormatMemory(doc, &text, &length, 1);
+    xmlFreeDoc(doc);
+    char *copy = xstrdup((const char *)text);
+    xmlFree(text);
+    return copy;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spec.h - what a probe guest is made of, and the domain XML that says so.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "domain/disk_config.h"
+
+enum accelerator {
+    ACCELERATOR_KVM,
+    ACCELERATOR_TCG,
+    ACCELERATOR_AUTO, /* KVM if a guest boots under it, else TCG */
+};
+
+const char *accelerator_name(enum accelerator a);
+int accelerator_parse(const char *name, enum accelerator *ret, struct error **err);
+
+/* One disk of the guest. Paths are paths on the hypervisor's machine. */
+struct probe_disk {
+    char serial[21]; /* how the guest tells it apart */
+    const struct disk_config *config;
+    char *image_path;
+};
+
+struct probe_spec {
+    const char *name; /* of the domain */
+    const char *kernel_path;
+    const char *initramfs_path;
+    const char *console_path; /* the guest's console goes to this file */
+    const char *emulator;     /* a QEMU binary, or NULL for libvirt's own choice */
+    const char *machine;      /* a machine type, or NULL for the architecture's newest */
+    const char *cpu_without;  /* a CPU feature to be left out, or NULL */
+    unsigned vcpus;
+    unsigned memory_mib;
+    size_t disk_count;
+    struct probe_disk *disks;
+};
+
+/* The XML of the domain; the caller frees it with free(). Each disk whose configuration wants an
+ * iothread gets one of its own: candidates that shared one would poll for each other. */
+char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator);
