@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * candidate.h - the configurations that a disk could have, and the rules that forbid some.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "domain/disk_config.h"
+
+struct candidate {
+    char *id; /* "qcow2-prealloc-native-iothread" */
+    struct disk_config config;
+    char *left_out; /* why it is not tried, one line; NULL when it is */
+};
+
+/* What the rules need to know of the host. */
+struct candidate_facts {
+    bool io_uring_allowed;     /* for QEMU as libvirt runs it, without privileges */
+    const char *io_uring_why;  /* why not */
+    bool aio_contexts_left;    /* enough of fs.aio-max-nr for native */
+};
+
+/* Reads them from /proc, below `sysroot` ("" for this machine). `contexts` Linux AIO contexts will
+ * be asked for. */
+struct candidate_facts candidate_facts_read(const char *sysroot, unsigned contexts);
+
+/* The candidates for a new disk: raw and qcow2, growing and preallocated, by io mode, with and
+ * without an iothread; the forbidden ones are in it, with the reason. An array of
+ * struct candidate *, which owns them. */
+GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
+
+/* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
+ * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
+ * that a race must find equal. Errors: an id that is not there, a file that cannot be read, nothing left to try. */
+int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
+
+/* How many of the settings differ from those of a disk that virt-install makes unasked. */
+unsigned candidate_distance(const struct candidate *c);
+
+/* The qemu-img command that makes a disk of this configuration. The caller frees. */
+char *candidate_create_line(const struct candidate *c);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tune/contest.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "base/memory.h"
+#include "measure/stats.h"
+
+static const char *const verdict_names[] = {
+    [VERDICT_BEST] = "best",
+    [VERDICT_EQUAL] = "equal",
+    [VERDICT_SLOWER] = "slower",
+    [VERDICT_FAILED] = "failed",
+};
+
+const char *verdict_name(enum verdict v)
+{
+    return verdict_names[v];
+}
+
+/* An estimate of a variance, and how much is known about it. */
+struct variance {
+    double value, dof;
+};
+
+/* What the rule knows of one contender. */
+struct summary {
+    double location;        /* mean over its lanes */
+    double between;         /* variance of its lanes about that */
+    struct variance within; /* of `location`, from the lanes' standard errors */
+};
+
+static struct summary summarise(const struct contender *c, size_t rounds)
+{
+    struct summary s = {.within.dof = INFINITY};
+    cleanup_free double *locations = xcalloc(c->lane_count, sizeof(*locations));
+    double n = (double)c->lane_count;
+    for (size_t i = 0; i < c->lane_count; i++) {
+        struct stats_location l = stats_location(c->lanes[i], rounds);
+        locations[i] = l.robust;
+        s.within.value += l.se * l.se / (n * n);
+        s.within.dof = fmin(s.within.dof, l.dof);
+    }
+    s.location = stats_mean(locations, c->lane_count);
+    s.between = c->lane_count > 1 ? stats_variance(locations, c->lane_count) : 0;
+    return s;
+}
+
+/* The variance between equal disks, from all replicas together; dof 0 where there are none. */
+static struct variance pool(const struct contender *contenders, const struct summary *summaries,
+                            size_t count)
+{
+    struct variance pooled = {0};
+    for (size_t i = 0; i < count; i++) {
+        double dof = (double)contenders[i].lane_count - 1;
+        pooled.value += dof * summaries[i].between;
+        pooled.dof += dof;
+    }
+    pooled.value = pooled.dof > 0 ? pooled.value / pooled.dof : 0;
+    return pooled;
+}
+
+static struct variance larger(struct variance a, struct variance b)
+{
+    return a.value > b.value || b.dof <= 0 ? a : b;
+}
+
+/* Variance of a contender's location. Its own replicas may show more than all together do. */
+static struct variance variance_of(const struct contender *c, const struct summary *s,
+                                   struct variance pooled)
+{
+    double between = fmax(pooled.value, s->between);
+    return larger((struct variance){between / (double)c->lane_count, pooled.dof}, s->within);
+}
+
+static double half_width(struct variance v)
+{
+    return v.dof > 0 ? stats_t_quantile(0.975, fmax(v.dof, 1)) * sqrt(v.value) : INFINITY;
+}
+
+/* Variance of the difference of two locations within lanes, from the rounds' own differences: what
+ * both have in common is gone. */
+static struct variance paired(const struct contender *a, const struct contender *b, size_t rounds)
+{
+    cleanup_free double *differences = xcalloc(rounds, sizeof(*differences));
+    for (size_t i = 0; i < rounds; i++) {
+        for (size_t k = 0; k < a->lane_count; k++)
+            differences[i] += a->lanes[k][i] / (double)a->lane_count;
+        for (size_t k = 0; k < b->lane_count; k++)
+            differences[i] -= b->lanes[k][i] / (double)b->lane_count;
+    }
+    struct stats_location l = stats_location(differences, rounds);
+    return (struct variance){l.se * l.se, l.dof};
+}
+
+/* Whether b is slower than a for certain. */
+static bool is_slower(const struct contender *a, const struct summary *sa,
+                      const struct contender *b, const struct summary *sb, struct variance pooled,
+                      size_t rounds)
+{
+    struct variance between = {
+        .value = fmax(pooled.value, sa->between) / (double)a->lane_count +
+                 fmax(pooled.value, sb->between) / (double)b->lane_count,
+        .dof = pooled.dof,
+    };
+    struct variance v = larger(between, paired(a, b, rounds));
+    return sa->location - sb->location > half_width(v);
+}
+
+double contest_variance(const struct contender *contender, size_t rounds)
+{
+    struct summary s = summarise(contender, rounds);
+    return fmax(s.between / (double)contender->lane_count, s.within.value);
+}
+
+void contest_decide(const struct contender *contenders, size_t count, size_t rounds,
+                    double host_variance, struct contest *ret)
+{
+    cleanup_free struct summary *summaries = xcalloc(count, sizeof(*summaries));
+    struct contest c = {
+        .logs = xcalloc(count, sizeof(*c.logs)),
+        .verdicts = xcalloc(count, sizeof(*c.verdicts)),
+    };
+    for (size_t i = 0; i < count; i++) {
+        summaries[i] = summarise(&contenders[i], rounds);
+        if (summaries[i].location > summaries[c.leader].location)
+            c.leader = i;
+    }
+    struct variance pooled = pool(contenders, summaries, count);
+    bool alone = true;
+    for (size_t i = 0; i < count; i++) {
+        struct variance v = variance_of(&contenders[i], &summaries[i], pooled);
+        v.value += host_variance;
+        double half = half_width(v), location = summaries[i].location;
+        c.logs[i] = (struct interval){location, location - half, location + half};
+        bool slower = i != c.leader &&
+                      is_slower(&contenders[c.leader], &summaries[c.leader], &contenders[i],
+                                &summaries[i], pooled, rounds);
+        c.verdicts[i] = slower ? VERDICT_SLOWER : VERDICT_EQUAL;
+        alone &= slower || i == c.leader;
+    }
+    /* A single contender has beaten nobody. */
+    if (alone && count > 1)
+        c.verdicts[c.leader] = VERDICT_BEST;
+    *ret = c;
+}
+
+void contest_done(struct contest *c)
+{
+    free(c->logs);
+    free(c->verdicts);
+    *c = (struct contest){0};
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * contest.h - the rule: from the slices' ratios to a figure with an interval, and to who is best.
+ *
+ * Theory of operation. In every round each lane has a ratio to the host's lanes of the same round;
+ * the logarithms of these ratios are what is averaged, by a 10 %-trimmed mean (stats.h). A
+ * candidate's figure is the mean over its lanes.
+ *
+ * Its uncertainty has two sources. Within a lane, rounds differ: that is the standard error of the
+ * trimmed mean, and falls with the number of rounds. Between lanes of one candidate, equal disks
+ * differ: steadily, by where their files lie, and no number of rounds makes that less. The second
+ * is estimated from all candidates' replicas together (pooled variance, with one degree of freedom
+ * for each replica beyond a candidate's first) and, where a candidate's own replicas differ by
+ * more, from those. It contains the first. Intervals are Student's t at 95 %.
+ *
+ * The fastest candidate is `best` when the interval of its difference from each other one excludes
+ * zero. Those it does not exclude are `equal` to it, and so is the fastest then. That the largest of
+ * several figures is compared with the others does not make a false best likelier than 5 %: of k
+ * equal candidates the two largest lie closer together than two taken at random.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+struct interval {
+    double value, low, high; /* NaN where it was not measured */
+};
+
+enum verdict { VERDICT_BEST, VERDICT_EQUAL, VERDICT_SLOWER, VERDICT_FAILED };
+
+/* "best", "equal", "slower", "failed". */
+const char *verdict_name(enum verdict v);
+
+/* `lane_count` series, each with the logarithm of the ratio to the host in every round. */
+struct contender {
+    size_t lane_count;
+    double **lanes;
+};
+
+struct contest {
+    struct interval *logs; /* of each contender: its figure, as a logarithm */
+    enum verdict *verdicts;
+    size_t leader; /* the contender with the largest figure */
+};
+
+/* Applies the rule to `count` contenders measured in the same `rounds`. `host_variance` is that of
+ * the host's own figure (contest_variance): part of each interval, but not of a comparison, where
+ * it cancels. The caller frees with contest_done. */
+void contest_decide(const struct contender *contenders, size_t count, size_t rounds,
+                    double host_variance, struct contest *ret);
+void contest_done(struct contest *c);
+
+/* The variance of a contender's figure on its own: between its lanes, and at least within them. */
+double contest_variance(const struct contender *contender, size_t rounds);

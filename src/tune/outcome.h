@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * outcome.h - the figures of a race and what they come to.
+ */
+#pragma once
+
+#include "measure/figures.h"
+#include "tune/candidate.h"
+#include "tune/contest.h"
+
+struct stage;
+struct race;
+
+struct standing {
+    const struct candidate *candidate;
+    struct disk_config effective;
+    struct figures figures;
+    struct interval share;     /* of the host's speed: robust location and its interval */
+    double mean_share;         /* the plain mean of the same ratios */
+    double long_share;         /* the same in long slices; NaN where there were none */
+    bool long_disagrees;       /* beyond its uncertainty, and by more than 5 % */
+    double replica_spread;     /* largest over smallest of its lanes, less one */
+    double cpu_us_per_io;      /* CPU time of the QEMU process; NaN where not measured */
+    enum verdict verdict;
+    const char *failure;       /* of VERDICT_FAILED */
+};
+
+struct outcome {
+    size_t rounds;
+    struct figures host;
+    size_t count;
+    struct standing *standings; /* best first; failed ones last */
+    const struct standing *best;        /* NULL unless one is */
+    const struct standing *recommended; /* the best, or of equals the one that changes least */
+};
+
+/* Weighs the race. The candidates' and the stage's memory is referred to, not copied. */
+struct outcome *outcome_new(const struct stage *stage, const struct race *race);
+void outcome_free(struct outcome *o);
+CLEANUP_PTR(cleanup_outcome_handler, struct outcome, outcome_free)
+#define cleanup_outcome at_scope_end(cleanup_outcome_handler)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * race.h - the rounds: every lane gets a short slice in each, in an order shuffled anew.
+ *
+ * Theory of operation (DESIGN: "How a figure is taken"). What disturbs a shared machine is slow and
+ * comes in bursts; a slice shorter than a burst is hit together with its neighbours, and the ratio
+ * of two slices of one round forgets it. So a figure is not one long run but hundreds of short
+ * slices, each held against the host's slices of the same round.
+ *
+ * The guest is idle while the host has its slice. A round is cut into a few parts, each one command
+ * to the guest; between them the host's lanes take their turns, so the host is measured in the
+ * guest's weather, and the conversation costs a few milliseconds a round.
+ *
+ * At the end each lane gets a few long slices. They show what short ones cannot (caches that fill,
+ * throttles), and are long enough to read the CPU time of the QEMU process around each.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "tune/stage.h"
+
+struct race_options {
+    uint64_t slice_ns;
+    uint64_t min_requests; /* of a slice: slow work gets longer slices */
+    unsigned ramp;         /* requests at the start of a slice that do not count */
+    size_t max_rounds;
+    uint64_t deadline_ns; /* clock.h: when all measuring is to be over */
+    uint64_t seed;
+};
+
+/* What the slices of one lane added up to. */
+struct lane_record {
+    double *ns;         /* time per request in each round; NaN where the round does not count */
+    uint64_t requests;  /* of the short slices, counted */
+    uint64_t elapsed_ns;
+    struct histogram latencies; /* of the short slices */
+    double *long_ns;            /* time per request in each pass of long slices */
+    uint64_t long_requests;
+    uint64_t cpu_ns; /* QEMU's, over the long slices; guest lanes only */
+};
+
+struct race {
+    size_t lane_count;
+    size_t rounds; /* complete ones */
+    size_t passes; /* of long slices */
+    uint64_t long_slice_ns;
+    struct lane_record *lanes; /* as the stage's */
+    bool exhausted;            /* first writes only: ended because a disk had no block left */
+    double clock_drift;        /* guest against host over the whole race */
+    double clock_uncertainty;  /* of that figure */
+};
+
+/* Runs it. Errors: an I/O error, the guest gone or hung, a signal, not one complete round. The
+ * caller frees. */
+struct race *race_run(struct stage *stage, const struct race_options *options, struct error **err);
+void race_free(struct race *r);
+CLEANUP_PTR(cleanup_race_handler, struct race, race_free)
+#define cleanup_race at_scope_end(cleanup_race_handler)

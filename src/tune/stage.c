@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tune/stage.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "host/claim.h"
+#include "host/directories.h"
+#include "host/storage.h"
+#include "probe/readback.h"
+
+/* No disk that a VM would be put on is slower than this; it only bounds how long to wait. */
+#define SLOWEST_BYTES_PER_SECOND (1 << 20)
+
+static void tell(const struct stage *s, const char *what, size_t done, size_t all)
+{
+    if (s->options->progress)
+        s->options->progress(s->options->progress_data, what, (double)done / (double)all);
+}
+
+static struct candidate *candidate_of(const struct stage *s, const struct lane *lane)
+{
+    return s->candidates->pdata[lane->candidate];
+}
+
+/* --- Lanes and their files -------------------------------------------------------------------- */
+
+static void add_lane(struct stage *s, int candidate, unsigned replica)
+{
+    s->lanes = xreallocarray(s->lanes, s->lane_count + 1, sizeof(*s->lanes));
+    struct lane *lane = &s->lanes[s->lane_count];
+    *lane = (struct lane){.candidate = candidate, .replica = replica, .guest_index = -1};
+    lane->path = candidate == LANE_HOST
+                     ? xasprintf("%s/host-%u.raw", s->scratch->path, replica)
+                     : xasprintf("%s/disk-%zu.%s", s->scratch->path, s->lane_count,
+                                 candidate_of(s, lane)->config.format);
+    s->lane_count++;
+}
+
+/* All first replicas before all second ones: copies lie far apart, on the disk and on the bus. */
+static void lay_out_lanes(struct stage *s)
+{
+    for (unsigned r = 0; r < s->options->replicas; r++)
+        add_lane(s, LANE_HOST, r);
+    s->host_lanes = s->lane_count;
+    for (unsigned r = 0; r < s->options->replicas; r++)
+        for (unsigned c = 0; c < s->candidates->len; c++)
+            if (!((struct candidate *)s->candidates->pdata[c])->left_out)
+                add_lane(s, (int)c, r);
+}
+
+static int create_files(struct stage *s, struct error **err)
+{
+    uint64_t size = s->options->size_bytes;
+    for (size_t i = 0; i < s->lane_count; i++) {
+        const struct lane *lane = &s->lanes[i];
+        tell(s, "creating scratch images", i, s->lane_count);
+        if (interrupt_check(err) < 0)
+            return -1;
+        if (lane->candidate == LANE_HOST) {
+            if (storage_create_file(lane->path, size, !s->options->fresh, err) < 0)
+                return -1;
+            continue;
+        }
+        const struct disk_config *c = &candidate_of(s, lane)->config;
+        if (storage_create_image(lane->path, c->format, c->preallocation, size, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Every image at its full size, and 4 MiB each for what qcow2 keeps beside the data. */
+static uint64_t space_needed(const struct stage *s)
+{
+    return s->lane_count * (s->options->size_bytes + (UINT64_C(4) << 20));
+}
+
+/* --- Claims ----------------------------------------------------------------------------------- */
+
+static int take_claims(struct stage *s, struct error **err)
+{
+    cleanup_free char *runtime = directories_runtime();
+    if (file_make_directories(runtime, err) < 0)
+        return -1;
+    /* Below /tmp the name could be taken by somebody else. */
+    struct stat st;
+    if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return error_set(err, "%s is not a directory of this user", runtime);
+    s->runtime = claim_take(runtime, "", /* alone = */ false, err);
+    if (!s->runtime)
+        return -1;
+    s->scratch = claim_take(s->options->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
+    if (!s->scratch || claim_link(s->runtime, s->scratch, err) < 0)
+        return -1;
+    /* A daemon's QEMU is another user, who must be able to pass through. */
+    if (s->options->uri)
+        chmod(s->scratch->path, 0711);
+    return 0;
+}
+
+/* --- The guest -------------------------------------------------------------------------------- */
+
+static int connect_to_libvirt(struct stage *s, struct error **err)
+{
+    if (s->options->uri) {
+        s->connection = connection_open(s->options->uri, err);
+    } else {
+        cleanup_free char *cache = directories_cache();
+        s->connection = connection_open_embedded(s->runtime->path, cache, err);
+    }
+    return s->connection ? 0 : -1;
+}
+
+/* The disks of the guest lanes, in their order; free the array and each path. */
+static struct probe_disk *probe_disks(struct stage *s, size_t *ret_count)
+{
+    size_t count = s->lane_count - s->host_lanes;
+    struct probe_disk *disks = xcalloc(count, sizeof(*disks));
+    for (size_t i = 0; i < count; i++) {
+        struct lane *lane = &s->lanes[s->host_lanes + i];
+        disks[i].config = &candidate_of(s, lane)->config;
+        disks[i].image_path = lane->path;
+        snprintf(disks[i].serial, sizeof(disks[i].serial), "disk-%u", (unsigned)i);
+    }
+    *ret_count = count;
+    return disks;
+}
+
+/* A disk that is not what was asked for gets no figure; the others go on. */
+static int read_back(struct stage *s, const struct probe_disk *disks, size_t count,
+                     struct error **err)
+{
+    const char *fallen_back = NULL;
+    cleanup_error struct error *fallback = NULL;
+    readback_aio(s->probe, disks, count, &fallen_back, &fallback);
+    for (size_t i = 0; i < count; i++) {
+        struct lane *lane = &s->lanes[s->host_lanes + i];
+        cleanup_error struct error *difference = NULL;
+        tell(s, "reading back what QEMU runs", i, count);
+        if (interrupt_check(err) < 0 ||
+            readback_disk(s->probe, &disks[i], &lane->effective, err) < 0)
+            return -1;
+        if (readback_compare(disks[i].config, &lane->effective, &difference) < 0)
+            lane->failure = xstrdup(difference->message);
+        else if (fallen_back && strcmp(disks[i].config->io, fallen_back) == 0)
+            lane->failure = xstrdup(fallback->message);
+    }
+    return 0;
+}
+
+static int start_guest(struct stage *s, struct error **err)
+{
+    cleanup_free char *state = directories_state();
+    s->kernel = kernel_find("", s->options->kernel, state, err);
+    if (!s->kernel || connect_to_libvirt(s, err) < 0)
+        return -1;
+    cleanup_free char *name =
+        xasprintf(CLAIM_DOMAIN_PREFIX "%s", strrchr(s->runtime->path, '/') + 1);
+    struct probe_options options = {
+        .accelerator = s->options->accelerator,
+        .kernel = s->kernel,
+        .directory = s->runtime->path,
+        .state_directory = state,
+        .emulator = s->options->emulator,
+        .vcpus = s->options->vcpus,
+        .name = name,
+    };
+    size_t count;
+    cleanup_free struct probe_disk *disks = probe_disks(s, &count);
+    tell(s, "starting the probe guest", 0, 1);
+    s->probe = probe_start(s->connection, &options, disks, count, err);
+    if (!s->probe)
+        return -1;
+    return read_back(s, disks, count, err);
+}
+
+/* --- Filling and opening ---------------------------------------------------------------------- */
+
+static uint64_t patience(uint64_t bytes)
+{
+    return 60 * NS_PER_SECOND + bytes / SLOWEST_BYTES_PER_SECOND * NS_PER_SECOND;
+}
+
+static int fill_guest_lane(struct stage *s, size_t index, struct error **err)
+{
+    cleanup_free char *serial = xasprintf("disk-%zu", index);
+    json_t *command = json_pack("{s:s, s:s, s:I}", "do", "fill", "serial", serial, "seed",
+                                (json_int_t)(index + 1));
+    cleanup_json json_t *reply =
+        probe_request(s->probe, command, patience(s->options->size_bytes), err);
+    uint64_t written;
+    if (!reply || protocol_get_u64(reply, "written_bytes", &written, err) < 0)
+        return -1;
+    s->written_bytes += written;
+    return 0;
+}
+
+/* Writes every block of every lane once: from then on each write is a rewrite. The guest fills its
+ * disks itself, so that an image that grows has grown as it would in use. */
+static int fill(struct stage *s, struct error **err)
+{
+    for (size_t i = 0; i < s->lane_count; i++) {
+        tell(s, "writing the scratch images once", i, s->lane_count);
+        const struct lane *lane = &s->lanes[i];
+        int r = lane->failure ? 0
+                : lane->candidate == LANE_HOST
+                    ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
+                    : fill_guest_lane(s, i - s->host_lanes, err);
+        if (r < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int open_guest_lanes(struct stage *s, struct error **err)
+{
+    cleanup_json json_t *serials = json_array();
+    for (size_t i = s->host_lanes; i < s->lane_count; i++) {
+        if (s->lanes[i].failure)
+            continue;
+        cleanup_free char *serial = xasprintf("disk-%zu", i - s->host_lanes);
+        s->lanes[i].guest_index = (int)json_array_size(serials);
+        json_array_append_new(serials, json_string(serial));
+    }
+    json_t *command =
+        json_pack("{s:s, s:o, s:O, s:b, s:I}", "do", "prepare", "workload",
+                  workload_to_json(s->options->workload), "serials", serials, "once",
+                  s->options->fresh, "seed", (json_int_t)(s->options->seed & INT32_MAX));
+    cleanup_json json_t *reply = probe_request(s->probe, command, 60 * NS_PER_SECOND, err);
+    return reply ? 0 : -1;
+}
+
+static int open_host_lanes(struct stage *s, struct error **err)
+{
+    s->buffers = buffers_new(s->options->workload, s->options->seed);
+    for (size_t i = 0; i < s->host_lanes; i++) {
+        struct lane *lane = &s->lanes[i];
+        lane->target = target_open(lane->path, s->options->workload, s->options->size_bytes,
+                                   s->options->fresh, s->options->seed + i, s->buffers, err);
+        if (!lane->target)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
+static int build(struct stage *s, struct error **err)
+{
+    if (take_claims(s, err) < 0)
+        return -1;
+    lay_out_lanes(s);
+    if (storage_check_space(s->options->directory, space_needed(s), err) < 0 ||
+        storage_check_direct(s->scratch->path, err) < 0)
+        return -1;
+    if (create_files(s, err) < 0 || start_guest(s, err) < 0)
+        return -1;
+    if (!s->options->fresh && fill(s, err) < 0)
+        return -1;
+    return open_host_lanes(s, err) < 0 ? -1 : open_guest_lanes(s, err);
+}
+
+struct stage *stage_new(const struct stage_options *options, GPtrArray *candidates,
+                        struct error **err)
+{
+    cleanup_stage struct stage *s = xcalloc(1, sizeof(*s));
+    s->options = options;
+    s->candidates = candidates;
+    if (build(s, err) < 0) {
+        storage_explain_full(options->directory, err);
+        return NULL;
+    }
+    return TAKE_PTR(s);
+}
+
+void stage_free(struct stage *s)
+{
+    if (!s)
+        return;
+    probe_stop(s->probe);
+    connection_close(s->connection);
+    for (size_t i = 0; i < s->lane_count; i++) {
+        target_free(s->lanes[i].target);
+        free(s->lanes[i].path);
+        free(s->lanes[i].failure);
+    }
+    free(s->lanes);
+    buffers_free(s->buffers);
+    kernel_free(s->kernel);
+    claim_release(s->scratch);
+    claim_release(s->runtime);
+    free(s);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stage.h - everything a race takes place on: scratch files, the probe guest, the host's targets.
+ *
+ * A lane is one file that work is done on. The first lanes are files on the host itself; behind
+ * them, each candidate has `replicas` lanes, disks of the probe guest, each with a file and a PCI
+ * slot of its own: two disks of one configuration are not equally fast, and by how much they differ
+ * is part of every interval.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "measure/target.h"
+#include "probe/probe.h"
+#include "tune/candidate.h"
+
+#define LANE_HOST (-1)
+
+struct lane {
+    int candidate;         /* index into the candidates, or LANE_HOST */
+    unsigned replica;      /* 0, 1, … */
+    char *path;            /* of the scratch file */
+    struct target *target; /* of a host lane */
+    int guest_index;       /* of a guest lane: its number in the conversation */
+    char *failure;         /* why it gives no figure; NULL when it does */
+    struct disk_config effective; /* as read back from the running QEMU */
+};
+
+struct stage_options {
+    const char *directory;
+    const char *uri; /* NULL: libvirt's embedded driver */
+    const struct workload *workload;
+    uint64_t size_bytes; /* of each scratch file, a multiple of 1 MiB */
+    unsigned replicas;
+    bool fresh; /* measure first writes: nothing is filled, no block is written twice */
+    uint64_t seed;
+    enum accelerator accelerator;
+    unsigned vcpus;
+    const char *kernel;   /* NULL: the newest that can be used */
+    const char *emulator; /* NULL: libvirt's choice */
+
+    /* Told what is going on, with how far it got (0 to 1); may be NULL. */
+    void (*progress)(void *data, const char *what, double fraction);
+    void *progress_data;
+};
+
+struct stage {
+    const struct stage_options *options;
+    GPtrArray *candidates; /* not owned */
+    struct claim *runtime;
+    struct claim *scratch;
+    struct kernel *kernel;
+    struct connection *connection;
+    struct probe *probe;
+    struct buffers *buffers;
+    size_t host_lanes;
+    size_t lane_count;
+    struct lane *lanes;
+    uint64_t written_bytes; /* on behalf of the measuring, by host and guest together */
+};
+
+/* Builds it up; candidates with `left_out` get no lane. Whatever fails, or a signal, leaves
+ * nothing behind. The caller frees. Errors: no space (with what is needed), no direct I/O, no
+ * kernel, no qemu-img, libvirt or the guest (probe.h), another run in the directory. */
+struct stage *stage_new(const struct stage_options *options, GPtrArray *candidates,
+                        struct error **err);
+
+/* Destroys the guest and removes every file. */
+void stage_free(struct stage *s);
+CLEANUP_PTR(cleanup_stage_handler, struct stage, stage_free)
+#define cleanup_stage at_scope_end(cleanup_stage_handler)
