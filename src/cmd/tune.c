@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tune.c - virt-disktune tune: the best configuration for a new disk, by measurement.
+ */
+#include "cmd/cmd.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "report/report.h"
+#include "tune/outcome.h"
+#include "tune/race.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+struct arguments {
+    struct common_options common;
+    struct workload_options work;
+    char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *accelerator;
+    char *kernel, *vcpus, *emulator;
+
+    struct workload workload;
+    enum accelerator accel;
+    uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number, vcpu_count;
+};
+
+/* --- Arguments -------------------------------------------------------------------------------- */
+
+static int parse_options(int argc, char **argv, struct arguments *a, struct error **err)
+{
+    const GOptionEntry own[] = {
+        {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory,
+         "Find the best disk configuration for images in this directory", "DIR"},
+        {"candidates", 0, 0, G_OPTION_ARG_STRING, &a->candidates,
+         "Only these: a comma list of ids, or a file with one a line", "LIST"},
+        {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
+        {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
+        {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
+        {"replicas", 0, 0, G_OPTION_ARG_STRING, &a->replicas,
+         "Disks of each configuration [2]", "N"},
+        {"size", 0, 0, G_OPTION_ARG_STRING, &a->size, "Size of each scratch image [128M]", "SIZE"},
+        {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &a->accelerator,
+         "kvm, tcg or auto: KVM if a guest boots under it [auto]", "NAME"},
+        {"vcpus", 0, 0, G_OPTION_ARG_STRING, &a->vcpus, "vCPUs of the probe guest [2]", "N"},
+        {"kernel", 0, 0, G_OPTION_ARG_FILENAME, &a->kernel, "Kernel of the probe guest", "FILE"},
+        {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &a->emulator, "QEMU binary", "FILE"},
+        {NULL},
+    };
+    return options_parse(argc, argv, "find the best disk configuration by measurement", own,
+                         &a->common, &a->work, err);
+}
+
+static void set_defaults(struct arguments *a)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    a->size_bytes = 128 * MIB;
+    a->slice_ns = 5 * NS_PER_MS;
+    a->max_rounds = UINT32_MAX;
+    a->time_ns = 120 * NS_PER_SECOND;
+    a->replica_count = 2;
+    a->seed_number = clock_now_ns() & INT32_MAX;
+    a->vcpu_count = cpus < 2 ? 1 : 2;
+    a->accel = ACCELERATOR_AUTO;
+}
+
+static int parse(int argc, char **argv, struct arguments *a, struct error **err)
+{
+    set_defaults(a);
+    if (parse_options(argc, argv, a, err) < 0 ||
+        options_workload(&a->work, &a->workload, err) < 0 ||
+        option_size("--size", a->size, &a->size_bytes, err) < 0 ||
+        option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
+        option_duration("--time", a->time, &a->time_ns, err) < 0 ||
+        option_number("--rounds", a->rounds, 1, UINT32_MAX, &a->max_rounds, err) < 0 ||
+        option_number("--replicas", a->replicas, 1, 8, &a->replica_count, err) < 0 ||
+        option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
+        option_number("--vcpus", a->vcpus, 1, 256, &a->vcpu_count, err) < 0)
+        return -1;
+    if (a->accelerator && accelerator_parse(a->accelerator, &a->accel, err) < 0)
+        return error_prefix(err, "--accel");
+    if (!a->directory) {
+        error_set(err, "tune needs --directory DIR");
+        return error_hint(err, "the directory that disk images are, or will be, stored in");
+    }
+    if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
+        return error_set(err, "--slice: has to be between 1ms and 10s");
+    a->size_bytes = (a->size_bytes + MIB - 1) / MIB * MIB;
+    if (a->size_bytes < 4 * MIB || a->size_bytes / 16 < a->workload.block_bytes)
+        return error_set(err, "--size: has to be at least 4M and 16 requests");
+    return 0;
+}
+
+/* --- The run ---------------------------------------------------------------------------------- */
+
+static GPtrArray *list_candidates(const struct arguments *a, struct error **err)
+{
+    struct candidate_facts facts = candidate_facts_read("", (unsigned)a->replica_count * 4);
+    g_autoptr(GPtrArray) candidates = candidates_for_new_disk(&facts);
+    if (a->candidates && candidates_select(candidates, a->candidates, err) < 0)
+        return NULL;
+    return g_steal_pointer(&candidates);
+}
+
+static void warn(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void warn(GPtrArray *warnings, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_ptr_array_add(warnings, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+/* Why figures of this run should be read with care. */
+static GPtrArray *list_warnings(const struct stage *stage, const struct race *race,
+                                const struct outcome *outcome)
+{
+    GPtrArray *w = g_ptr_array_new_with_free_func(g_free);
+    if (stage->probe->accelerator == ACCELERATOR_TCG)
+        warn(w, "the guest's CPU was emulated (TCG): its own share of each request is inflated%s%s",
+             stage->probe->accelerator_note ? "; " : "",
+             stage->probe->accelerator_note ? stage->probe->accelerator_note : "");
+    if (fabs(race->clock_drift) > 0.01 + race->clock_uncertainty)
+        warn(w, "the guest's clock runs %+.1f %% against the host's: its figures are off by that",
+             race->clock_drift * 100);
+    if (stage->options->replicas < 2)
+        warn(w, "one disk for each configuration: the intervals do not know how much two equal "
+                "disks differ");
+    for (size_t i = 0; i < outcome->count; i++) {
+        const struct standing *s = &outcome->standings[i];
+        if (s->long_disagrees)
+            warn(w, "%s: %.1f %% of the host in short slices, %.1f %% in long ones",
+                 s->candidate->id, s->share.value * 100, s->long_share * 100);
+    }
+    return w;
+}
+
+static void print_result(const struct arguments *a, const struct tune_report *report)
+{
+    if (!a->common.json) {
+        report_tune_text(report, stdout);
+        return;
+    }
+    cleanup_json json_t *json = report_tune_json(report);
+    report_print_json(json, stdout);
+}
+
+/* Reports once everything that was started is gone again, so that a result is also an all-clear. */
+static int conclude(const struct arguments *a, struct stage *stage, const struct race *race,
+                    GPtrArray *candidates, uint64_t start_ns, struct error **err)
+{
+    cleanup_outcome struct outcome *outcome = outcome_new(stage, race);
+    g_autoptr(GPtrArray) warnings = list_warnings(stage, race, outcome);
+    struct tune_report report = {
+        .directory = a->directory,
+        .accelerator = accelerator_name(stage->probe->accelerator),
+        .accelerator_note = stage->probe->accelerator_note,
+        .kernel = stage->kernel->release,
+        .vcpus = stage->probe->hello.vcpus,
+        .workload = &a->workload,
+        .fresh = a->work.fresh,
+        .size_bytes = a->size_bytes,
+        .slice_ns = a->slice_ns,
+        .seed = a->seed_number,
+        .written_bytes = stage->written_bytes,
+        .replicas = (unsigned)a->replica_count,
+        .seconds = (double)(clock_now_ns() - start_ns) / 1e9,
+        .clock_drift = race->clock_drift,
+        .candidates = candidates,
+        .outcome = outcome,
+        .warnings = warnings,
+    };
+    print_result(a, &report);
+    return finish_output(err);
+}
+
+static int tune(const struct arguments *a, struct progress *progress, uint64_t start_ns,
+                struct error **err)
+{
+    g_autoptr(GPtrArray) candidates = list_candidates(a, err);
+    if (!candidates)
+        return -1;
+    struct stage_options stage_options = {
+        .directory = a->directory,
+        .uri = a->common.connect,
+        .workload = &a->workload,
+        .size_bytes = a->size_bytes,
+        .replicas = (unsigned)a->replica_count,
+        .fresh = a->work.fresh,
+        .seed = a->seed_number,
+        .accelerator = a->accel,
+        .vcpus = (unsigned)a->vcpu_count,
+        .kernel = a->kernel,
+        .emulator = a->emulator,
+        .progress = progress_show,
+        .progress_data = progress,
+    };
+    struct race_options race_options = {
+        .slice_ns = a->slice_ns,
+        .min_requests = 8,
+        .ramp = 2,
+        .max_rounds = a->max_rounds,
+        .deadline_ns = start_ns + a->time_ns,
+        .seed = a->seed_number,
+    };
+    cleanup_stage struct stage *stage = stage_new(&stage_options, candidates, err);
+    cleanup_race struct race *race = stage ? race_run(stage, &race_options, err) : NULL;
+    progress_clear(progress);
+    return race ? conclude(a, stage, race, candidates, start_ns, err) : -1;
+}
+
+int cmd_tune(int argc, char **argv)
+{
+    static struct arguments a;
+    cleanup_error struct error *err = NULL;
+    uint64_t start_ns = clock_now_ns();
+    if (parse(argc, argv, &a, &err) < 0)
+        return fail(err);
+    struct progress progress = {.options = &a.common, .deadline_ns = start_ns + a.time_ns};
+    int r = tune(&a, &progress, start_ns, &err);
+    progress_clear(&progress);
+    return r < 0 ? fail(err) : EXIT_DONE;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - the verb table.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "cmd/cmd.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+    {"measure", cmd_measure, "measure the host's own disk"},
+    {"tune", cmd_tune, "find the best disk configuration by measurement"},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("virt-disktune gives the disks of KVM virtual machines the speed of the host's own.\n\n"
+          "Usage: virt-disktune [-c URI] VERB [OPTION…]\n\n", out);
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+    fputs("\nvirt-disktune VERB --help lists the options of a verb.\n", out);
+}
+
+/* -c URI, --connect URI or --connect=URI may stand before the verb, as virsh's users write it; moves
+ * it behind. Returns where the verb stands then, argc where there is none. */
+static int find_verb(int argc, char **argv)
+{
+    int options = 0;
+    if (argc > 2 && (strcmp(argv[1], "-c") == 0 || strcmp(argv[1], "--connect") == 0))
+        options = 2;
+    else if (argc > 1 && strncmp(argv[1], "--connect=", strlen("--connect=")) == 0)
+        options = 1;
+    if (argc <= 1 + options)
+        return argc;
+    char *verb = argv[1 + options];
+    memmove(argv + 2, argv + 1, (size_t)options * sizeof(*argv));
+    argv[1] = verb;
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    cleanup_error struct error *err = NULL;
+    int at = find_verb(argc, argv);
+    const char *name = at < argc ? argv[at] : "";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("virt-disktune " VERSION);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        if (strcmp(name, verbs[i].name) != 0)
+            continue;
+        if (interrupt_install(&err) < 0)
+            return fail(err);
+        return verbs[i].run(argc - at, argv + at);
+    }
+    error_set(&err, name[0] ? "there is no verb '%s'" : "no verb%s", name);
+    error_hint(&err, "virt-disktune --help lists the verbs");
+    return fail(err);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * report.h - results as text for people and as JSON for programs. Knows data, not libvirt.
+ */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#include "measure/figures.h"
+#include "measure/run.h"
+#include "measure/workload.h"
+#include "tune/outcome.h"
+
+/* --- tune ------------------------------------------------------------------------------------- */
+
+struct tune_report {
+    const char *directory;
+    const char *accelerator;      /* "kvm", "tcg" */
+    const char *accelerator_note; /* why not KVM, or NULL */
+    const char *kernel;           /* of the probe guest */
+    unsigned vcpus;
+    const struct workload *workload;
+    bool fresh;
+    uint64_t size_bytes, slice_ns, seed, written_bytes;
+    unsigned replicas;
+    double seconds; /* of the whole run */
+    double clock_drift;
+    GPtrArray *candidates; /* all, for those that were left out */
+    const struct outcome *outcome;
+    GPtrArray *warnings; /* strings: why figures should be read with care */
+};
+
+/* The contract of `tune --json`; the caller owns it. */
+json_t *report_tune_json(const struct tune_report *r);
+void report_tune_text(const struct tune_report *r, FILE *out);
+
+/* --- measure ---------------------------------------------------------------------------------- */
+
+struct measure_report {
+    const char *directory;
+    const struct workload *workload;
+    bool fresh;
+    struct run_result run;
+    struct figures figures;
+    uint64_t written_bytes; /* everything, filling included */
+};
+
+/* The contract of `measure --json`; the caller owns it. */
+json_t *report_measure_json(const struct measure_report *r);
+void report_measure_text(const struct measure_report *r, FILE *out);
+
+/* --- Common ----------------------------------------------------------------------------------- */
+
+/* {"mb_per_s","iops","latency_us":{…}}; the caller owns it. */
+json_t *report_figures_json(const struct figures *f);
+
+/* A number, or null where it is not one. */
+json_t *report_number_json(double value);
+
+/* "write 64 KiB, queue depth 1, O_DIRECT, rewrite"; the caller frees. */
+char *report_workload_text(const struct workload *w, bool fresh);
+
+/* Prints the document and a line break. */
+void report_print_json(json_t *json, FILE *out);
