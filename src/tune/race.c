@@ -105,6 +105,22 @@ static int run_guest_slices(struct runner *r, const size_t *lanes, size_t count,
     return 0;
 }
 
+/* Appends to a series of `count` the geometric mean of what was summed up for it. */
+static void append(double **series, size_t count, double log_sum, unsigned slices)
+{
+    *series = xreallocarray(*series, count + 1, sizeof(**series));
+    (*series)[count] = slices ? exp(log_sum / slices) : NAN;
+}
+
+/* Adds a slice's time per request to a sum of logarithms: geometric, as all ratios are. */
+static void add_log(const struct slice *slice, double *sum, unsigned *count)
+{
+    if (!slice->requests)
+        return;
+    *sum += log((double)slice->elapsed_ns / (double)slice->requests);
+    ++*count;
+}
+
 /* --- Rounds of short slices ------------------------------------------------------------------- */
 
 /* Adds a slice to what the round has of this lane; the host's lanes have several. */
@@ -113,13 +129,9 @@ static void record_slice(struct runner *r, size_t lane, const struct slice *slic
 {
     struct lane_record *record = &r->race->lanes[lane];
     r->exhausted |= slice->exhausted;
-    if (!slice->requests)
-        return;
     record->requests += slice->requests;
     record->elapsed_ns += slice->elapsed_ns;
-    /* Geometric within a round, as all ratios are. */
-    sums[lane] += log((double)slice->elapsed_ns / (double)slice->requests);
-    counts[lane]++;
+    add_log(slice, &sums[lane], &counts[lane]);
 }
 
 static int run_host_turn(struct runner *r, double *sums, unsigned *counts, struct error **err)
@@ -158,11 +170,8 @@ static int run_round(struct runner *r, struct error **err)
         return -1;
     if (r->exhausted)
         return 0;
-    for (size_t i = 0; i < race->lane_count; i++) {
-        struct lane_record *record = &race->lanes[i];
-        record->ns = xreallocarray(record->ns, race->rounds + 1, sizeof(*record->ns));
-        record->ns[race->rounds] = counts[i] ? exp(sums[i] / counts[i]) : NAN;
-    }
+    for (size_t i = 0; i < race->lane_count; i++)
+        append(&race->lanes[i].ns, race->rounds, sums[i], counts[i]);
     race->rounds++;
     return 0;
 }
@@ -220,45 +229,61 @@ static int collect_latencies(struct runner *r, struct error **err)
 
 /* --- Long slices ------------------------------------------------------------------------------ */
 
-static int run_long_slice(struct runner *r, size_t i, struct error **err)
+/* One long slice on a guest lane, with QEMU's CPU time around it. */
+static int run_long_guest(struct runner *r, size_t lane, struct slice *ret, struct error **err)
 {
-    struct lane_record *record = &r->race->lanes[i];
-    uint64_t duration = r->race->long_slice_ns, before = 0, after = 0;
+    uint64_t before = 0, after = 0;
     pid_t pid = r->stage->probe->pid;
-    struct slice slice = {0};
-    if (r->stage->lanes[i].target) {
-        if (run_host_slice(r, i, duration, &slice, err) < 0)
-            return -1;
-    } else {
-        if ((pid && process_cpu_ns(pid, &before, err) < 0) ||
-            run_guest_slices(r, &i, 1, duration, &slice, err) < 0 ||
-            (pid && process_cpu_ns(pid, &after, err) < 0))
-            return -1;
-    }
-    record->long_ns = xreallocarray(record->long_ns, r->race->passes + 1, sizeof(double));
-    record->long_ns[r->race->passes] =
-        slice.requests ? (double)slice.elapsed_ns / (double)slice.requests : NAN;
-    record->long_requests += slice.issued;
-    record->cpu_ns += after - before;
+    if ((pid && process_cpu_ns(pid, &before, err) < 0) ||
+        run_guest_slices(r, &lane, 1, r->race->long_slice_ns, ret, err) < 0 ||
+        (pid && process_cpu_ns(pid, &after, err) < 0))
+        return -1;
+    r->race->lanes[lane].cpu_ns += after - before;
     return 0;
 }
 
-/* The host's lanes, then the guest's in a new order, and so on in each pass. First writes have
- * no long slices: the disks are full by then. */
+static void record_long(struct runner *r, size_t lane, const struct slice *slice, double *sums,
+                        unsigned *counts)
+{
+    r->race->lanes[lane].long_requests += slice->issued;
+    add_log(slice, &sums[lane], &counts[lane]);
+}
+
+/* As a round: the host has its turn before each part. */
+static int run_long_parts(struct runner *r, double *sums, unsigned *counts, struct error **err)
+{
+    struct slice slice;
+    shuffle(&r->random, r->order, r->order_count);
+    for (size_t i = 0, part = 0; i < r->order_count; i++) {
+        if (i == r->order_count * part / r->parts) {
+            size_t host = part++ % r->stage->host_lanes;
+            if (run_host_slice(r, host, r->race->long_slice_ns, &slice, err) < 0)
+                return -1;
+            record_long(r, host, &slice, sums, counts);
+        }
+        if (interrupt_check(err) < 0 || run_long_guest(r, r->order[i], &slice, err) < 0)
+            return -1;
+        record_long(r, r->order[i], &slice, sums, counts);
+        progress(r, "long slices", ((double)i / (double)r->order_count + (double)r->race->passes) /
+                                       LONG_PASSES);
+    }
+    return 0;
+}
+
+/* First writes have no long slices: the disks are full by then. */
 static int run_long(struct runner *r, struct error **err)
 {
+    struct race *race = r->race;
     if (r->exhausted || r->stage->options->fresh)
         return 0;
-    for (size_t pass = 0; pass < LONG_PASSES; pass++) {
-        shuffle(&r->random, r->order, r->order_count);
-        for (size_t i = 0; i < r->stage->host_lanes + r->order_count; i++) {
-            size_t lane = i < r->stage->host_lanes ? i : r->order[i - r->stage->host_lanes];
-            if (interrupt_check(err) < 0 || run_long_slice(r, lane, err) < 0)
-                return -1;
-            progress(r, "long slices", ((double)i / (double)r->race->lane_count + (double)pass) /
-                                           LONG_PASSES);
-        }
-        r->race->passes++;
+    while (race->passes < LONG_PASSES) {
+        cleanup_free double *sums = xcalloc(race->lane_count, sizeof(*sums));
+        cleanup_free unsigned *counts = xcalloc(race->lane_count, sizeof(*counts));
+        if (run_long_parts(r, sums, counts, err) < 0)
+            return -1;
+        for (size_t i = 0; i < race->lane_count; i++)
+            append(&race->lanes[i].long_ns, race->passes, sums[i], counts[i]);
+        race->passes++;
     }
     return 0;
 }
@@ -280,7 +305,7 @@ static void plan(struct runner *r)
     r->start_ns = clock_now_ns();
     uint64_t end = r->options->deadline_ns;
     uint64_t left = end > r->start_ns ? end - r->start_ns : 0;
-    uint64_t slices = LONG_PASSES * (r->order_count + stage->host_lanes);
+    uint64_t slices = LONG_PASSES * (r->order_count + r->parts);
     uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;
     each = each < LONG_SLICE_MIN_NS ? LONG_SLICE_MIN_NS
            : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS : each;
