@@ -2,6 +2,7 @@
 #include "measure/stats.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -28,38 +29,55 @@ double stats_variance(const double *x, size_t n)
     return sum / (double)(n - 1);
 }
 
+/* qsort needs a total order: NaN comes last. */
 static int compare(const void *pa, const void *pb)
 {
     double a = *(const double *)pa, b = *(const double *)pb;
+    if (isnan(a) || isnan(b))
+        return !!isnan(a) - !!isnan(b);
     return (a > b) - (a < b);
 }
 
+/* The values in ascending order. The caller frees. */
 static double *sorted(const double *x, size_t n)
 {
     double *copy = xcalloc(n, sizeof(*copy));
-    memcpy(copy, x, n * sizeof(*x));
+    if (n)
+        memcpy(copy, x, n * sizeof(*x));
     qsort(copy, n, sizeof(*copy), compare);
     return copy;
 }
 
 static size_t trimmed_each_end(size_t n, double fraction)
 {
-    return (size_t)floor((double)n * fraction);
+    if (!n)
+        return 0;
+    /* What is meant as a whole number may be a rounding error below it. */
+    double wanted = floor((double)n * fraction + 1e-9);
+    return (size_t)fmin(wanted, (double)((n - 1) / 2));
+}
+
+/* Trimming must not hide that a value is missing. */
+static bool has_nan(const double *sorted_values, size_t n)
+{
+    return n && isnan(sorted_values[n - 1]);
 }
 
 double stats_trimmed_mean(const double *x, size_t n, double fraction)
 {
     cleanup_free double *s = sorted(x, n);
     size_t g = trimmed_each_end(n, fraction);
-    return stats_mean(s + g, n - 2 * g);
+    return has_nan(s, n) ? NAN : stats_mean(s + g, n - 2 * g);
 }
 
 double stats_trimmed_mean_se(const double *x, size_t n, double fraction)
 {
-    if (n < 2)
+    size_t g = trimmed_each_end(n, fraction);
+    if (n - 2 * g < 2)
         return INFINITY;
     cleanup_free double *s = sorted(x, n);
-    size_t g = trimmed_each_end(n, fraction);
+    if (has_nan(s, n))
+        return NAN;
     for (size_t i = 0; i < g; i++) {
         s[i] = s[g];
         s[n - 1 - i] = s[n - 1 - g];
@@ -127,13 +145,16 @@ static double beta_fraction(double a, double b, double x)
     return h;
 }
 
-static double incomplete_beta(double a, double b, double x)
+/* I_x(a, b). Takes y = 1 - x as well, as that difference would have no digits left where x is
+ * almost 1. */
+static double incomplete_beta(double a, double b, double x, double y)
 {
-    if (x <= 0 || x >= 1)
+    if (x <= 0 || y <= 0)
         return x <= 0 ? 0 : 1;
-    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    double log_x = x < 0.5 ? log(x) : log1p(-y), log_y = y < 0.5 ? log(y) : log1p(-x);
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log_x + b * log_y);
     return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a
-                                     : 1 - front * beta_fraction(b, a, 1 - x) / b;
+                                     : 1 - front * beta_fraction(b, a, y) / b;
 }
 
 /* P(T > t) for t >= 0. */
@@ -141,25 +162,39 @@ static double t_upper_tail(double t, double dof)
 {
     if (isinf(dof))
         return 0.5 * erfc(t / sqrt(2));
-    return 0.5 * incomplete_beta(dof / 2, 0.5, dof / (dof + t * t));
+    double square = t * t;
+    return 0.5 * incomplete_beta(dof / 2, 0.5, dof / (dof + square), square / (dof + square));
 }
 
-double stats_t_quantile(double p, double dof)
+/* The t with P(T > t) = q, for q < 0.5. */
+static double t_of_upper_tail(double q, double dof)
 {
-    if (p < 0.5)
-        return -stats_t_quantile(1 - p, dof);
-    /* Far out the beta function loses no digits, and beyond a million the difference to the normal
-     * distribution is below what is promised. */
-    dof = dof > 1e6 ? INFINITY : dof;
     double low = 0, high = 1;
-    while (t_upper_tail(high, dof) > 1 - p && high < 1e12)
+    while (t_upper_tail(high, dof) > q && high < 1e12)
         high *= 2;
     for (int i = 0; i < 200 && high - low > 1e-12 * high; i++) {
         double middle = (low + high) / 2;
-        if (t_upper_tail(middle, dof) > 1 - p)
+        if (t_upper_tail(middle, dof) > q)
             low = middle;
         else
             high = middle;
     }
     return (low + high) / 2;
+}
+
+/* The same for many degrees of freedom, where differences of logarithms of the gamma function lose
+ * digits: M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions" (1964), 26.7.5. */
+static double t_near_normal(double q, double dof)
+{
+    double z = t_of_upper_tail(q, INFINITY), z2 = z * z;
+    return z + z * (z2 + 1) / (4 * dof) + z * (5 * z2 * z2 + 16 * z2 + 3) / (96 * dof * dof);
+}
+
+double stats_t_quantile(double p, double dof)
+{
+    double q = p < 0.5 ? p : 1 - p;
+    if (q == 0.5)
+        return 0;
+    double t = dof > 1e5 ? t_near_normal(q, dof) : t_of_upper_tail(q, dof);
+    return p < 0.5 ? -t : t;
 }

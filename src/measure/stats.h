@@ -19,14 +19,15 @@ double stats_variance(const double *x, size_t n);
 double stats_trimmed_mean(const double *x, size_t n, double fraction);
 
 /* Its standard error, from the variance of the winsorized values: J. W. Tukey and D. H. McLaughlin,
- * Sankhya A 25 (1963): s_w / ((1 - 2 g/n) sqrt(n)) with g values trimmed at each end. Has n - 2 g - 1
- * degrees of freedom; infinite without one. */
+ * Sankhya A 25 (1963): s_w / ((1 - 2 g/n) sqrt(n)) with g values trimmed at each end. The
+ * h = n - 2 g values left give it h - 1 degrees of freedom; infinite without one. */
 double stats_trimmed_mean_se(const double *x, size_t n, double fraction);
 
-/* Its standard error from `batches` consecutive stretches of the series, each with a trimmed mean of
- * its own: neighbours that resemble each other (autocorrelation) are inside one stretch and do not
- * pass for independent. C. Alexopoulos and A. F. Seila in "Handbook of Simulation" (1998), ch. 7. Has
- * batches - 1 degrees of freedom; infinite for fewer than 2 batches, or values than batches. */
+/* Its standard error from `batches` consecutive stretches of the series, each with a trimmed mean
+ * of its own: neighbours that resemble each other (autocorrelation) are inside one stretch and do
+ * not pass for independent. C. Alexopoulos and A. F. Seila in "Handbook of Simulation" (1998),
+ * ch. 7. Has batches - 1 degrees of freedom; infinite for fewer than 2 batches, or values than
+ * batches. */
 double stats_batch_se(const double *x, size_t n, size_t batches, double fraction);
 
 struct stats_location {
@@ -41,8 +42,10 @@ struct stats_location {
  * narrower than it is. The price is an interval that is a little too wide where there is none. With
  * one value the error is infinite, and so is every interval made of it.
  *
- * What lasts longer than a batch is not seen in full: where neighbours are correlated by 0.5 (AR(1)),
- * the 95 % interval of 200 rounds holds the truth in COVERAGE % of all cases. */
+ * Simulated (tests/unit/test-stats.c), the 95 % interval of 200 rounds holds the truth in 96 % of
+ * all cases where rounds are independent, in 95 % where bursts last five rounds, and in 93 % where
+ * neighbours are correlated by 0.5 (AR(1)): what lasts longer than a batch is not seen in full.
+ * Without batches the last two are 83 % and 75 %. */
 struct stats_location stats_location(const double *x, size_t n);
 
 /* The value that Student's t with `dof` >= 1 degrees of freedom stays below with probability p,
