@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tune/stage.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -97,9 +98,12 @@ static int take_claims(struct stage *s, struct error **err)
     s->scratch = claim_take(s->options->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
     if (!s->scratch || claim_link(s->runtime, s->scratch, err) < 0)
         return -1;
-    /* A daemon's QEMU is another user, who must be able to pass through. */
-    if (s->options->uri)
-        chmod(s->scratch->path, 0711);
+    /* A daemon's QEMU is another user, who must be able to pass through; the files in there are
+     * handed over by libvirt, one by one. */
+    if (s->options->uri &&
+        (chmod(runtime, 0711) < 0 || chmod(s->runtime->path, 0711) < 0 ||
+         chmod(s->scratch->path, 0711) < 0))
+        return error_set_errno(err, errno, "cannot let QEMU's user into %s", runtime);
     return 0;
 }
 
