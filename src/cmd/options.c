@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/cmd.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -64,6 +66,15 @@ int option_size(const char *option, const char *value, uint64_t *ret, struct err
 {
     if (value && text_parse_size(value, ret, err) < 0)
         return error_prefix(err, "%s", option);
+    return 0;
+}
+
+int option_directory(const char *value, char **ret, struct error **err)
+{
+    char *path = realpath(value, NULL);
+    if (!path)
+        return error_set_errno(err, errno, "cannot open the directory %s", value);
+    *ret = path;
     return 0;
 }
 

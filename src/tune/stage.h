@@ -28,7 +28,7 @@ struct lane {
 };
 
 struct stage_options {
-    const char *directory;
+    const char *directory; /* an absolute path */
     const char *uri; /* NULL: libvirt's embedded driver */
     const struct workload *workload;
     uint64_t size_bytes; /* of each scratch file, a multiple of 1 MiB */
