@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-initramfs.c - what is written is read back: with made-up modules, and with those of a real
+ * kernel where this machine has one.
+ *
+ * A made-up module is an ELF file with nothing but symbols: depmod works out from those which
+ * module needs which, as it does for real ones.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <elf.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "host/directories.h"
+#include "probe/initramfs.h"
+
+#define RELEASE "6.1.0-1-test"
+#define ENTRIES_MAX 64
+
+static const char init[] = "\177ELF, and what else\n\0is in a program";
+
+static char scratch[PATH_MAX];
+static struct kernel fake_kernel;
+
+/* --- Making modules --------------------------------------------------------------------------- */
+
+enum section { NONE, EXPORTS, SYMBOLS, STRINGS, SECTION_NAMES, SECTIONS };
+
+struct elf {
+    Elf64_Ehdr header;
+    Elf64_Shdr sections[SECTIONS];
+    Elf64_Sym symbols[4];
+    char exports[32];
+    char strings[4][32];
+    char section_names[SECTIONS][32];
+};
+
+struct fake {
+    const char *file;
+    const char *filter;   /* libarchive's name of what it is packed with; NULL: nothing */
+    const char *text;     /* what is in it; NULL: an ELF file that … */
+    const char *exports;  /* … has this symbol */
+    const char *needs[4]; /* … and needs these of others */
+};
+
+static const struct fake fakes[] = {
+    {"virtio.ko", NULL, NULL, "register_virtio_driver"},
+    {"virtio_ring.ko", NULL, NULL, "vring_create", {"register_virtio_driver"}},
+    {"a-modern.ko", NULL, NULL, "vp_modern_probe", {"vring_create"}},
+    {"virtio_pci.ko", NULL, NULL, NULL, {"register_virtio_driver", "vp_modern_probe"}},
+    {"virtio_blk.ko", NULL, NULL, NULL, {"register_virtio_driver", "vring_create", "in_kernel"}},
+    {"soft.ko"},
+    {"soft-first.ko", NULL, NULL, NULL, {"vring_create"}},
+    {"soft-after.ko"},
+    {"loop-a.ko"},
+    {"loop-b.ko"},
+    {"packed-gz.ko", "gzip"}, /* .ko.gz is what some depmods are built without */
+    {"packed-xz.ko.xz", "xz"},
+    {"packed-zst.ko.zst", "zstd"},
+    {"text.ko", NULL, "no module"},
+    {"packed-text.ko.xz", "xz", "no module"},
+    {"packed-empty.ko.xz", "xz", ""},
+    {"torn.ko", NULL, "\x1f\x8b\b\1\2\3\4\5\6\3torn"},
+    {"empty.ko", NULL, ""},
+    {"gone.ko"},
+};
+
+static const char built_in[] = "kernel/built-in.ko\nkernel/virtio_console.ko\n";
+
+static const char softdeps[] = "softdep soft pre: built_in nowhere soft_first post: soft_after\n"
+                               "softdep loop_a pre: loop_b\n"
+                               "softdep loop_b pre: loop_a\n";
+
+static void place(struct elf *elf, enum section section, const char *name, Elf64_Word type,
+                  const void *from, size_t size)
+{
+    strcpy(elf->section_names[section], name);
+    elf->sections[section] = (Elf64_Shdr){
+        .sh_name = (Elf64_Word)(section * sizeof(elf->section_names[0])),
+        .sh_type = type,
+        .sh_offset = (Elf64_Off)((const char *)from - (const char *)elf),
+        .sh_size = size,
+    };
+}
+
+static struct elf make_elf(const char *exports, const char *const *needs)
+{
+    struct elf elf = {
+        .header =
+            {
+                .e_type = ET_REL,
+                .e_version = EV_CURRENT,
+                .e_shoff = offsetof(struct elf, sections),
+                .e_ehsize = sizeof(Elf64_Ehdr),
+                .e_shentsize = sizeof(Elf64_Shdr),
+                .e_shnum = SECTIONS,
+                .e_shstrndx = SECTION_NAMES,
+            },
+    };
+    memcpy(elf.header.e_ident, ELFMAG, SELFMAG);
+    elf.header.e_ident[EI_CLASS] = ELFCLASS64;
+    elf.header.e_ident[EI_DATA] = __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB;
+    elf.header.e_ident[EI_VERSION] = EV_CURRENT;
+    strcpy(elf.exports, exports ? exports : "");
+    for (size_t i = 1; needs[i - 1]; i++) {
+        strcpy(elf.strings[i], needs[i - 1]);
+        elf.symbols[i].st_name = (Elf64_Word)(i * sizeof(elf.strings[0]));
+        elf.symbols[i].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
+    }
+    place(&elf, EXPORTS, "__ksymtab_strings", SHT_PROGBITS, elf.exports, strlen(elf.exports) + 1);
+    place(&elf, SYMBOLS, ".symtab", SHT_SYMTAB, elf.symbols, sizeof(elf.symbols));
+    place(&elf, STRINGS, ".strtab", SHT_STRTAB, elf.strings, sizeof(elf.strings));
+    place(&elf, SECTION_NAMES, ".shstrtab", SHT_STRTAB, elf.section_names,
+          sizeof(elf.section_names));
+    elf.sections[SYMBOLS].sh_link = STRINGS;
+    elf.sections[SYMBOLS].sh_entsize = sizeof(Elf64_Sym);
+    return elf;
+}
+
+/* Writes the file, packed with libarchive's filter of this name unless that is NULL. */
+static void write_file(const char *directory, const char *name, const char *filter,
+                       const void *data, size_t length)
+{
+    cleanup_free char *path = xasprintf("%s/%s", directory, name);
+    struct archive *archive = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    archive_write_set_format_raw(archive);
+    assert(!filter || archive_write_add_filter_by_name(archive, filter) == ARCHIVE_OK);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    assert(archive_write_open_filename(archive, path) == ARCHIVE_OK);
+    assert(archive_write_header(archive, entry) == ARCHIVE_OK);
+    assert(archive_write_data(archive, data, length) == (la_ssize_t)length);
+    assert(archive_write_close(archive) == ARCHIVE_OK);
+    archive_entry_free(entry);
+    archive_write_free(archive);
+}
+
+/* Some depmods look below /usr alone, hence the link. What they have to say about files that are
+ * no modules is dropped. */
+static void run_depmod(const char *root)
+{
+    const char *const argv[] = {"depmod", "-b", root, RELEASE, NULL};
+    cleanup_free char *usr = xasprintf("%s/usr", root);
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status;
+    assert(symlink(".", usr) == 0);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    assert(!posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ));
+    assert(waitpid(pid, &status, 0) == pid && status == 0);
+    posix_spawn_file_actions_destroy(&actions);
+}
+
+/* Makes SCRATCH/lib/modules/RELEASE, with the modules above. */
+static void make_kernel(void)
+{
+    fake_kernel.modules_dir = xasprintf("%s/lib/modules/" RELEASE, scratch);
+    const char *modules = fake_kernel.modules_dir;
+    cleanup_free char *files = xasprintf("%s/kernel", modules);
+    cleanup_free char *gone = xasprintf("%s/gone.ko", files);
+    assert(file_make_directories(files, NULL) == 0);
+    for (const struct fake *fake = fakes; fake < fakes + ARRAY_SIZE(fakes); fake++) {
+        struct elf elf = make_elf(fake->exports, fake->needs);
+        if (fake->text)
+            write_file(files, fake->file, fake->filter, fake->text, strlen(fake->text));
+        else
+            write_file(files, fake->file, fake->filter, &elf, sizeof(elf));
+    }
+    write_file(modules, "modules.order", NULL, "", 0);
+    write_file(modules, "modules.builtin", NULL, built_in, strlen(built_in));
+    run_depmod(scratch);
+    write_file(modules, "modules.softdep", NULL, softdeps, strlen(softdeps));
+    assert(unlink(gone) == 0);
+}
+
+/* --- Reading back ----------------------------------------------------------------------------- */
+
+struct entry {
+    char *name;
+    mode_t mode;
+    dev_t device;
+    size_t length;
+    char *data;
+};
+
+struct contents {
+    size_t count;
+    struct entry entries[ENTRIES_MAX];
+};
+
+static void contents_free(struct contents *contents)
+{
+    for (size_t i = 0; i < contents->count; i++) {
+        free(contents->entries[i].name);
+        free(contents->entries[i].data);
+    }
+}
+
+/* Reads the archive and removes it. */
+static void read_back(const char *path, struct contents *ret)
+{
+    struct archive *archive = archive_read_new();
+    struct archive_entry *header;
+    struct stat st;
+    assert(stat(path, &st) == 0 && (st.st_mode & 07777) == 0600);
+    archive_read_support_format_cpio(archive);
+    assert(archive_read_open_filename(archive, path, 4096) == ARCHIVE_OK);
+    while (archive_read_next_header(archive, &header) == ARCHIVE_OK) {
+        assert(archive_format(archive) == ARCHIVE_FORMAT_CPIO_SVR4_NOCRC);
+        assert(ret->count < ENTRIES_MAX);
+        struct entry *entry = &ret->entries[ret->count++];
+        entry->name = xstrdup(archive_entry_pathname(header));
+        entry->mode = archive_entry_mode(header);
+        entry->device = archive_entry_rdev(header);
+        entry->length = (size_t)archive_entry_size(header);
+        entry->data = xcalloc(entry->length, 1);
+        assert(archive_read_data(archive, entry->data, entry->length) == (la_ssize_t)entry->length);
+    }
+    assert(!archive_error_string(archive));
+    archive_read_free(archive);
+    assert(unlink(path) == 0);
+}
+
+/* Checks what is there besides modules, and returns where those begin. */
+static size_t check_base(const struct contents *contents)
+{
+    const struct entry base[] = {
+        {(char *)"dev", S_IFDIR | 0755, 0, 0, (char *)""},
+        {(char *)"proc", S_IFDIR | 0755, 0, 0, (char *)""},
+        {(char *)"sys", S_IFDIR | 0755, 0, 0, (char *)""},
+        {(char *)"modules", S_IFDIR | 0755, 0, 0, (char *)""},
+        {(char *)"dev/console", S_IFCHR | 0600, makedev(5, 1), 0, (char *)""},
+        {(char *)"init", S_IFREG | 0755, 0, sizeof(init), (char *)init},
+    };
+    assert_true(contents->count >= ARRAY_SIZE(base));
+    for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
+        const struct entry *entry = &contents->entries[i];
+        assert_string_equal(entry->name, base[i].name);
+        assert_int_equal(entry->mode, base[i].mode);
+        assert_int_equal(entry->device, base[i].device);
+        assert_int_equal(entry->length, base[i].length);
+        assert_memory_equal(entry->data, base[i].data, base[i].length);
+    }
+    return ARRAY_SIZE(base);
+}
+
+/* The names of the modules, without "modules/" and ".ko"; the caller frees. */
+static char *module_names(const struct contents *contents)
+{
+    char *names = xstrdup("");
+    for (size_t i = check_base(contents); i < contents->count; i++) {
+        const struct entry *entry = &contents->entries[i];
+        assert_int_equal(entry->mode, S_IFREG | 0644);
+        assert_true(entry->length > SELFMAG && memcmp(entry->data, ELFMAG, SELFMAG) == 0);
+        assert_memory_equal(entry->name, "modules/", 8);
+        assert_string_equal(entry->name + strlen(entry->name) - 3, ".ko");
+        char *more = xasprintf("%s%s%.*s", names, names[0] ? " " : "",
+                               (int)strlen(entry->name) - 11, entry->name + 8);
+        free(names);
+        names = more;
+    }
+    return names;
+}
+
+/* --- Made-up modules -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *names[4];
+    const char *written;
+} orders[] = {
+    {{NULL}, ""},
+    {{"virtio"}, "00-virtio"},
+    {{"virtio_blk"}, "00-virtio 01-virtio_ring 02-virtio_blk"},
+    {{"virtio-blk", "virtio_blk", "virtio"}, "00-virtio 01-virtio_ring 02-virtio_blk"},
+    {{"virtio_pci", "virtio_blk"},
+     "00-virtio 01-virtio_ring 02-a_modern 03-virtio_pci 04-virtio_blk"},
+    {{"virtio_console"}, ""},
+    {{"built_in", "virtio", "virtio_console"}, "00-virtio"},
+    {{"soft"}, "00-virtio 01-virtio_ring 02-soft_first 03-soft"},
+    {{"loop_a"}, "00-loop_b 01-loop_a"},
+    {{"packed_gz", "packed_xz", "packed_zst"}, "00-packed_gz 01-packed_xz 02-packed_zst"},
+};
+
+static void test_order(void **state)
+{
+    (void)state;
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+        cleanup_error struct error *err = NULL;
+        if (initramfs_write(path, &fake_kernel, init, sizeof(init), orders[i].names, &err) < 0)
+            fail_msg("%s: %s", orders[i].names[0], err->message);
+        struct contents contents = {0};
+        read_back(path, &contents);
+        cleanup_free char *names = module_names(&contents);
+        assert_string_equal(names, orders[i].written);
+        contents_free(&contents);
+    }
+}
+
+static void test_unpacked(void **state)
+{
+    (void)state;
+    static const char *const packed[] = {"packed_gz", "packed_xz", "packed_zst", NULL};
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    struct elf elf = make_elf(NULL, (const char *const[]){NULL});
+    struct contents contents = {0};
+    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), packed, NULL), 0);
+    read_back(path, &contents);
+    size_t first = check_base(&contents);
+    assert_int_equal(contents.count, first + 3);
+    for (size_t i = first; i < contents.count; i++) {
+        assert_int_equal(contents.entries[i].length, sizeof(elf));
+        assert_memory_equal(contents.entries[i].data, &elf, sizeof(elf));
+    }
+    contents_free(&contents);
+}
+
+/* --- Errors ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *module;
+    const char *message;
+} broken[] = {
+    {"nowhere", "/lib/modules/" RELEASE " has no module nowhere"},
+    {"text", "/kernel/text.ko: it is not a kernel module"},
+    {"packed_text", "/kernel/packed-text.ko.xz: it is not a kernel module"},
+    {"torn", "/kernel/torn.ko: "},
+    {"packed_empty", "/kernel/packed-empty.ko.xz: it is"},
+    {"empty", "/kernel/empty.ko: it is empty"},
+    {"gone", "/kernel/gone.ko: cannot open: No such file"},
+};
+
+/* Fails where there is no such error, or where something was left behind. */
+static void check_error(const char *path, const struct kernel *kernel, const char *module,
+                        const char *message)
+{
+    const char *const names[] = {"virtio", module, NULL};
+    cleanup_error struct error *err = NULL;
+    if (initramfs_write(path, kernel, init, sizeof(init), names, &err) == 0)
+        fail_msg("no error '%s'", message);
+    if (!strstr(err->message, message))
+        fail_msg("'%s' instead of '%s'", err->message, message);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_broken(void **state)
+{
+    (void)state;
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    for (size_t i = 0; i < ARRAY_SIZE(broken); i++)
+        check_error(path, &fake_kernel, broken[i].module, broken[i].message);
+    check_error(path, &(struct kernel){.modules_dir = scratch}, "virtio", "depmod has not been");
+    check_error("/nonexistent/initramfs", &fake_kernel, "virtio", "/initramfs: No such file");
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    struct rlimit before;
+    assert(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1024, before.rlim_max}) == 0);
+    check_error(path, &fake_kernel, "virtio", "cannot write the initramfs ");
+    assert(setrlimit(RLIMIT_FSIZE, &before) == 0);
+}
+
+/* What is there already is somebody's. */
+static void test_exists(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"virtio", NULL};
+    cleanup_free char *path = xasprintf("%s/theirs", scratch);
+    write_file(scratch, "theirs", NULL, "theirs", 6);
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), names, &err), -1);
+    assert_non_null(strstr(err->message, "theirs: File exists"));
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    assert_string_equal(text, "theirs");
+}
+
+/* --- A real kernel ---------------------------------------------------------------------------- */
+
+/* "kernel/drivers/virtio/virtio-ring.ko.xz" as " 01-virtio_ring " has it: where in `names` it is,
+ * or NULL. */
+static const char *find_module(const char *names, const char *file)
+{
+    const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    cleanup_free char *name = xasprintf("-%.*s ", (int)strcspn(base, "."), base);
+    for (char *hyphen = name + 1; (hyphen = strchr(hyphen, '-'));)
+        *hyphen = '_';
+    return strstr(names, name);
+}
+
+/* Goes through modules.dep, where a line is "FILE: FILE…", the latter being what it needs. */
+static void check_dependencies(const struct kernel *kernel, const char *names)
+{
+    cleanup_free char *path = xasprintf("%s/modules.dep", kernel->modules_dir);
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    assert_non_null(text);
+    char *line_rest, *rest;
+    for (char *line = strtok_r(text, "\n", &line_rest); line;
+         line = strtok_r(NULL, "\n", &line_rest)) {
+        const char *place = find_module(names, strtok_r(line, ": ", &rest));
+        for (char *file; place && (file = strtok_r(NULL, " ", &rest));) {
+            const char *needed = find_module(names, file);
+            if (!needed || needed > place)
+                fail_msg("%s is not before what needs it in %s", file, names);
+        }
+    }
+}
+
+static void test_real_kernel(void **state)
+{
+    (void)state;
+    static const char *const virtio[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    cleanup_free char *state_dir = directories_state();
+    cleanup_error struct error *err = NULL;
+    cleanup_kernel struct kernel *kernel = kernel_find("", NULL, state_dir, &err);
+    if (!kernel) {
+        /* Not skip(): what some cmockas print for that is a failure to meson. */
+        print_message("# skipped: %s\n", err->message);
+        return;
+    }
+    if (initramfs_write(path, kernel, init, sizeof(init), virtio, &err) < 0)
+        fail_msg("%s", err->message);
+    struct contents contents = {0};
+    read_back(path, &contents);
+    cleanup_free char *names = module_names(&contents);
+    cleanup_free char *padded = xasprintf("%s ", names);
+    check_dependencies(kernel, padded);
+    contents_free(&contents);
+}
+
+/* --- Running ---------------------------------------------------------------------------------- */
+
+static int set_up(void **state)
+{
+    (void)state;
+    const char *parent = getenv("TMPDIR");
+    snprintf(scratch, sizeof(scratch), "%s/test-initramfs-XXXXXX", parent ? parent : "/tmp");
+    if (!mkdtemp(scratch))
+        return -1;
+    make_kernel();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(fake_kernel.modules_dir);
+    return file_remove_tree(scratch, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),  cmocka_unit_test(test_unpacked),
+        cmocka_unit_test(test_broken), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_exists), cmocka_unit_test(test_real_kernel),
+    };
+    /* An ordinary user's path may lack the directory depmod is in. */
+    cleanup_free char *path = xasprintf("%s:/usr/sbin:/sbin", getenv("PATH"));
+    setenv("PATH", path, 1);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
