@@ -106,8 +106,9 @@ struct connection *connection_open_embedded(const char *root, const char *cache,
                                             struct error **err)
 {
     if (strlen(root) > CONNECTION_ROOT_MAX) {
-        error_set(err, "%s is too long a path for the sockets below it (%d characters)", root,
+        error_set(err, "%s is too long a path for sockets below it (more than %d characters)", root,
                   CONNECTION_ROOT_MAX);
+        error_hint(err, "as an ordinary user: set XDG_RUNTIME_DIR to a shorter one");
         return NULL;
     }
     if (write_configuration(root, err) < 0 || (cache && link_cache(root, cache, err) < 0) ||

@@ -26,7 +26,9 @@ struct connection *connection_open(const char *uri, struct error **err);
 struct connection *connection_open_embedded(const char *root, const char *cache,
                                             struct error **err);
 
-#define CONNECTION_ROOT_MAX 50
+/* 107 bytes of a socket's path, less "/lib/qemu/domain-1-" and 20 bytes of a domain's name, less
+ * "/monitor.sock". */
+#define CONNECTION_ROOT_MAX 55
 
 void connection_close(struct connection *c);
 CLEANUP_PTR(cleanup_connection_handler, struct connection, connection_close)

@@ -30,6 +30,18 @@ static int open_lock(const char *claim, int flags)
     return TAKE_FD(fd);
 }
 
+/* What mkdtemp puts in the place of XXXXXX. */
+#define UNIQUE_LENGTH 6
+
+/* Whether the name is one that create() gives, to the letter: what is not is never touched. */
+static bool is_claim_name(const char *name, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    return strncmp(name, prefix, length) == 0 && strlen(name) == length + UNIQUE_LENGTH &&
+           strspn(name + length, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") ==
+               UNIQUE_LENGTH;
+}
+
 /* --- Burying ---------------------------------------------------------------------------------- */
 
 static void bury(const char *path);
@@ -43,7 +55,7 @@ static void bury_linked(const char *path)
         return;
     const char *name = strrchr(other, '/');
     struct stat st;
-    if (!name || strncmp(name + 1, CLAIM_SCRATCH_PREFIX, strlen(CLAIM_SCRATCH_PREFIX)) != 0 ||
+    if (!name || !is_claim_name(name + 1, CLAIM_SCRATCH_PREFIX) ||
         lstat(other, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return;
     cleanup_close int lock = open_lock(other, 0);
@@ -53,7 +65,8 @@ static void bury_linked(const char *path)
 
 static void bury(const char *path)
 {
-    const char *const words[] = {CLAIM_DOMAIN_PREFIX, path, NULL};
+    cleanup_free char *below = xasprintf("%s/", path);
+    const char *const words[] = {CLAIM_DOMAIN_PREFIX, below, NULL};
     process_kill(words);
     bury_linked(path);
     /* What cannot be removed now is found again by the next run. */
@@ -77,7 +90,7 @@ static int sweep(const char *parent, const char *prefix, bool alone, struct erro
     if (!dir)
         return error_set_errno(err, errno, "cannot read the directory %s", parent);
     for (struct dirent *entry; (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || entry->d_name[0] == '\0')
+        if (!is_claim_name(entry->d_name, prefix))
             continue;
         cleanup_free char *path = xasprintf("%s/%s", parent, entry->d_name);
         struct stat st;

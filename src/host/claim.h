@@ -23,7 +23,7 @@ struct claim {
     int lock_fd;
 };
 
-/* Buries what is dead in `parent`, then makes a claim there. With `alone` it is an error that a
+/* Buries what is dead in `parent` under this prefix, then makes a claim there. With `alone` it is an error that a
  * live run has a claim in the same place. Errors: the parent is not there, read-only, full. */
 struct claim *claim_take(const char *parent, const char *prefix, bool alone, struct error **err);
 
@@ -35,6 +35,8 @@ void claim_release(struct claim *claim);
 CLEANUP_PTR(cleanup_claim_handler, struct claim, claim_release)
 #define cleanup_claim at_scope_end(cleanup_claim_handler)
 
-/* The name that every scratch directory starts with, and every probe guest's domain. */
+/* The name that every scratch directory starts with, every runtime directory, and every probe
+ * guest's domain. */
 #define CLAIM_SCRATCH_PREFIX ".virt-disktune-"
+#define CLAIM_RUNTIME_PREFIX "run-"
 #define CLAIM_DOMAIN_PREFIX "virt-disktune-probe-"

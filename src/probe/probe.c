@@ -179,11 +179,14 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
 {
     cleanup_free char *initramfs = xasprintf("%s/initramfs", options->directory);
     cleanup_free char *console = xasprintf("%s/console", options->directory);
+    /* libvirt's own place below its root is deep, and a socket's path short: at most 107 bytes. */
+    cleanup_free char *port = c->embedded ? xasprintf("%s/port", options->directory) : NULL;
     struct probe_spec spec = {
         .name = options->name,
         .kernel_path = options->kernel->image,
         .initramfs_path = initramfs,
         .console_path = console,
+        .port_path = port,
         .emulator = options->emulator,
         .vcpus = options->vcpus,
         .memory_mib = MEMORY_MIB,

@@ -137,6 +137,8 @@ static void add_devices(xmlNodePtr domain, const struct probe_spec *spec)
     add(serial, "source", "path", spec->console_path, NULL);
     add(serial, "target", "port", "0", NULL);
     xmlNodePtr channel = add(devices, "channel", "type", "unix", NULL);
+    if (spec->port_path)
+        add(channel, "source", "mode", "bind", "path", spec->port_path, NULL);
     add(channel, "target", "type", "virtio", "name", PROTOCOL_PORT, NULL);
     add(devices, "memballoon", "model", "none", NULL);
 }

@@ -92,7 +92,7 @@ static int take_claims(struct stage *s, struct error **err)
     struct stat st;
     if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return error_set(err, "%s is not a directory of this user", runtime);
-    s->runtime = claim_take(runtime, "", /* alone = */ false, err);
+    s->runtime = claim_take(runtime, CLAIM_RUNTIME_PREFIX, /* alone = */ false, err);
     if (!s->runtime)
         return -1;
     s->scratch = claim_take(s->options->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
@@ -164,7 +164,8 @@ static int start_guest(struct stage *s, struct error **err)
     if (!s->kernel || connect_to_libvirt(s, err) < 0)
         return -1;
     cleanup_free char *name =
-        xasprintf(CLAIM_DOMAIN_PREFIX "%s", strrchr(s->runtime->path, '/') + 1);
+        xasprintf(CLAIM_DOMAIN_PREFIX "%s",
+                  strrchr(s->runtime->path, '/') + 1 + strlen(CLAIM_RUNTIME_PREFIX));
     struct probe_options options = {
         .accelerator = s->options->accelerator,
         .kernel = s->kernel,
