@@ -20,6 +20,29 @@ json_t *report_figures_json(const struct figures *f)
                      latency);
 }
 
+json_t *report_path_json(const char *path)
+{
+    g_autofree char *valid = g_utf8_make_valid(path, -1);
+    return json_string(valid);
+}
+
+void report_print_wrapped(const char *text, int indent, FILE *out)
+{
+    const long columns = 96 - indent;
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    long used = 0;
+    for (char **word = words; *word; word++) {
+        long width = (long)g_utf8_strlen(*word, -1);
+        if (used && used + 1 + width > columns) {
+            fputc('\n', out);
+            used = 0;
+        }
+        fprintf(out, "%*s%s", used ? 1 : indent, "", *word);
+        used += width + (used ? 1 : 0);
+    }
+    fputc('\n', out);
+}
+
 char *report_workload_text(const struct workload *w, bool fresh)
 {
     char block[32];

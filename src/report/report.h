@@ -62,5 +62,12 @@ json_t *report_number_json(double value);
 /* "write 64 KiB, queue depth 1, O_DIRECT, rewrite"; the caller frees. */
 char *report_workload_text(const struct workload *w, bool fresh);
 
+/* A string that may be a path, whose bytes need not be UTF-8. */
+json_t *report_path_json(const char *path);
+
+/* Prints the text in lines of at most 96 columns, broken between words, each behind `indent`
+ * blanks. */
+void report_print_wrapped(const char *text, int indent, FILE *out);
+
 /* Prints the document and a line break. */
 void report_print_json(json_t *json, FILE *out);

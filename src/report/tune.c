@@ -83,10 +83,10 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(workload, "size_bytes", json_integer((json_int_t)r->size_bytes));
     json_object_set_new(workload, "state", json_string(r->fresh ? "fresh" : "rewrite"));
 
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:s}", "version", VERSION,
+    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:o}", "version", VERSION,
                              "accelerator", r->accelerator, "accelerator_note",
                              r->accelerator_note, "seconds", r->seconds, "domain", "disk",
-                             "directory", r->directory);
+                             "directory", report_path_json(r->directory));
     json_object_set_new(json, "workload", workload);
     json_object_set_new(json, "guest",
                         json_pack("{s:s, s:i}", "kernel", r->kernel, "vcpus", (int)r->vcpus));
@@ -172,8 +172,10 @@ static void print_table(const struct tune_report *r, FILE *out)
     for (size_t i = 0; i < r->outcome->count; i++)
         standing_row(t, &r->outcome->standings[i]);
     table_print(t, out);
-    fputs("\n  host %: share of the host's speed, robust mean over all rounds with its interval; mean %:\n"
-          "  plain ratio of the MB/s, lower where there are stalls; CPU: QEMU's, per request\n", out);
+    fputc('\n', out);
+    report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
+                         "interval; mean %: plain ratio of the MB/s, lower where there are stalls; "
+                         "CPU: QEMU's, per request", 2, out);
 }
 
 static unsigned count_equal(const struct outcome *o)
@@ -194,8 +196,8 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     if (o->best)
         fprintf(out, "\n%s is best:\n", s->candidate->id);
     else if (equal > 1)
-        fprintf(out, "\nThe first %u are equal as far as these rounds can tell; of them %s changes least:\n",
-                equal, s->candidate->id);
+        fprintf(out, "\nThe first %u are equal as far as these rounds can tell; of them\n"
+                     "%s changes least:\n", equal, s->candidate->id);
     else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
@@ -206,43 +208,67 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     fprintf(out, "  %s\n", create);
 }
 
+/* The ids that are left out for this reason, as "id, id: reason"; NULL when `first` is not the first
+ * of them. The caller frees. */
+static char *left_out_line(GPtrArray *candidates, unsigned first)
+{
+    const struct candidate *c = candidates->pdata[first];
+    g_autoptr(GString) line = g_string_new(c->id);
+    for (unsigned i = 0; i < candidates->len; i++) {
+        const struct candidate *other = candidates->pdata[i];
+        if (i == first || !other->left_out || strcmp(other->left_out, c->left_out) != 0)
+            continue;
+        if (i < first)
+            return NULL;
+        g_string_append_printf(line, ", %s", other->id);
+    }
+    g_string_append_printf(line, ": %s", c->left_out);
+    return g_string_free(g_steal_pointer(&line), FALSE);
+}
+
+/* A heading before the first of some lines, and nothing where there is none. */
+static void print_under(const char *heading, bool *printed, const char *line, FILE *out)
+{
+    if (!*printed)
+        fprintf(out, "\n%s:\n", heading);
+    *printed = true;
+    report_print_wrapped(line, 2, out);
+}
+
 static void print_left_out(GPtrArray *candidates, FILE *out)
 {
-    bool first = true;
+    bool printed = false;
     for (unsigned i = 0; i < candidates->len; i++) {
         const struct candidate *c = candidates->pdata[i];
-        if (!c->left_out)
-            continue;
-        fputs(first ? "\nLeft out:\n" : "", out);
-        fprintf(out, "  %s: %s\n", c->id, c->left_out);
-        first = false;
+        cleanup_free char *line = c->left_out ? left_out_line(candidates, i) : NULL;
+        if (line)
+            print_under("Left out", &printed, line, out);
     }
 }
 
 static void print_failures(const struct outcome *o, FILE *out)
 {
-    bool first = true;
+    bool printed = false;
     for (size_t i = 0; i < o->count; i++) {
-        if (!o->standings[i].failure)
+        const struct standing *s = &o->standings[i];
+        if (!s->failure)
             continue;
-        fputs(first ? "\nFailed, without a figure:\n" : "", out);
-        fprintf(out, "  %s: %s\n", o->standings[i].candidate->id, o->standings[i].failure);
-        first = false;
+        cleanup_free char *line = xasprintf("%s: %s", s->candidate->id, s->failure);
+        print_under("Failed, without a figure", &printed, line, out);
     }
 }
 
 void report_tune_text(const struct tune_report *r, FILE *out)
 {
     char written[32];
+    bool printed = false;
     print_header(r, out);
     print_table(r, out);
     print_recommendation(r, out);
     print_failures(r->outcome, out);
     print_left_out(r->candidates, out);
-    if (r->warnings->len)
-        fputs("\nRead these figures with care:\n", out);
     for (unsigned i = 0; i < r->warnings->len; i++)
-        fprintf(out, "  %s\n", (const char *)r->warnings->pdata[i]);
+        print_under("Read these figures with care", &printed, r->warnings->pdata[i], out);
     fprintf(out, "\nWritten to the disk: %s\n",
             text_format_size(r->written_bytes, written, sizeof(written)));
 }
