@@ -2,6 +2,7 @@
 /*
  * main.c - the verb table.
  */
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,8 @@ static int find_verb(int argc, char **argv)
 int main(int argc, char **argv)
 {
     cleanup_error struct error *err = NULL;
+    /* Characters as the terminal has them; numbers stay as programs read them. */
+    setlocale(LC_CTYPE, "");
     int at = find_verb(argc, argv);
     const char *name = at < argc ? argv[at] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
