@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -62,11 +64,34 @@ struct connection *connection_open(const char *uri, struct error **err)
     virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, 0);
     if (!handle) {
         connection_error(err, "cannot connect to libvirt (%s)", uri ? uri : "default URI");
+        error_hint(err, "is the daemon running? Without -c this needs none");
         return NULL;
     }
     struct connection *c = xcalloc(1, sizeof(*c));
     c->handle = handle;
     return c;
+}
+
+/* Up to the first dot: libvirt completes the name by the resolver, gethostname does not. */
+static bool same_host(const char *a, const char *b)
+{
+    size_t length = strcspn(a, ".");
+    return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
+}
+
+int connection_require_local_qemu(const struct connection *c, struct error **err)
+{
+    const char *type = virConnectGetType(c->handle);
+    if (!type || strcmp(type, "QEMU") != 0)
+        return error_set(err, "the hypervisor of this URI is %s, not QEMU", type ? type : "unknown");
+    char here[HOST_NAME_MAX + 1] = "";
+    gethostname(here, sizeof(here) - 1);
+    cleanup_free char *there = virConnectGetHostname(c->handle);
+    if (!there)
+        return connection_error(err, "libvirt does not tell the host's name");
+    if (!same_host(here, there))
+        return error_set(err, "the hypervisor is on %s, and the directory on %s", there, here);
+    return 0;
 }
 
 /* What makes the driver work without a daemon and leave the files of others alone: no virtlogd, no

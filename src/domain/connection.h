@@ -19,6 +19,9 @@ struct connection {
 /* Opens `uri` as any virt tool does (NULL: libvirt's default). Errors are libvirt's. */
 struct connection *connection_open(const char *uri, struct error **err);
 
+/* An error unless the hypervisor is QEMU on this machine, whose paths are ours. */
+int connection_require_local_qemu(const struct connection *c, struct error **err);
+
 /* Opens libvirt's embedded QEMU driver over `root`, an absolute path and an existing directory:
  * all its state is kept below, and nothing outside is touched. The sockets in there make it a
  * condition that the path is short (CONNECTION_ROOT_MAX). `cache`, or NULL, is a directory where

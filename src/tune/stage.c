@@ -111,13 +111,21 @@ static int take_claims(struct stage *s, struct error **err)
 
 static int connect_to_libvirt(struct stage *s, struct error **err)
 {
-    if (s->options->uri) {
-        s->connection = connection_open(s->options->uri, err);
-    } else {
+    if (!s->options->uri) {
         cleanup_free char *cache = directories_cache();
         s->connection = connection_open_embedded(s->runtime->path, cache, err);
+        return s->connection ? 0 : -1;
     }
-    return s->connection ? 0 : -1;
+    s->connection = connection_open(s->options->uri, err);
+    return s->connection ? connection_require_local_qemu(s->connection, err) : -1;
+}
+
+/* What the guest will need, looked for before anything is written. */
+static int find_means(struct stage *s, struct error **err)
+{
+    cleanup_free char *state = directories_state();
+    s->kernel = kernel_find("", s->options->kernel, state, err);
+    return s->kernel ? connect_to_libvirt(s, err) : -1;
 }
 
 /* The disks of the guest lanes, in their order; free the array and each path. */
@@ -160,9 +168,6 @@ static int read_back(struct stage *s, const struct probe_disk *disks, size_t cou
 static int start_guest(struct stage *s, struct error **err)
 {
     cleanup_free char *state = directories_state();
-    s->kernel = kernel_find("", s->options->kernel, state, err);
-    if (!s->kernel || connect_to_libvirt(s, err) < 0)
-        return -1;
     cleanup_free char *name =
         xasprintf(CLAIM_DOMAIN_PREFIX "%s",
                   strrchr(s->runtime->path, '/') + 1 + strlen(CLAIM_RUNTIME_PREFIX));
@@ -257,7 +262,7 @@ static int open_host_lanes(struct stage *s, struct error **err)
 
 static int build(struct stage *s, struct error **err)
 {
-    if (take_claims(s, err) < 0)
+    if (take_claims(s, err) < 0 || find_means(s, err) < 0)
         return -1;
     lay_out_lanes(s);
     if (storage_check_space(s->options->directory, space_needed(s), err) < 0 ||
