@@ -65,7 +65,7 @@ struct progress {
     const char *last_what;
 };
 
-/* What stage_options wants: data is a struct progress. */
+/* What stage_options wants: data is a struct progress; a fraction that is not finite is unknown. */
 void progress_show(void *data, const char *what, double fraction);
 void progress_clear(struct progress *p);
 

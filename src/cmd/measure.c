@@ -4,6 +4,7 @@
  */
 #include "cmd/cmd.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -58,7 +59,7 @@ static char *make_file(const struct arguments *a, const struct claim *scratch,
         storage_check_direct(scratch->path, err) < 0 ||
         storage_create_file(path, whole, !a->work.fresh, err) < 0)
         return NULL;
-    progress_show(progress, "writing the scratch file once", 0);
+    progress_show(progress, "writing the scratch file once", NAN);
     if (!a->work.fresh && target_fill(path, whole, 1, written, err) < 0)
         return NULL;
     return TAKE_PTR(path);
@@ -78,7 +79,7 @@ static int measure(const struct arguments *a, struct progress *progress,
              : NULL;
     if (!target)
         return -1;
-    progress_show(progress, "measuring", 0);
+    progress_show(progress, "measuring", NAN);
     if (run_whole(target, a->size_bytes, &ret->run, err) < 0)
         return -1;
     ret->written_bytes += ret->run.written_bytes;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/cmd.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +25,9 @@ void progress_show(void *data, const char *what, double fraction)
         return;
     p->last_ns = now;
     unsigned long left = p->deadline_ns > now ? (p->deadline_ns - now) / NS_PER_SECOND : 0;
-    fprintf(stderr, "\r\033[K%s %.0f %%", what, fraction < 1 ? fraction * 100 : 100);
+    fprintf(stderr, "\r\033[K%s", what);
+    if (isfinite(fraction))
+        fprintf(stderr, " %.0f %%", fraction < 1 ? fraction * 100 : 100);
     if (p->deadline_ns)
         fprintf(stderr, ", at most %lu:%02lu left", left / 60, left % 60);
     fflush(stderr);

@@ -182,7 +182,7 @@ static int start_guest(struct stage *s, struct error **err)
     };
     size_t count;
     cleanup_free struct probe_disk *disks = probe_disks(s, &count);
-    tell(s, "starting the probe guest", 0, 1);
+    tell(s, "starting the probe guest", 0, 0);
     s->probe = probe_start(s->connection, &options, disks, count, err);
     if (!s->probe)
         return -1;

@@ -40,7 +40,7 @@ struct stage_options {
     const char *kernel;   /* NULL: the newest that can be used */
     const char *emulator; /* NULL: libvirt's choice */
 
-    /* Told what is going on, with how far it got (0 to 1); may be NULL. */
+    /* Told what is going on, with how far it got (0 to 1, NaN: nobody knows); may be NULL. */
     void (*progress)(void *data, const char *what, double fraction);
     void *progress_data;
 };
