@@ -102,15 +102,25 @@ int file_make_directories(const char *path, struct error **err)
     }
 }
 
-/* Removes what is in the directory `parent`/`name`, then the directory. */
-static int remove_directory_at(int parent, const char *name, dev_t device)
+/* Whether something is mounted here: another file system, or a part of the same by a bind mount. */
+static bool is_mount_point(int parent, const char *name)
+{
+    struct statx st;
+    return statx(parent, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0, &st) == 0 &&
+           (st.stx_attributes & st.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* Removes what is in the directory `parent`/`name`, the entry `last` (or NULL) after all others,
+ * then the directory. */
+static int remove_directory_at(int parent, const char *name, dev_t device, const char *last)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     at_scope_end(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return -1;
     for (struct dirent *entry; (entry = readdir(dir));) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+            (last && !strcmp(entry->d_name, last)))
             continue;
         struct stat st;
         if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -118,22 +128,31 @@ static int remove_directory_at(int parent, const char *name, dev_t device)
         if (!S_ISDIR(st.st_mode)) {
             if (unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
                 return -1;
-        } else if (st.st_dev != device) {
+        } else if (st.st_dev != device || is_mount_point(fd, entry->d_name)) {
             errno = EXDEV;
             return -1;
-        } else if (remove_directory_at(fd, entry->d_name, device) < 0) {
+        } else if (remove_directory_at(fd, entry->d_name, device, NULL) < 0) {
             return -1;
         }
     }
+    if (last && unlinkat(fd, last, 0) < 0 && errno != ENOENT)
+        return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+int file_remove_tree_lastly(const char *path, const char *last, struct error **err)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot remove %s", path);
+    if (is_mount_point(AT_FDCWD, path))
+        return error_set_errno(err, EBUSY, "cannot remove %s", path);
+    if (remove_directory_at(AT_FDCWD, path, st.st_dev, last) < 0)
+        return error_set_errno(err, errno, "cannot remove %s", path);
+    return 0;
 }
 
 int file_remove_tree(const char *path, struct error **err)
 {
-    struct stat st;
-    if (lstat(path, &st) < 0 && errno == ENOENT)
-        return 0;
-    if (remove_directory_at(AT_FDCWD, path, st.st_dev) < 0)
-        return error_set_errno(err, errno, "cannot remove %s", path);
-    return 0;
+    return file_remove_tree_lastly(path, NULL, err);
 }

@@ -23,6 +23,11 @@ int file_write_all(int fd, const void *data, size_t length);
 /* Makes the directory and its parents, each 0700 unless it was there. */
 int file_make_directories(const char *path, struct error **err);
 
-/* Removes a directory and everything below it, without following a symbolic link or leaving
- * its file system. A path that is not there is no error. */
+/* Removes a directory and everything below it. No symbolic link is followed and nothing is removed
+ * beyond a mount point, bind mounts and the path itself included. A path that is not there is no
+ * error. */
 int file_remove_tree(const char *path, struct error **err);
+
+/* The same, with the file `last` in that directory after all others: whoever is killed in between
+ * leaves it. */
+int file_remove_tree_lastly(const char *path, const char *last, struct error **err);

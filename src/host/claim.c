@@ -19,11 +19,13 @@ static void cleanup_dir_handler(DIR **dir)
         closedir(*dir);
 }
 
+#define LOCK_NAME "lock"
+
 /* Opens the claim's lock file and tries to lock it: the descriptor, or -1 with errno (EWOULDBLOCK:
  * its owner is alive). */
 static int open_lock(const char *claim, int flags)
 {
-    cleanup_free char *path = xasprintf("%s/lock", claim);
+    cleanup_free char *path = xasprintf("%s/" LOCK_NAME, claim);
     cleanup_close int fd = open(path, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
         return -1;
@@ -46,6 +48,20 @@ static bool is_claim_name(const char *name, const char *prefix)
 
 static void bury(const char *path);
 
+/* Buries the claim unless its owner is alive: then -1 with errno EWOULDBLOCK. The lock is the first
+ * thing in a claim and the last to be removed, so one without is empty, or none of ours. */
+static int bury_if_dead(const char *path)
+{
+    cleanup_close int lock = open_lock(path, 0);
+    if (lock >= 0)
+        bury(path);
+    else if (errno == ENOENT)
+        rmdir(path);
+    else
+        return -1;
+    return 0;
+}
+
 /* Buries the claim that `path` says dies with it, if that is one of ours and dead. */
 static void bury_linked(const char *path)
 {
@@ -58,9 +74,7 @@ static void bury_linked(const char *path)
     if (!name || !is_claim_name(name + 1, CLAIM_SCRATCH_PREFIX) ||
         lstat(other, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return;
-    cleanup_close int lock = open_lock(other, 0);
-    if (lock >= 0 || errno == ENOENT)
-        bury(other);
+    bury_if_dead(other);
 }
 
 static void bury(const char *path)
@@ -70,12 +84,12 @@ static void bury(const char *path)
     process_kill(words);
     bury_linked(path);
     /* What cannot be removed now is found again by the next run. */
-    file_remove_tree(path, NULL);
+    file_remove_tree_lastly(path, LOCK_NAME, NULL);
 }
 
 static int refuse_company(const char *path, struct error **err)
 {
-    cleanup_free char *lock = xasprintf("%s/lock", path);
+    cleanup_free char *lock = xasprintf("%s/" LOCK_NAME, path);
     cleanup_free char *owner = file_read(lock, NULL, NULL);
     text_one_line(owner ? owner : (char[]){""});
     error_set(err, "another run (process %s) is measuring here: two would measure each other",
@@ -96,10 +110,7 @@ static int sweep(const char *parent, const char *prefix, bool alone, struct erro
         struct stat st;
         if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
             continue;
-        cleanup_close int lock = open_lock(path, 0);
-        if (lock >= 0 || errno == ENOENT)
-            bury(path);
-        else if (alone && errno == EWOULDBLOCK)
+        if (bury_if_dead(path) < 0 && alone && errno == EWOULDBLOCK)
             return refuse_company(path, err);
     }
     return 0;
@@ -151,7 +162,7 @@ void claim_release(struct claim *claim)
 {
     if (!claim)
         return;
-    file_remove_tree(claim->path, NULL);
+    file_remove_tree_lastly(claim->path, LOCK_NAME, NULL);
     close(claim->lock_fd);
     free(claim->path);
     free(claim);
