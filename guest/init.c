@@ -82,7 +82,7 @@ static int open_port(void)
             if (strcmp(name, PROTOCOL_PORT) != 0)
                 continue;
             snprintf(path, sizeof(path), "/dev/vport%up%u", i / 4, i % 4);
-            return open(path, O_RDWR | O_CLOEXEC);
+            return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
         }
         usleep(10000);
     }
@@ -211,11 +211,56 @@ static json_t *dispatch(json_t *command, struct error **err)
 
 /* --- The conversation ------------------------------------------------------------------------- */
 
+/* Waits until the port can be read or written (POLLIN, POLLOUT). -1 when the host has hung up. The
+ * port is never read or written blocking: a write to one whose host is gone does not return. */
+static int wait_for_port(int port, short what)
+{
+    struct pollfd p = {.fd = port, .events = what};
+    while (poll(&p, 1, -1) < 0)
+        if (errno != EINTR)
+            return -1;
+    return p.revents & what ? 0 : -1;
+}
+
 static int say(int port, json_t *message)
 {
     cleanup_free char *text = json_dumps(message, JSON_COMPACT);
     cleanup_free char *line = xasprintf("%s\n", text);
-    return file_write_all(port, line, strlen(line));
+    size_t length = strlen(line);
+    for (const char *rest = line; length;) {
+        ssize_t n = write(port, rest, length);
+        if (n < 0 && errno == EAGAIN && wait_for_port(port, POLLOUT) == 0)
+            continue;
+        if (n < 0)
+            return -1;
+        rest += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/* The next line, which the caller frees; NULL when the host has hung up. A command is answered
+ * before the next one comes, so nothing is lost with what stands behind a line break. */
+static char *listen_for_line(int port)
+{
+    cleanup_free char *line = NULL;
+    size_t length = 0, capacity = 0;
+    for (;;) {
+        if (length + 4096 > capacity) {
+            capacity += 65536;
+            line = xreallocarray(line, capacity, 1);
+        }
+        ssize_t n = read(port, line + length, 4095);
+        if (n < 0 && errno == EAGAIN && wait_for_port(port, POLLIN) == 0)
+            continue;
+        if (n <= 0)
+            return NULL;
+        length += (size_t)n;
+        if (line[length - 1] == '\n') {
+            line[length] = '\0';
+            return TAKE_PTR(line);
+        }
+    }
 }
 
 /* Waits until the host's end of the port is open: before that, poll says POLLHUP. A host that was
@@ -234,12 +279,10 @@ static bool wait_for_host(int port)
 /* Answers commands until "quit" or until the host hangs up. */
 static void converse(int port)
 {
-    FILE *in = fdopen(port, "r");
-    cleanup_free char *line = NULL;
-    size_t capacity = 0;
-    while (in && getline(&line, &capacity, in) > 0) {
+    for (char *line; (line = listen_for_line(port));) {
+        cleanup_free char *owned = line;
         cleanup_error struct error *err = NULL;
-        cleanup_json json_t *command = json_loads(line, 0, NULL);
+        cleanup_json json_t *command = json_loads(owned, 0, NULL);
         const char *name = json_string_value(json_object_get(command, "do"));
         if (name && strcmp(name, "quit") == 0)
             return;
