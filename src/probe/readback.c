@@ -199,6 +199,37 @@ static bool owns_its_blocks(const char *image, const char *format)
     return (uint64_t)st.st_blocks * 512 >= least;
 }
 
+static int unknown_disk(const char *image, struct error **err)
+{
+    return error_set(err, "QEMU does not know the disk %s", image);
+}
+
+/* The cache flags of the node that has the image open: those of the format above it can be others,
+ * and these decide whether the page cache is used. */
+static int read_file_node(struct probe *p, const char *image, bool *ret_direct, bool *ret_no_flush,
+                          struct error **err)
+{
+    cleanup_json json_t *nodes =
+        qmp(p, json_pack("{s:s, s:{s:b}}", "execute", "query-named-block-nodes", "arguments", "flat",
+                         1), err);
+    size_t i;
+    json_t *node;
+    json_array_foreach(nodes, i, node)
+    {
+        const char *driver, *file;
+        int direct, no_flush;
+        if (json_unpack(node, "{s:s, s:s, s:{s:b, s:b}}", "drv", &driver, "file", &file, "cache",
+                        "direct", &direct, "no-flush", &no_flush) < 0 ||
+            strcmp(file, image) != 0 ||
+            (strcmp(driver, "file") != 0 && strcmp(driver, "host_device") != 0))
+            continue;
+        *ret_direct = direct;
+        *ret_no_flush = no_flush;
+        return 0;
+    }
+    return nodes ? unknown_disk(image, err) : -1;
+}
+
 int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
                   struct error **err)
 {
@@ -211,12 +242,15 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     int writeback, direct, no_flush;
     if (json_unpack(block, "{s:{s:s, s:{s:b, s:b, s:b}}}", "inserted", "drv", &format, "cache",
                     "writeback", &writeback, "direct", &direct, "no-flush", &no_flush) < 0)
-        return error_set(err, "QEMU does not know the disk %s", asked->image_path);
+        return unknown_disk(asked->image_path, err);
+    bool file_direct = false, file_no_flush = false;
+    if (read_file_node(p, asked->image_path, &file_direct, &file_no_flush, err) < 0)
+        return -1;
     cleanup_free char *device = device_path(block);
     if (read_device(p, device ? device : "", &c, err) < 0)
         return -1;
     c.format = strcmp(format, "raw") == 0 ? "raw" : strcmp(format, "qcow2") == 0 ? "qcow2" : "other";
-    c.cache = cache_name(writeback, direct, no_flush);
+    c.cache = cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
     c.io = read_aio(p, asked->image_path, err);
     if (!c.io)
         return -1;
