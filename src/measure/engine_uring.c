@@ -92,10 +92,11 @@ static void complete(struct target *t, struct progress *p, const struct slot *sl
                      uint64_t now)
 {
     if (res != (int)t->workload.block_bytes) {
-        if (!p->errnum)
-            p->errnum = res < 0 ? -res : -1;
-        p->failed = slot->request;
         p->stopping = true;
+        if (p->errnum)
+            return;
+        p->errnum = res < 0 ? -res : -1;
+        p->failed = slot->request;
         return;
     }
     p->slice.issued++;
