@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "measure/protocol.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -36,6 +37,8 @@ int budget_from_json(json_t *json, struct budget *ret, struct error **err)
         protocol_get_u64(json, "max_requests", &b.max_requests, err) < 0 ||
         protocol_get_u64(json, "ramp", &ramp, err) < 0)
         return -1;
+    if (ramp > UINT32_MAX)
+        return error_set(err, "a ramp of %" PRIu64 " requests", ramp);
     b.ramp = (unsigned)ramp;
     *ret = b;
     return 0;
@@ -60,6 +63,8 @@ int slice_from_json(json_t *json, struct slice *ret, struct error **err)
     if (!json_is_boolean(exhausted))
         return error_set(err, "no 'exhausted' in the message");
     s.exhausted = json_is_true(exhausted);
+    if (s.requests > s.issued || (s.requests && !s.elapsed_ns))
+        return error_set(err, "a slice whose figures contradict each other");
     *ret = s;
     return 0;
 }
@@ -87,17 +92,18 @@ static int hello_disk_from_json(json_t *json, struct hello_disk *ret, struct err
 int hello_from_json(json_t *json, struct hello *ret, struct error **err)
 {
     const char *event, *kernel, *clocksource;
-    int version;
-    json_int_t vcpus;
+    json_int_t version, vcpus;
     json_t *disks;
-    if (json_unpack(json, "{s:s, s:i, s:s, s:s, s:I, s:o}", "event", &event, "protocol", &version,
+    if (json_unpack(json, "{s:s, s:I, s:s, s:s, s:I, s:o}", "event", &event, "protocol", &version,
                     "kernel", &kernel, "clocksource", &clocksource, "vcpus", &vcpus, "disks",
                     &disks) < 0 ||
         strcmp(event, "hello") != 0)
         return error_set(err, "not a hello message");
     if (version != PROTOCOL_VERSION)
-        return error_set(err, "the guest speaks protocol %d, not %d", version, PROTOCOL_VERSION);
-    if (vcpus < 1 || vcpus > 4096 || json_array_size(disks) > PROTOCOL_DISKS_MAX)
+        return error_set(err, "the guest speaks protocol %lld, not %d", (long long)version,
+                         PROTOCOL_VERSION);
+    if (vcpus < 1 || vcpus > 4096 || !json_is_array(disks) ||
+        json_array_size(disks) > PROTOCOL_DISKS_MAX)
         return error_set(err, "not a hello message");
 
     struct hello h = {.vcpus = (unsigned)vcpus, .disk_count = json_array_size(disks)};

@@ -87,11 +87,13 @@ json_t *workload_to_json(const struct workload *w)
 int workload_from_json(json_t *json, struct workload *ret, struct error **err)
 {
     const char *rw;
-    int block, depth, read_percent, zeros;
+    json_int_t block, depth, read_percent;
+    int zeros;
     struct workload w = {0};
-    if (json_unpack(json, "{s:s, s:i, s:i, s:i, s:b}", "rw", &rw, "block_bytes", &block, "depth",
+    if (json_unpack(json, "{s:s, s:I, s:I, s:I, s:b}", "rw", &rw, "block_bytes", &block, "depth",
                     &depth, "read_percent", &read_percent, "zeros", &zeros) < 0 ||
-        block < 0 || depth < 0 || read_percent < 0)
+        block < 0 || block > UINT32_MAX || depth < 0 || depth > UINT32_MAX || read_percent < 0 ||
+        read_percent > UINT32_MAX)
         return error_set(err, "not a workload");
     if (workload_rw_parse(rw, &w.rw, err) < 0)
         return -1;

@@ -124,7 +124,9 @@ void contest_decide(const struct contender *contenders, size_t count, size_t rou
     };
     for (size_t i = 0; i < count; i++) {
         summaries[i] = summarise(&contenders[i], rounds);
-        if (summaries[i].location > summaries[c.leader].location)
+        /* Nothing compares with what is not a number: it must not lead by standing first. */
+        if (summaries[i].location > summaries[c.leader].location ||
+            isnan(summaries[c.leader].location))
             c.leader = i;
     }
     struct variance pooled = pool(contenders, summaries, count);
