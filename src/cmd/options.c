@@ -108,7 +108,9 @@ int options_workload(const struct workload_options *o, struct workload *ret, str
     if (o->read_percent && !mix)
         return error_set(err, "--rwmixread goes with --rw rw or --rw randrw");
     w.read_percent = mix ? (unsigned)read_percent : reads ? 100 : 0;
-    w.block_bytes = block > WORKLOAD_BLOCK_MAX ? UINT32_MAX : (uint32_t)block;
+    if (block > WORKLOAD_BLOCK_MAX)
+        return error_set(err, "--block: '%s' is more than 16 MiB", o->block);
+    w.block_bytes = (uint32_t)block;
     w.depth = (unsigned)depth;
     w.zeros = o->zeros;
     if (o->fresh && !workload_writes(&w))
