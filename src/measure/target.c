@@ -14,16 +14,26 @@
 
 #define PAGE 4096
 
+/* No data of a write comes again before so much other was written: more than the records and
+ * windows of compressing file systems (ZFS: 1 MiB at most by default, btrfs: 128 KiB). */
+#define VARIETY ((size_t)4 << 20)
+
 static size_t buffers_stride(const struct buffers *b)
 {
     return (b->block_bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+static size_t buffers_length(const struct buffers *b)
+{
+    return buffers_stride(b) * b->depth * b->turns;
 }
 
 struct buffers *buffers_new(const struct workload *w, uint64_t seed)
 {
     struct buffers *b = xcalloc(1, sizeof(*b));
     *b = (struct buffers){.block_bytes = w->block_bytes, .depth = w->depth, .zeros = w->zeros};
-    size_t length = buffers_stride(b) * b->depth;
+    b->turns = b->zeros ? 1 : (unsigned)(VARIETY / (buffers_stride(b) * b->depth)) + 1;
+    size_t length = buffers_length(b);
     b->memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (b->memory == MAP_FAILED)
@@ -43,17 +53,20 @@ void buffers_free(struct buffers *b)
 {
     if (!b)
         return;
-    munmap(b->memory, buffers_stride(b) * b->depth);
+    munmap(b->memory, buffers_length(b));
     free(b);
 }
 
 unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write)
 {
-    unsigned char *memory = b->memory + slot * buffers_stride(b);
+    unsigned char *memory = b->memory + slot * buffers_stride(b) * b->turns;
+    if (!write || b->zeros)
+        return memory;
+    /* All requests in flight go on to their next block together: their data differs anyway. */
+    memory += b->turn++ / b->depth % b->turns * buffers_stride(b);
     /* Random data does not compress; a stamp in every page keeps it from being deduplicated. */
-    if (write && !b->zeros)
-        for (uint32_t i = 0; i < b->block_bytes; i += PAGE, b->stamp++)
-            memcpy(memory + i, &b->stamp, sizeof(b->stamp));
+    for (uint32_t i = 0; i < b->block_bytes; i += PAGE, b->stamp++)
+        memcpy(memory + i, &b->stamp, sizeof(b->stamp));
     return memory;
 }
 

@@ -27,12 +27,16 @@
 
 struct engine;
 
-/* Memory that the requests of a workload read into and write from: `depth` blocks, page aligned,
- * shared by targets that are never busy at the same time. */
+/* Memory that the requests of a workload read into and write from: for each of `depth` requests in
+ * flight one block or several, page aligned, shared by targets that are never busy at the same
+ * time. Writes take the several in turn, so that nothing comes again within what a compressing file
+ * system looks back over. */
 struct buffers {
     unsigned char *memory;
     uint32_t block_bytes;
     unsigned depth;
+    unsigned turns; /* blocks for each request in flight */
+    uint64_t turn;  /* writes so far */
     bool zeros;
     uint64_t stamp; /* makes each written page unlike any before it */
 };
