@@ -29,6 +29,8 @@ struct uring {
 /* What a slice knows while it runs. */
 struct progress {
     struct slice slice;
+    bool whole;        /* a whole run: everything counts, the last of the queue included */
+    uint64_t left;     /* requests that may still be started */
     unsigned ramp;     /* completions still to come before counting begins */
     bool counting;     /* from the turn after the ramp's last completion */
     uint64_t start_ns; /* when counting began */
@@ -70,7 +72,7 @@ static void uring_close(struct target *t)
 static void fill_queue(struct target *t, struct uring *u, struct progress *p, uint64_t now)
 {
     uint32_t length = t->workload.block_bytes;
-    while (u->free_count && !p->stopping) {
+    while (u->free_count && p->left && !p->stopping) {
         struct request request;
         if (!pattern_next(&t->pattern, &request)) {
             p->slice.exhausted = p->stopping = true;
@@ -85,6 +87,7 @@ static void fill_queue(struct target *t, struct uring *u, struct progress *p, ui
             io_uring_prep_read(sqe, t->fd, buffer, length, request.offset);
         io_uring_sqe_set_data64(sqe, i);
         u->slots[i] = (struct slot){request, now};
+        p->left--;
     }
 }
 
@@ -101,7 +104,7 @@ static void complete(struct target *t, struct progress *p, const struct slot *sl
     }
     p->slice.issued++;
     p->slice.written_bytes += slot->request.write ? t->workload.block_bytes : 0;
-    if (p->stopping)
+    if (p->stopping && !p->whole)
         return;
     p->last_ns = now;
     if (!p->counting) {
@@ -146,8 +149,10 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
     unsigned depth = t->workload.depth;
     uint64_t now = clock_now_ns();
     /* The queue counts as full once as many requests came back as it holds. A budget without a
-     * ramp is a whole run, as dd would time it, from the first submission on. */
-    struct progress p = {.start_ns = now,
+     * ramp is a whole run, as dd would time it: from the first submission to the last completion. */
+    struct progress p = {.whole = !budget->ramp,
+                         .left = budget->ramp ? UINT64_MAX : budget->max_requests,
+                         .start_ns = now,
                          .last_ns = now,
                          .counting = !budget->ramp,
                          .ramp = budget->ramp ? budget->ramp + depth : 0};

@@ -10,7 +10,8 @@
  * Within a slice two clock readings bound the time: the completion of the last request of the
  * ramp, and the completion of the last request that counts. Requests of the ramp, and those that
  * are still in flight when the budget is spent, are done but not counted: the queue is full at
- * both ends of what is counted, however short the slice.
+ * both ends of what is counted, however short the slice. Without a ramp all are counted, from the
+ * first submission to the last completion, and no more are started than max_requests.
  *
  * How requests reach the kernel is the engine's business (engine.h): pread and pwrite at depth 1,
  * as dd does it, io_uring above.
