@@ -65,13 +65,9 @@ static char *make_file(const struct arguments *a, const struct claim *scratch,
     return TAKE_PTR(path);
 }
 
-static int measure(const struct arguments *a, struct progress *progress,
-                   struct measure_report *ret, struct error **err)
+static int measure_in(const struct claim *scratch, const struct arguments *a,
+                      struct progress *progress, struct measure_report *ret, struct error **err)
 {
-    cleanup_claim struct claim *scratch =
-        claim_take(a->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
-    if (!scratch)
-        return -1;
     cleanup_free char *path = make_file(a, scratch, progress, &ret->written_bytes, err);
     cleanup_buffers struct buffers *buffers = buffers_new(&a->workload, 1);
     cleanup_target struct target *target =
@@ -88,6 +84,20 @@ static int measure(const struct arguments *a, struct progress *progress,
     return 0;
 }
 
+static int measure(const struct arguments *a, struct progress *progress,
+                   struct measure_report *ret, struct error **err)
+{
+    cleanup_claim struct claim *scratch =
+        claim_take(a->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
+    if (!scratch)
+        return -1;
+    if (measure_in(scratch, a, progress, ret, err) == 0)
+        return 0;
+    /* While the scratch file is still there: without it the file system is no longer full. */
+    storage_explain_full(a->directory, err);
+    return -1;
+}
+
 int cmd_measure(int argc, char **argv)
 {
     static struct arguments a = {.size_bytes = DEFAULT_SIZE};
@@ -102,10 +112,8 @@ int cmd_measure(int argc, char **argv)
     struct progress progress = {.options = &a.common};
     int r = measure(&a, &progress, &report, &err);
     progress_clear(&progress);
-    if (r < 0) {
-        storage_explain_full(a.directory, &err);
+    if (r < 0)
         return fail(err);
-    }
     if (a.common.json) {
         cleanup_json json_t *json = report_measure_json(&report);
         report_print_json(json, stdout);
