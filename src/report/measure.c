@@ -17,8 +17,8 @@ json_t *report_measure_json(const struct measure_report *r)
     json_object_set_new(host, "bytes", json_integer((json_int_t)r->run.bytes));
     json_object_set_new(host, "seconds", json_real(seconds(r->run.elapsed_ns)));
     json_object_set_new(host, "sync_seconds", json_real(seconds(r->run.sync_ns)));
-    return json_pack("{s:s, s:n, s:s, s:o, s:s, s:o, s:n, s:n, s:I}", "version", VERSION,
-                     "accelerator", "directory", r->directory, "workload",
+    return json_pack("{s:s, s:n, s:o, s:o, s:s, s:o, s:n, s:n, s:I}", "version", VERSION,
+                     "accelerator", "directory", report_path_json(r->directory), "workload",
                      workload_to_json(r->workload), "state", r->fresh ? "fresh" : "rewrite", "host",
                      host, "guest", "share_of_host", "written_bytes",
                      (json_int_t)r->written_bytes);
