@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <libxml/xmlerror.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,6 +22,12 @@ static void stay_silent(void *data, virErrorPtr error)
     (void)data, (void)error;
 }
 
+/* So does libxml2, which libvirt reads XML with: what it has to say arrives as libvirt's error. */
+static void stay_silent_xml(void *context, const char *format, ...)
+{
+    (void)context, (void)format;
+}
+
 static void *run_events(void *unused)
 {
     (void)unused;
@@ -36,6 +43,8 @@ static int start_events(struct error **err)
     if (started)
         return 0;
     virSetErrorFunc(NULL, stay_silent);
+    xmlSetGenericErrorFunc(NULL, stay_silent_xml);
+    xmlThrDefSetGenericErrorFunc(NULL, stay_silent_xml);
     /* Its log would go to standard error as well; who wants it sets this variable. */
     setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", /* overwrite = */ 0);
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
@@ -64,7 +73,9 @@ struct connection *connection_open(const char *uri, struct error **err)
     virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, 0);
     if (!handle) {
         connection_error(err, "cannot connect to libvirt (%s)", uri ? uri : "default URI");
-        error_hint(err, "is the daemon running? Without -c this needs none");
+        const virError *last = virGetLastError();
+        if (last && last->code == VIR_ERR_SYSTEM_ERROR)
+            error_hint(err, "is the daemon running? Without -c this needs none");
         return NULL;
     }
     struct connection *c = xcalloc(1, sizeof(*c));

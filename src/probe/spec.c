@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/spec.h"
 
+#include <ctype.h>
 #include <libxml/tree.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -149,6 +151,18 @@ static unsigned count_iothreads(const struct probe_spec *spec)
     for (size_t i = 0; i < spec->disk_count; i++)
         count += spec->disks[i].config->iothread;
     return count;
+}
+
+int probe_spec_check_path(const char *path, struct error **err)
+{
+    bool fits = xmlCheckUTF8(BAD_CAST path);
+    for (const char *c = path; *c; c++)
+        fits &= !iscntrl((unsigned char)*c);
+    if (fits)
+        return 0;
+    error_set(err, "libvirt cannot be told this path, it is not UTF-8 or has control characters: %s",
+              path);
+    return error_hint(err, "give the directory another name");
 }
 
 char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator)

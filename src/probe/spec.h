@@ -41,6 +41,9 @@ struct probe_spec {
     struct probe_disk *disks;
 };
 
+/* An error unless the path can stand in a domain's XML: valid UTF-8 without control characters. */
+int probe_spec_check_path(const char *path, struct error **err);
+
 /* The XML of the domain; the caller frees it with free(). Each disk whose configuration wants an
  * iothread gets one of its own: candidates that shared one would poll for each other. */
 char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator);

@@ -125,7 +125,11 @@ static int find_means(struct stage *s, struct error **err)
 {
     cleanup_free char *state = directories_state();
     s->kernel = kernel_find("", s->options->kernel, state, err);
-    return s->kernel ? connect_to_libvirt(s, err) : -1;
+    if (!s->kernel || probe_spec_check_path(s->scratch->path, err) < 0 ||
+        probe_spec_check_path(s->kernel->image, err) < 0 ||
+        (s->options->emulator && probe_spec_check_path(s->options->emulator, err) < 0))
+        return -1;
+    return connect_to_libvirt(s, err);
 }
 
 /* The disks of the guest lanes, in their order; free the array and each path. */
