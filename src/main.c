@@ -54,11 +54,11 @@ int main(int argc, char **argv)
     const char *name = at < argc ? argv[at] : "";
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
-        return EXIT_DONE;
+        return finish_output(&err) < 0 ? fail(err) : EXIT_DONE;
     }
     if (strcmp(name, "--version") == 0) {
         puts("virt-disktune " VERSION);
-        return EXIT_DONE;
+        return finish_output(&err) < 0 ? fail(err) : EXIT_DONE;
     }
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         if (strcmp(name, verbs[i].name) != 0)

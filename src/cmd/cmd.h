@@ -27,7 +27,7 @@ int cmd_tune(int argc, char **argv);
 /* Options of every verb. */
 struct common_options {
     char *connect;
-    gboolean json, quiet, verbose;
+    gboolean json, quiet, verbose, help;
 };
 
 /* Options that describe work; the strings are what the user wrote. */

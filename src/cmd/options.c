@@ -2,13 +2,16 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 
-static void add_common(GOptionContext *context, struct common_options *o)
+/* --- The tables ------------------------------------------------------------------------------- */
+
+static void add_common(GArray *all, struct common_options *o)
 {
     const GOptionEntry entries[] = {
         {"connect", 'c', 0, G_OPTION_ARG_STRING, &o->connect, "Connect to this libvirt URI", "URI"},
@@ -16,12 +19,12 @@ static void add_common(GOptionContext *context, struct common_options *o)
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "No progress", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose, "Say each step on standard error",
          NULL},
-        {NULL},
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &o->help, "List these options", NULL},
     };
-    g_option_context_add_main_entries(context, entries, NULL);
+    g_array_append_vals(all, entries, ARRAY_SIZE(entries));
 }
 
-static void add_workload(GOptionContext *context, struct workload_options *o)
+static void add_workload(GArray *all, struct workload_options *o)
 {
     const GOptionEntry entries[] = {
         {"rw", 0, 0, G_OPTION_ARG_STRING, &o->rw,
@@ -33,9 +36,31 @@ static void add_workload(GOptionContext *context, struct workload_options *o)
         {"zeros", 0, 0, G_OPTION_ARG_NONE, &o->zeros, "Write zeros, not incompressible data",
          NULL},
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &o->fresh, "Measure first writes, not rewrites", NULL},
-        {NULL},
     };
-    g_option_context_add_main_entries(context, entries, NULL);
+    g_array_append_vals(all, entries, ARRAY_SIZE(entries));
+}
+
+/* --- Parsing ---------------------------------------------------------------------------------- */
+
+/* GLib takes "--fresh=no" for --fresh. */
+static int check_flags(int argc, char **argv, const GOptionEntry *entries, struct error **err)
+{
+    for (; entries->long_name; entries++) {
+        g_autofree char *with_value = g_strdup_printf("--%s=", entries->long_name);
+        for (int i = 1; i < argc && entries->arg == G_OPTION_ARG_NONE; i++)
+            if (g_str_has_prefix(argv[i], with_value))
+                return error_set(err, "%s: --%s takes no value", argv[i], entries->long_name);
+    }
+    return 0;
+}
+
+/* Does not return. GLib would print it by itself, and not notice that it could not. */
+static void print_help(GOptionContext *context)
+{
+    cleanup_error struct error *err = NULL;
+    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+    fputs(text, stdout);
+    exit(finish_output(&err) < 0 ? fail(err) : EXIT_DONE);
 }
 
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
@@ -47,20 +72,31 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
     g_autoptr(GError) gerror = NULL;
     g_autofree char *program = g_strdup_printf("virt-disktune %s", argv[0]);
     g_set_prgname(program);
-    g_option_context_add_main_entries(context, own, NULL);
+    g_autoptr(GArray) all = g_array_new(/* zero_terminated = */ TRUE, FALSE, sizeof(*own));
+    for (; own->long_name; own++)
+        g_array_append_val(all, *own);
     if (workload)
-        add_workload(context, workload);
-    add_common(context, common);
+        add_workload(all, workload);
+    add_common(all, common);
+    const GOptionEntry *entries = (const GOptionEntry *)(void *)all->data;
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (check_flags(argc, argv, entries, err) < 0)
+        return error_hint(err, "%s --help lists the options", program);
     if (!g_option_context_parse(context, &argc, &argv, &gerror)) {
         error_set(err, "%s", gerror->message);
         return error_hint(err, "%s --help lists the options", program);
     }
+    if (common->help)
+        print_help(context);
     if (argc > 1) {
         error_set(err, "what is '%s'? %s takes options only", argv[1], program);
         return error_hint(err, "%s --help lists the options", program);
     }
     return 0;
 }
+
+/* --- Values ----------------------------------------------------------------------------------- */
 
 int option_size(const char *option, const char *value, uint64_t *ret, struct error **err)
 {
