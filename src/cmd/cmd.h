@@ -46,13 +46,15 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
 int options_workload(const struct workload_options *o, struct workload *ret, struct error **err);
 
 /* Readers for the values of options: they name the option in the error, and leave *ret as it is
- * when `value` is NULL. The directory has to be there; its path is absolute, for QEMU has a working
- * directory of its own, and never freed. */
+ * when `value` is NULL. */
 int option_size(const char *option, const char *value, uint64_t *ret, struct error **err);
-int option_directory(const char *value, char **ret, struct error **err);
 int option_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *ret,
                   struct error **err);
 int option_duration(const char *option, const char *value, uint64_t *ret_ns, struct error **err);
+
+/* Replaces the path of a directory, which has to be there, by its absolute path: QEMU has a working
+ * directory of its own. */
+int option_directory(char **path, struct error **err);
 
 /* --- progress.c ------------------------------------------------------------------------------- */
 

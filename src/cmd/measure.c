@@ -41,7 +41,7 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         error_set(err, "measure needs --directory DIR");
         return error_hint(err, "the directory that disk images are stored in");
     }
-    if (option_directory(a->directory, &a->directory, err) < 0)
+    if (option_directory(&a->directory, err) < 0)
         return -1;
     if (a->size_bytes < a->workload.block_bytes)
         return error_set(err, "--size: smaller than one request");

@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,9 @@ static int check_flags(int argc, char **argv, const GOptionEntry *entries, struc
 static void print_help(GOptionContext *context)
 {
     cleanup_error struct error *err = NULL;
-    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+    char *text = g_option_context_get_help(context, TRUE, NULL);
     fputs(text, stdout);
+    g_free(text);
     exit(finish_output(&err) < 0 ? fail(err) : EXIT_DONE);
 }
 
@@ -105,12 +107,13 @@ int option_size(const char *option, const char *value, uint64_t *ret, struct err
     return 0;
 }
 
-int option_directory(const char *value, char **ret, struct error **err)
+int option_directory(char **path, struct error **err)
 {
-    char *path = realpath(value, NULL);
-    if (!path)
-        return error_set_errno(err, errno, "cannot open the directory %s", value);
-    *ret = path;
+    char *absolute = realpath(*path, NULL);
+    if (!absolute)
+        return error_set_errno(err, errno, "cannot open the directory %s", *path);
+    g_free(*path);
+    *path = absolute;
     return 0;
 }
 
@@ -145,7 +148,7 @@ int options_workload(const struct workload_options *o, struct workload *ret, str
         return error_set(err, "--rwmixread goes with --rw rw or --rw randrw");
     w.read_percent = mix ? (unsigned)read_percent : reads ? 100 : 0;
     if (block > WORKLOAD_BLOCK_MAX)
-        return error_set(err, "--block: '%s' is more than 16 MiB", o->block);
+        return error_set(err, "block size %" PRIu64 ": it has to be at most 16 MiB", block);
     w.block_bytes = (uint32_t)block;
     w.depth = (unsigned)depth;
     w.zeros = o->zeros;

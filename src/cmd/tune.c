@@ -86,7 +86,7 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         error_set(err, "tune needs --directory DIR");
         return error_hint(err, "the directory that disk images are, or will be, stored in");
     }
-    if (option_directory(a->directory, &a->directory, err) < 0)
+    if (option_directory(&a->directory, err) < 0)
         return -1;
     if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
         return error_set(err, "--slice: has to be between 1ms and 10s");

@@ -16,7 +16,7 @@ struct standing {
     struct disk_config effective;
     struct figures figures;
     struct interval share;     /* of the host's speed: robust location and its interval */
-    double mean_share;         /* the plain mean of the same ratios */
+    double mean_share;         /* ratio of the MB/s, the plain mean */
     double long_share;         /* the same in long slices; NaN where there were none */
     bool long_disagrees;       /* beyond its uncertainty, and by more than 5 % */
     double replica_spread;     /* largest over smallest of its lanes, less one */
