@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-outcome.c - a race's numbers come to the right figures, in the order that people want. The
+ * stage and the race are made up: no guest has run.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "tune/outcome.h"
+#include "tune/race.h"
+
+#define CANDIDATES 4
+#define HOSTS 2
+#define LANES (HOSTS + 2 * CANDIDATES)
+#define ROUNDS 10
+#define PASSES 3
+#define HOST_NS 100000.0
+
+struct scene {
+    struct workload workload;
+    struct stage_options options;
+    struct probe probe;
+    struct stage stage;
+    struct race race;
+    struct candidate candidates[CANDIDATES];
+    struct lane lanes[LANES];
+    struct lane_record records[LANES];
+    double ns[LANES][ROUNDS], long_ns[LANES][PASSES];
+};
+
+/* --- A made-up race --------------------------------------------------------------------------- */
+
+/* Gives a lane this time per request in every round, give or take a thousandth. */
+static void set_speed(struct scene *s, size_t lane, double ns)
+{
+    struct lane_record *record = &s->records[lane];
+    *record = (struct lane_record){.ns = s->ns[lane], .long_ns = s->long_ns[lane]};
+    for (size_t i = 0; i < ROUNDS; i++)
+        record->ns[i] = ns * (1 + 0.001 * ((double)((i * 3 + lane) % 5) - 2));
+    for (size_t i = 0; i < PASSES; i++)
+        record->long_ns[i] = ns * (1 + 0.001 * (double)i);
+    for (size_t i = 0; i < 100; i++)
+        histogram_add(&record->latencies, (uint64_t)ns);
+    record->requests = 100;
+    record->elapsed_ns = (uint64_t)(100 * ns);
+    record->long_requests = 50;
+    record->cpu_ns = 50 * 7000;
+}
+
+/* The speed of a candidate relative to the host; its two lanes are half a percent apart. */
+static void set_share(struct scene *s, size_t candidate, double share)
+{
+    set_speed(s, HOSTS + 2 * candidate, HOST_NS / share * 1.0025);
+    set_speed(s, HOSTS + 2 * candidate + 1, HOST_NS / share / 1.0025);
+}
+
+static struct scene *scene_new(void)
+{
+    /* From the one that changes most to the one that changes least. */
+    static const struct disk_config configs[CANDIDATES] = {
+        {"virtio", "raw", "falloc", "none", "native", true},
+        {"virtio", "raw", "falloc", "none", "threads", false},
+        {"virtio", "qcow2", "off", "none", "threads", true},
+        {"virtio", "qcow2", "off", "none", "threads", false},
+    };
+    static char ids[CANDIDATES][8] = {"a", "b", "c", "d"};
+    struct scene *s = xcalloc(1, sizeof(*s));
+    s->workload = workload_dd;
+    s->options.workload = &s->workload;
+    s->probe.pid = 1;
+    s->stage = (struct stage){.options = &s->options,
+                              .probe = &s->probe,
+                              .host_lanes = HOSTS,
+                              .lane_count = LANES,
+                              .lanes = s->lanes,
+                              .candidates = g_ptr_array_new()};
+    s->race =
+        (struct race){.lane_count = LANES, .rounds = ROUNDS, .passes = PASSES, .lanes = s->records};
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        s->candidates[i] = (struct candidate){.id = ids[i], .config = configs[i]};
+        g_ptr_array_add(s->stage.candidates, &s->candidates[i]);
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        s->lanes[i].candidate = i < HOSTS ? LANE_HOST : (int)(i - HOSTS) / 2;
+        s->lanes[i].replica = (unsigned)i % 2;
+        if (i >= HOSTS)
+            s->lanes[i].effective = configs[(i - HOSTS) / 2];
+        set_speed(s, i, HOST_NS);
+    }
+    return s;
+}
+
+static void scene_free(struct scene *s)
+{
+    g_ptr_array_unref(s->stage.candidates);
+    free(s);
+}
+CLEANUP_PTR(cleanup_scene_handler, struct scene, scene_free)
+#define cleanup_scene at_scope_end(cleanup_scene_handler)
+
+/* "a b c d" in the order of the standings. */
+static void check_order(const struct outcome *o, const char *wanted)
+{
+    char order[32] = "";
+    for (size_t i = 0; i < o->count; i++) {
+        if (i)
+            strcat(order, " ");
+        strcat(order, o->standings[i].candidate->id);
+    }
+    assert_string_equal(order, wanted);
+}
+
+static void check_close(double value, double wanted, double error)
+{
+    if (!(fabs(value - wanted) <= error))
+        fail_msg("%.9g instead of %.9g", value, wanted);
+}
+
+/* --- Tests ------------------------------------------------------------------------------------ */
+
+static void test_by_speed(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 0.5);
+    set_share(s, 1, 0.9);
+    set_share(s, 2, 0.3);
+    set_share(s, 3, 0.7);
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "b d a c");
+    assert_int_equal(o->standings[0].verdict, VERDICT_BEST);
+    for (size_t i = 1; i < CANDIDATES; i++)
+        assert_int_equal(o->standings[i].verdict, VERDICT_SLOWER);
+    assert_ptr_equal(o->best, &o->standings[0]);
+    assert_ptr_equal(o->recommended, o->best);
+    assert_int_equal(o->rounds, ROUNDS);
+}
+
+static void test_figures(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 0.8);
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    const struct standing *a = &o->standings[CANDIDATES - 1];
+    assert_string_equal(a->candidate->id, "a");
+    assert_string_equal(a->effective.io, "native");
+    /* 10000 requests of 64 KiB a second. */
+    check_close(o->host.iops, 10000, 1);
+    check_close(o->host.mb_per_s, 655.36, 0.1);
+    assert_int_equal(o->host.requests, HOSTS * 100);
+    check_close(a->figures.iops, 8000, 1);
+    check_close(a->figures.latency.p50, 125, 1);
+    assert_int_equal(a->figures.requests, 200);
+    check_close(a->share.value, 0.8, 0.001);
+    assert_true(a->share.low < 0.8 && a->share.high > 0.8 && a->share.low > 0.7);
+    check_close(a->mean_share, 0.8, 0.002);
+    check_close(a->long_share, 0.8, 0.002);
+    check_close(a->replica_spread, 0.005, 0.001);
+    check_close(a->cpu_us_per_io, 7, 1e-9);
+    assert_false(a->long_disagrees);
+    assert_null(a->failure);
+}
+
+/* Of equals the one that changes least is what is recommended, not the one that came out first. */
+static void test_equals(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 1.002);
+    set_share(s, 1, 1.001);
+    set_share(s, 2, 0.5);
+    set_share(s, 3, 0.999);
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "d b a c");
+    assert_null(o->best);
+    assert_ptr_equal(o->recommended, &o->standings[0]);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(o->standings[i].verdict, VERDICT_EQUAL);
+    assert_int_equal(o->standings[3].verdict, VERDICT_SLOWER);
+}
+
+/* One lane that gave none is enough to leave a candidate without a figure, however fast. */
+static void test_failed(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    char why[] = "QEMU fell back";
+    set_share(s, 0, 9);
+    set_share(s, 1, 0.9);
+    set_share(s, 2, 0.5);
+    set_share(s, 3, 0.4);
+    s->lanes[HOSTS + 1].failure = why;
+    /* It was not run. */
+    s->records[HOSTS] = s->records[HOSTS + 1] = (struct lane_record){0};
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "b c d a");
+    const struct standing *failed = &o->standings[3];
+    assert_int_equal(failed->verdict, VERDICT_FAILED);
+    assert_string_equal(failed->failure, why);
+    assert_true(isnan(failed->long_share) && isnan(failed->cpu_us_per_io));
+    assert_int_equal(o->standings[0].verdict, VERDICT_BEST);
+    assert_null(o->standings[0].failure);
+}
+
+static void test_all_failed(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    char why[] = "QEMU fell back";
+    for (size_t i = HOSTS; i < LANES; i++)
+        s->lanes[i].failure = why;
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    assert_int_equal(o->count, CANDIDATES);
+    assert_null(o->best);
+    assert_null(o->recommended);
+}
+
+/* What has beaten nobody is not the best. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    char why[] = "a rule";
+    for (size_t i = 0; i < CANDIDATES; i++)
+        s->candidates[i].left_out = i == 2 ? NULL : why;
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "c");
+    assert_int_equal(o->standings[0].verdict, VERDICT_EQUAL);
+    assert_null(o->best);
+    assert_ptr_equal(o->recommended, &o->standings[0]);
+}
+
+static const struct {
+    double factor; /* long slices take this many times as long a request as short ones */
+    bool disagrees;
+} longs[] = {{1, false}, {1.03, false}, {0.97, false}, {1.2, true}, {0.8, true}};
+
+static void test_long_slices(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(longs); i++) {
+        cleanup_scene struct scene *s = scene_new();
+        set_share(s, 0, 2);
+        for (size_t k = 0; k < PASSES; k++) {
+            s->long_ns[HOSTS][k] *= longs[i].factor;
+            s->long_ns[HOSTS + 1][k] *= longs[i].factor;
+        }
+        cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+        check_close(o->standings[0].long_share, 2 / longs[i].factor, 0.01);
+        assert_int_equal(o->standings[0].long_disagrees, longs[i].disagrees);
+        assert_false(o->standings[1].long_disagrees);
+    }
+}
+
+/* First writes have no long slices, and a QEMU elsewhere no CPU time. */
+static void test_not_measured(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    s->race.passes = 0;
+    s->probe.pid = 0;
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    assert_int_equal(o->count, CANDIDATES);
+    for (size_t i = 0; i < o->count; i++) {
+        assert_true(isnan(o->standings[i].long_share) && isnan(o->standings[i].cpu_us_per_io));
+        assert_false(o->standings[i].long_disagrees);
+    }
+    outcome_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_by_speed),    cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_equals),      cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

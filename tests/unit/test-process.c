@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-process.c - programs are run without a shell and their failure is told in one line; those
+ * that are looked for by what is on their command line are found and killed, and no others.
+ *
+ *   test-process --child WORD…     what the tests start: it sleeps
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "host/process.h"
+#include "scratch.h"
+
+/* --- Running ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *argv[6];
+    const char *message, *hint; /* NULL: it goes well; no hint is expected */
+} runs[] = {
+    {{"true"}, NULL, NULL},
+    {{"true", "; false"}, NULL, NULL},
+    {{"false"}, "false failed", NULL},
+    {{"no-such-program-anywhere", "x"}, "cannot run no-such-program-anywhere: ", "install it"},
+    {{"/nonexistent/program"}, "cannot run /nonexistent/program: ", "install it"},
+    /* The last line of what it said, and only that. */
+    {{"python3", "-c", "import sys; sys.exit('the first\\nthe last\\n')"},
+     "python3 failed: the last",
+     NULL},
+    {{"python3", "-c", "import os; os.kill(os.getpid(), 15)"},
+     "python3 was killed by signal 15",
+     NULL},
+};
+
+static void test_run(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+        cleanup_error struct error *err = NULL;
+        int result = process_run(runs[i].argv, "install it", &err);
+        assert_int_equal(result, runs[i].message ? -1 : 0);
+        if (!runs[i].message) {
+            assert_null(err);
+            continue;
+        }
+        if (strncmp(err->message, runs[i].message, strlen(runs[i].message)) != 0)
+            fail_msg("'%s' instead of '%s'", err->message, runs[i].message);
+        assert_null(strstr(err->message, "the first"));
+        assert_int_equal(!err->hint, !runs[i].hint);
+        assert_int_equal(process_run(runs[i].argv, NULL, NULL), -1);
+    }
+}
+
+/* No shell sees the arguments. */
+static void test_run_verbatim(void **state)
+{
+    (void)state;
+    cleanup_free char *path = scratch_path("$(a) 'b' \"c\" ; * &");
+    const char *const argv[] = {"touch", "--", path, NULL};
+    assert_int_equal(process_run(argv, NULL, NULL), 0);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+/* --- Children --------------------------------------------------------------------------------- */
+
+/* A word that is on no other command line. */
+static char *unique_word(const char *what)
+{
+    return xasprintf("virt-disktune-test-%d-%s", (int)getpid(), what);
+}
+
+/* Starts this program with two words more, and waits until it is what its command line says. */
+static pid_t start_child(const char *first, const char *second)
+{
+    char self[PATH_MAX] = "";
+    assert(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    int ends[2];
+    assert(pipe2(ends, O_CLOEXEC) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl(self, "test-process", "--child", first, second, NULL);
+        _exit(127);
+    }
+    /* The pipe is closed by the exec. */
+    char nothing;
+    close(ends[1]);
+    assert(pid > 0 && read(ends[0], &nothing, 1) == 0);
+    close(ends[0]);
+    return pid;
+}
+
+/* Ends a child of start_child; fails where it had ended already. */
+static void end_child(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    cleanup_free char *a = unique_word("find-a"), *b = unique_word("find-b");
+    pid_t pid = start_child(a, b);
+    assert_int_equal(process_find((const char *const[]){a, NULL}), pid);
+    assert_int_equal(process_find((const char *const[]){b, a, NULL}), pid);
+    assert_int_equal(process_find((const char *const[]){a, "no such word", NULL}), 0);
+    end_child(pid);
+    assert_int_equal(process_find((const char *const[]){a, NULL}), 0);
+    /* This one has the words as well, and is not meant. */
+    assert_int_not_equal(process_find((const char *const[]){"test-process", NULL}), getpid());
+}
+
+static void test_command_line(void **state)
+{
+    (void)state;
+    size_t length;
+    cleanup_free char *word = unique_word("line");
+    pid_t pid = start_child(word, "b");
+    cleanup_free char *line = process_command_line(pid, &length);
+    cleanup_free char *wanted = xasprintf("test-process%c--child%c%s%cb", 0, 0, word, 0);
+    assert_non_null(line);
+    assert_int_equal(length, strlen("test-process") + strlen("--child") + strlen(word) + 1 + 4);
+    assert_memory_equal(line, wanted, length);
+    end_child(pid);
+    assert_null(process_command_line(pid, &length));
+}
+
+/* All of those with both words are killed; one with the first alone and this program live on. */
+static void test_kill(void **state)
+{
+    (void)state;
+    cleanup_free char *a = unique_word("kill-a"), *b = unique_word("kill-b");
+    pid_t both = start_child(a, b), other_order = start_child(b, a), one = start_child(a, "x");
+    int status;
+    process_kill((const char *const[]){a, b, NULL});
+    assert_int_equal(waitpid(both, &status, WNOHANG), both);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(waitpid(other_order, &status, WNOHANG), other_order);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    end_child(one);
+    process_kill((const char *const[]){a, NULL});
+}
+
+/* --- CPU time --------------------------------------------------------------------------------- */
+
+static void wait_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+static _Noreturn void be_busy(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (volatile unsigned i = 0;; i++)
+        ;
+}
+
+static void test_cpu_time(void **state)
+{
+    (void)state;
+    cleanup_free char *word = unique_word("idle");
+    pid_t busy = fork();
+    if (busy == 0)
+        be_busy();
+    pid_t idle = start_child(word, "x");
+    uint64_t before, after = 0, idle_before, idle_after;
+    assert_int_equal(process_cpu_ns(busy, &before, NULL), 0);
+    assert_int_equal(process_cpu_ns(idle, &idle_before, NULL), 0);
+    /* On a loaded machine it has to wait for its turn. */
+    uint64_t give_up = clock_now_ns() + 20 * NS_PER_SECOND, start = clock_now_ns();
+    while (after < before + 100 * NS_PER_MS && clock_now_ns() < give_up) {
+        wait_ms(20);
+        assert_int_equal(process_cpu_ns(busy, &after, NULL), 0);
+    }
+    assert_true(after >= before + 100 * NS_PER_MS);
+    /* It has one thread, which had no more than the time that went by. */
+    assert_true(after - before <= clock_now_ns() - start);
+    assert_int_equal(process_cpu_ns(idle, &idle_after, NULL), 0);
+    assert_true(idle_after - idle_before < 50 * NS_PER_MS);
+    end_child(busy);
+    end_child(idle);
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(process_cpu_ns(busy, &after, &err), -1);
+    assert_non_null(strstr(err->message, "cannot read the CPU time of process "));
+}
+
+/* A process_kill() that takes everything for a match would end all that runs here: not to be tried
+ * before it is known that this is not one. */
+static bool is_harmless(void)
+{
+    cleanup_free char *word = xasprintf("on-no-command-line-%d", (int)getpid());
+    return process_find((const char *const[]){word, NULL}) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run),  cmocka_unit_test(test_run_verbatim),
+        cmocka_unit_test(test_find), cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_kill), cmocka_unit_test(test_cpu_time),
+    };
+    if (argc > 1 && strcmp(argv[1], "--child") == 0) {
+        wait_ms(60000);
+        return 0;
+    }
+    if (!is_harmless()) {
+        printf("Bail out! process_find() finds what is not there\n");
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-readback.c - what QEMU runs is held against what was asked, field by field. What it runs is
+ * read from a real one, in the functional tests.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "probe/readback.h"
+
+static const struct disk_config asked = {"virtio", "qcow2", "falloc", "none", "native", true};
+
+static const struct {
+    const char *message;
+    struct disk_config effective;
+} differences[] = {
+    {"bus='virtio' was asked for, QEMU runs bus='other'",
+     {"other", "qcow2", "falloc", "none", "native", true}},
+    {"format='qcow2' was asked for, QEMU runs format='raw'",
+     {"virtio", "raw", "falloc", "none", "native", true}},
+    {"preallocation='falloc' was asked for, QEMU runs preallocation='off'",
+     {"virtio", "qcow2", "off", "none", "native", true}},
+    {"cache='none' was asked for, QEMU runs cache='writeback'",
+     {"virtio", "qcow2", "falloc", "writeback", "native", true}},
+    {"io='native' was asked for, QEMU runs io='threads'",
+     {"virtio", "qcow2", "falloc", "none", "threads", true}},
+    {"iothread='yes' was asked for, QEMU runs iothread='no'",
+     {"virtio", "qcow2", "falloc", "none", "native", false}},
+};
+
+static void test_same(void **state)
+{
+    (void)state;
+    /* The same text in another place is the same. */
+    char native[] = "native";
+    struct disk_config effective = asked;
+    struct error *err = NULL;
+    effective.io = native;
+    assert_int_equal(readback_compare(&asked, &effective, &err), 0);
+    assert_null(err);
+}
+
+static void test_differences(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(differences); i++) {
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(readback_compare(&asked, &differences[i].effective, &err), -1);
+        assert_string_equal(err->message, differences[i].message);
+        assert_int_equal(readback_compare(&asked, &differences[i].effective, NULL), -1);
+        /* And the other way round. */
+        assert_int_equal(readback_compare(&differences[i].effective, &asked, NULL), -1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_differences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
