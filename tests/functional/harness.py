@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the functional tests share: running the program, judging its errors, and looking for what it left behind.
+
+A test program decorates its cases with @case("what is held to") and ends in main(), which prints TAP; run by hand,
+its arguments are words that a case's name must hold for it to run.
+The program under test is in VIRT_DISKTUNE; scratch directories lie in the working directory, which
+is the build directory and thus on a disk, as /tmp often is not.
+"""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+PROGRAM = os.path.abspath(os.environ.get("VIRT_DISKTUNE", "virt-disktune"))
+# Generous, for a program built with sanitizers on a machine that is busy; a hang is still noticed.
+PATIENCE = 180
+# One small race: enough rounds for an answer, little enough for seconds.
+SMALL = ("--size", "8M", "--rounds", "3", "--time", "60")
+TWO = ("--candidates", "raw-threads,raw-native")
+# What --verbose says on standard error, one line each.
+STEPS = ("creating scratch images", "starting the probe guest", "reading back what QEMU runs",
+         "writing the scratch images once", "measuring", "long slices",
+         "writing the scratch file once")
+
+_cases = []
+
+
+class Skip(Exception):
+    """This case cannot run here; the argument says why."""
+
+
+def case(name):
+    def register(function):
+        _cases.append((name, function))
+        return function
+    return register
+
+
+# --- Directories ----------------------------------------------------------------------------------
+
+def default_state():
+    if os.environ.get("VIRT_DISKTUNE_STATE_DIR"):
+        return Path(os.environ["VIRT_DISKTUNE_STATE_DIR"])
+    if os.geteuid() == 0:
+        return Path("/var/lib/virt-disktune")
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return Path(base) / "virt-disktune"
+
+
+def runtime_directory():
+    if os.geteuid() == 0:
+        return Path("/run/virt-disktune")
+    if os.environ.get("XDG_RUNTIME_DIR", "").startswith("/"):
+        return Path(os.environ["XDG_RUNTIME_DIR"]) / "virt-disktune"
+    return Path(f"/tmp/virt-disktune-{os.geteuid()}")
+
+
+def _remove(path):
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def scratch(name="dir", parent=None):
+    """A new directory with this last component, removed when the test program ends."""
+    top = tempfile.mkdtemp(prefix="functional-", dir=parent or os.getcwd())
+    os.chmod(top, 0o755)
+    atexit.register(_remove, top)
+    path = Path(top) / name
+    path.mkdir()
+    return path
+
+
+def new_state(know_kvm=True):
+    """A state directory with the machine's kernels, and unless told otherwise with what it knows of KVM."""
+    path = scratch("state")
+    real = default_state()
+    if (real / "kernels").is_dir():
+        (path / "kernels").symlink_to(real / "kernels")
+    if know_kvm and (real / "kvm-hangs.json").is_file():
+        shutil.copyfile(real / "kvm-hangs.json", path / "kvm-hangs.json")
+    return path
+
+
+_shared = {}
+
+
+def shared_state():
+    if "state" not in _shared:
+        _shared["state"] = new_state()
+    return _shared["state"]
+
+
+# --- Running --------------------------------------------------------------------------------------
+
+class Run:
+    """The program, started; its output goes to files, so that no pipe can fill up."""
+
+    def __init__(self, *arguments, env=None, cwd=None, stdout=None, program=None, **more):
+        logs = scratch("logs")
+        self.out_path, self.err_path = logs / "out", logs / "err"
+        environment = dict(os.environ, LC_ALL="C.UTF-8", VIRT_DISKTUNE_STATE_DIR=str(shared_state()))
+        environment.update(env or {})
+        environment = {key: value for key, value in environment.items() if value is not None}
+        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+            self.process = subprocess.Popen([program or PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                            stdout=out if stdout is None else stdout, stderr=err,
+                                            env=environment, cwd=cwd, **more)
+        self.pid = self.process.pid
+        self.started = time.monotonic()
+        atexit.register(self.kill)
+
+    @property
+    def out(self):
+        return self.out_path.read_text(errors="replace")
+
+    @property
+    def err(self):
+        return self.err_path.read_text(errors="replace")
+
+    def wait(self, timeout=PATIENCE):
+        try:
+            self.status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still running after {timeout} s; standard error: {self.err!r}") from None
+        self.seconds = time.monotonic() - self.started
+        return self
+
+    def reach(self, step, timeout=PATIENCE):
+        """Waits until --verbose has said that the step began."""
+        wait_until(lambda: f"virt-disktune: {step}" in self.err or self.process.poll() is not None, timeout,
+                   f"the run does not reach '{step}'")
+        assert self.process.poll() is None, f"ended before '{step}': {self.err!r}"
+        return self
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(*arguments, timeout=PATIENCE, **more):
+    return Run(*arguments, **more).wait(timeout)
+
+
+def run_json(*arguments, **more):
+    """The JSON object of a run that has to succeed and to print nothing else."""
+    result = run(*arguments, "--json", **more)
+    assert_done(result)
+    assert result.err == "", f"standard error is not empty: {result.err!r}"
+    return json.loads(result.out)
+
+
+def wait_until(condition, timeout, what):
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what} (waited {timeout} s)"
+        time.sleep(0.02)
+    return value
+
+
+# --- Judging --------------------------------------------------------------------------------------
+
+def equal(actual, expected, what):
+    assert actual == expected, f"{what}: {actual!r} instead of {expected!r}"
+
+
+def assert_done(result):
+    assert result.status == 0, f"exit status {result.status}: {result.err!r}"
+
+
+def assert_error(result, pattern, hint=None):
+    """Exit status 2, nothing on standard output, one line of error and at most one of hint."""
+    equal(result.status, 2, f"exit status, with standard error {result.err!r}")
+    equal(result.out, "", "standard output")
+    steps = {f"virt-disktune: {step}" for step in STEPS}
+    lines = [line for line in result.err.splitlines() if line not in steps]
+    assert lines and lines[0].startswith("virt-disktune: "), f"no error on the first line: {result.err!r}"
+    assert re.search(pattern, lines[0]), f"{lines[0]!r} does not match {pattern!r}"
+    assert len(lines) <= 2 and all(line.startswith("hint: ") for line in lines[1:]), f"more than error and hint: {lines}"
+    if hint is not None:
+        assert len(lines) == 2 and re.search(hint, lines[1]), f"no hint that matches {hint!r}: {lines}"
+    return lines
+
+
+# --- What was left behind -------------------------------------------------------------------------
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def processes():
+    """Pairs of pid and command line, words kept apart by NUL; a zombie has none."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if line:
+                yield int(entry.name), line
+
+
+def qemus(path):
+    """The QEMUs that hold this path, of an image or a runtime entry, in their command line."""
+    name = os.fsencode(path)
+    return [pid for pid, line in processes() if b"guest=virt-disktune-probe-" in line and name in line]
+
+
+def _owner_lives(claim):
+    try:
+        return alive(int((claim / "lock").read_text()))
+    except (OSError, ValueError):
+        return False
+
+
+def remains(directory, runtime):
+    """What lies about that no living run owns: scratch directories, runtime entries, processes."""
+    found = [str(p) for p in Path(directory).glob(".virt-disktune-*")] if Path(directory).is_dir() else []
+    entries = list(Path(runtime).iterdir()) if Path(runtime).is_dir() else []
+    living = [entry for entry in entries if _owner_lives(entry)]
+    found += [str(entry) for entry in entries if entry not in living]
+    image, base = os.fsencode(directory) + b"/.virt-disktune-", os.fsencode(runtime) + b"/"
+    owned = [os.fsencode(entry) + b"/" for entry in living]
+    for pid, line in processes():
+        ours = image in line or b"guest=virt-disktune-probe-" in line and base in line
+        if ours and not any(name in line for name in owned):
+            found.append(f"process {pid}: {line[:60]!r}")
+    return found
+
+
+def assert_nothing_left(directory, runtime=None, patience=10):
+    runtime = runtime or runtime_directory()
+    end = time.monotonic() + patience
+    while found := remains(directory, runtime):
+        assert time.monotonic() < end, f"left behind: {found}"
+        time.sleep(0.1)
+
+
+def claims_of(pid, runtime=None):
+    """The runtime entries of a run, by the pid in their lock."""
+    base = Path(runtime or runtime_directory())
+    found = []
+    for lock in base.glob("*/lock"):
+        try:
+            if lock.read_text().strip() == str(pid):
+                found.append(lock.parent)
+        except OSError:
+            pass
+    return found
+
+
+def qemu_of(run, runtime=None):
+    """The pid of a run's QEMU, once there is one."""
+    def look():
+        return [pid for claim in claims_of(run.pid, runtime) for pid in qemus(f"{claim}/")]
+    return wait_until(look, PATIENCE, "no QEMU of the run is seen")[0]
+
+
+# --- Mounts ---------------------------------------------------------------------------------------
+
+def mounted(arguments, directory):
+    """Mounts on the directory until the test program ends; Skip where that is not to be had."""
+    if os.geteuid() != 0:
+        raise Skip("mounting needs root")
+    done = subprocess.run(["mount", *map(str, arguments), str(directory)], capture_output=True, text=True)
+    if done.returncode:
+        raise Skip(f"cannot mount here: {' '.join(done.stderr.split())}")
+    atexit.register(subprocess.run, ["umount", "-l", str(directory)], stderr=subprocess.DEVNULL)
+    return Path(directory)
+
+
+def small_ext4(megabytes):
+    """A new ext4 of this size in a file; Skip where loop devices do not work."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+        raise Skip("a small file system needs root and mkfs.ext4")
+    directory = scratch("small")
+    image = directory.parent / "image"
+    with open(image, "wb") as file:
+        file.truncate(megabytes << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True,
+                   env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+    return mounted(["-o", "loop", image], directory)
+
+
+def fill_up(directory):
+    """Takes all the space that is left, to the last block."""
+    with open(Path(directory) / "ballast", "wb", buffering=0) as ballast:
+        try:
+            while ballast.write(bytes(1 << 20)) == 1 << 20:
+                pass
+            while ballast.write(bytes(512)):
+                pass
+        except OSError:
+            pass
+
+
+# --- TAP ------------------------------------------------------------------------------------------
+
+def _comment(text):
+    for line in text.rstrip().splitlines():
+        print(f"# {line}")
+
+
+def _run_case(number, name, function):
+    begin = time.monotonic()
+    try:
+        function()
+    except Skip as reason:
+        print(f"ok {number} - {name} # SKIP {' '.join(str(reason).split())}", flush=True)
+        return True
+    except Exception:
+        print(f"not ok {number} - {name}", flush=True)
+        _comment(traceback.format_exc())
+        return False
+    print(f"ok {number} - {name}", flush=True)
+    _comment(f"{time.monotonic() - begin:.1f} s")
+    return True
+
+
+def main():
+    # The harness of the harness ends what takes too long by SIGTERM: clean up then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # Under `umask 077` another user could not pass through the directories made here.
+    os.umask(stat.S_IWGRP | stat.S_IWOTH)
+    cases = [(name, function) for name, function in _cases if all(word in name for word in sys.argv[1:])]
+    print(f"1..{len(cases)}", flush=True)
+    results = [_run_case(i + 1, name, function) for i, (name, function) in enumerate(cases)]
+    sys.exit(0 if all(results) else 1)
