@@ -29,7 +29,8 @@ def on_disk(path):
     """Not a tmpfs, which `measure` refuses in the name of O_DIRECT."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     points = [(len(m[1]), m[2]) for m in mounts if (str(path) + "/").startswith(m[1].rstrip("/") + "/")]
-    return max(points)[1] != "tmpfs"
+    # In a chroot the root need not be among the mounts.
+    return not points or max(points)[1] != "tmpfs"
 
 
 def prepare():
