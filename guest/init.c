@@ -23,21 +23,22 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "disks.h"
+#include "measure/crew.h"
 #include "measure/protocol.h"
 
-/* What "prepare" set up: the targets that "run" and "latencies" refer to by number. */
+/* What "prepare" set up: the sites that "run" and "latencies" refer to by number. */
 static struct session {
-    struct buffers *buffers;
+    struct crew *crew;
     size_t count;
-    struct target **targets;
+    struct site **sites;
 } session;
 
 static void session_done(void)
 {
     for (size_t i = 0; i < session.count; i++)
-        target_free(session.targets[i]);
-    free(session.targets);
-    buffers_free(session.buffers);
+        site_free(session.sites[i]);
+    free(session.sites);
+    crew_free(session.crew);
     session = (struct session){0};
 }
 
@@ -139,31 +140,34 @@ static json_t *do_prepare(json_t *command, struct error **err)
     if (workload_from_json(json_object_get(command, "workload"), &w, err) < 0 ||
         protocol_get_u64(command, "seed", &seed, err) < 0)
         return NULL;
-    session.buffers = buffers_new(&w, seed);
-    session.targets = xcalloc(json_array_size(serials), sizeof(struct target *));
+    session.crew = crew_new(&w, 1, seed, err);
+    if (!session.crew)
+        return NULL;
+    session.sites = xcalloc(json_array_size(serials), sizeof(struct site *));
+    const uint64_t whole = 0;
     size_t i;
     json_t *value;
     json_array_foreach(serials, i, value)
     {
         const char *serial = json_string_value(value);
         cleanup_free char *path = disks_find(serial ? serial : "", err);
-        struct target *t =
-            path ? target_open(path, &w, 0, once, seed + i, session.buffers, err) : NULL;
-        if (!t)
+        struct site *s =
+            path ? site_open(session.crew, path, &whole, once, seed + i, err) : NULL;
+        if (!s)
             return NULL;
-        session.targets[session.count++] = t;
+        session.sites[session.count++] = s;
     }
     return json_object();
 }
 
-static struct target *session_target(json_t *number, struct error **err)
+static struct site *session_site(json_t *number, struct error **err)
 {
     json_int_t i = json_is_integer(number) ? json_integer_value(number) : -1;
     if (i < 0 || (uint64_t)i >= session.count) {
         error_set(err, "no such disk was prepared");
         return NULL;
     }
-    return session.targets[i];
+    return session.sites[i];
 }
 
 static json_t *do_run(json_t *command, struct error **err)
@@ -177,8 +181,8 @@ static json_t *do_run(json_t *command, struct error **err)
     json_array_foreach(json_object_get(command, "order"), i, number)
     {
         struct slice slice;
-        struct target *t = session_target(number, err);
-        if (!t || target_run(t, &budget, &slice, err) < 0)
+        struct site *s = session_site(number, err);
+        if (!s || site_run(s, &budget, &slice, err) < 0)
             return NULL;
         json_array_append_new(slices, slice_to_json(&slice));
     }
@@ -187,8 +191,12 @@ static json_t *do_run(json_t *command, struct error **err)
 
 static json_t *do_latencies(json_t *command, struct error **err)
 {
-    struct target *t = session_target(json_object_get(command, "disk"), err);
-    return t ? histogram_to_json(&t->histogram) : NULL;
+    struct site *s = session_site(json_object_get(command, "disk"), err);
+    if (!s)
+        return NULL;
+    cleanup_free struct histogram *all = xcalloc(1, sizeof(*all));
+    site_add_latencies(s, 0, all);
+    return histogram_to_json(all);
 }
 
 static const struct {

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "measure/workload.h"
+#include "host/load.h"
+#include "measure/run.h"
 
 enum exit_status {
     EXIT_DONE = 0,   /* the answer is yes, or the work is done */
@@ -32,8 +33,8 @@ struct common_options {
 
 /* Options that describe work; the strings are what the user wrote. */
 struct workload_options {
-    char *rw, *block, *depth, *read_percent;
-    gboolean zeros, fresh;
+    char *workload, *fio, *rw, *block, *depth, *jobs, *read_percent;
+    gboolean zeros, fresh, list;
 };
 
 /* Parses a verb's arguments by its own table and the tables that verbs share (either struct may be
@@ -42,8 +43,36 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
                   struct common_options *common, struct workload_options *workload,
                   struct error **err);
 
-/* The workload that the options describe: `dd` where they say nothing. */
+/* The workload that the options describe: the one named, `dd` where they name none, with what else
+ * they say in the place of its own. */
 int options_workload(const struct workload_options *o, struct workload *ret, struct error **err);
+
+/* --- works.c ---------------------------------------------------------------------------------- */
+
+/* The pieces of work that the options name, an array of struct work: each of the comma list of
+ * --workload, or each job of the file of --fio, whose notes are appended to `notes`. What says nothing
+ * of its size has `size_bytes`; with a `runtime_ns` the work goes on for so long. */
+GArray *options_works(const struct workload_options *o, uint64_t size_bytes, uint64_t runtime_ns,
+                      GPtrArray *notes, struct error **err);
+
+/* --- trust.c ---------------------------------------------------------------------------------- */
+
+/* Each appends to the warnings what there is to say; `name` is that of the work. */
+void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* What others do to the disk below the directory, MB/s over a quarter of a second; NAN where the
+ * file system is on no block device. */
+double trust_look_before(const char *directory);
+void trust_check_idle(double others_mb_per_s, double own_mb_per_s, GPtrArray *warnings);
+
+/* Traffic between two readings beyond our own. */
+void trust_check_others(const struct load *before, const struct load *after, uint64_t own_bytes,
+                        const char *name, GPtrArray *warnings);
+
+/* A run that was not steady. */
+void trust_check_run(const struct run_result *run, const char *name, GPtrArray *warnings);
+
+/* --- options.c, values ------------------------------------------------------------------------ */
 
 /* Readers for the values of options: they name the option in the error, and leave *ret as it is
  * when `value` is NULL. */

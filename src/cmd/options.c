@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "measure/named.h"
 
 /* --- The tables ------------------------------------------------------------------------------- */
 
@@ -28,12 +29,15 @@ static void add_common(GArray *all, struct common_options *o)
 static void add_workload(GArray *all, struct workload_options *o)
 {
     const GOptionEntry entries[] = {
+        {"workload", 'w', 0, G_OPTION_ARG_STRING, &o->workload, "The work, by its name [dd]", "NAME"},
+        {"list-workloads", 0, 0, G_OPTION_ARG_NONE, &o->list, "List the names of workloads", NULL},
         {"rw", 0, 0, G_OPTION_ARG_STRING, &o->rw,
-         "read, write, randread, randwrite, rw or randrw [write]", "DIRECTION"},
+         "read, write, randread, randwrite, rw or randrw", "DIRECTION"},
         {"rwmixread", 0, 0, G_OPTION_ARG_STRING, &o->read_percent,
          "Reads among the requests of rw and randrw [50]", "PERCENT"},
-        {"block", 0, 0, G_OPTION_ARG_STRING, &o->block, "Size of a request [64k]", "SIZE"},
-        {"depth", 0, 0, G_OPTION_ARG_STRING, &o->depth, "Requests in flight [1]", "N"},
+        {"block", 0, 0, G_OPTION_ARG_STRING, &o->block, "Size of a request", "SIZE"},
+        {"depth", 0, 0, G_OPTION_ARG_STRING, &o->depth, "Requests in flight of each job", "N"},
+        {"jobs", 0, 0, G_OPTION_ARG_STRING, &o->jobs, "Threads that do the work at a time", "N"},
         {"zeros", 0, 0, G_OPTION_ARG_NONE, &o->zeros, "Write zeros, not incompressible data",
          NULL},
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &o->fresh, "Measure first writes, not rewrites", NULL},
@@ -55,14 +59,26 @@ static int check_flags(int argc, char **argv, const GOptionEntry *entries, struc
     return 0;
 }
 
+static int finished(void)
+{
+    cleanup_error struct error *err = NULL;
+    return finish_output(&err) < 0 ? fail(err) : EXIT_DONE;
+}
+
+static void list_workloads(void)
+{
+    for (size_t i = 0; i < named_workload_count; i++)
+        printf("%-10s %s\n", named_workloads[i].workload.name, named_workloads[i].summary);
+    exit(finished());
+}
+
 /* Does not return. GLib would print it by itself, and not notice that it could not. */
 static void print_help(GOptionContext *context)
 {
-    cleanup_error struct error *err = NULL;
     char *text = g_option_context_get_help(context, TRUE, NULL);
     fputs(text, stdout);
     g_free(text);
-    exit(finish_output(&err) < 0 ? fail(err) : EXIT_DONE);
+    exit(finished());
 }
 
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
@@ -91,6 +107,8 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
     }
     if (common->help)
         print_help(context);
+    if (workload && workload->list)
+        list_workloads();
     if (argc > 1) {
         error_set(err, "what is '%s'? %s takes options only", argv[1], program);
         return error_hint(err, "%s --help lists the options", program);
@@ -132,26 +150,61 @@ int option_duration(const char *option, const char *value, uint64_t *ret_ns, str
     return 0;
 }
 
-int options_workload(const struct workload_options *o, struct workload *ret, struct error **err)
+/* The direction and what goes with it: a mix keeps its share unless told otherwise. */
+static int apply_direction(const struct workload_options *o, struct workload *w, struct error **err)
 {
-    struct workload w = workload_dd;
-    uint64_t block = w.block_bytes, depth = w.depth, read_percent = 50;
-    if (o->rw && workload_rw_parse(o->rw, &w.rw, err) < 0)
-        return error_prefix(err, "--rw");
-    if (option_size("--block", o->block, &block, err) < 0 ||
-        option_number("--depth", o->depth, 1, WORKLOAD_DEPTH_MAX, &depth, err) < 0 ||
-        option_number("--rwmixread", o->read_percent, 0, 100, &read_percent, err) < 0)
+    uint64_t percent = 50;
+    if (option_number("--rwmixread", o->read_percent, 0, 100, &percent, err) < 0)
         return -1;
-    bool mix = w.rw == WORKLOAD_RW || w.rw == WORKLOAD_RANDRW;
-    bool reads = w.rw == WORKLOAD_READ || w.rw == WORKLOAD_RANDREAD;
-    if (o->read_percent && !mix)
+    if (o->rw) {
+        if (workload_rw_parse(o->rw, &w->rw, err) < 0)
+            return error_prefix(err, "--rw");
+        w->read_percent = workload_rw_read_percent(w->rw);
+    }
+    if (!o->read_percent)
+        return 0;
+    if (w->rw != WORKLOAD_RW && w->rw != WORKLOAD_RANDRW)
         return error_set(err, "--rwmixread goes with --rw rw or --rw randrw");
-    w.read_percent = mix ? (unsigned)read_percent : reads ? 100 : 0;
+    w->read_percent = (unsigned)percent;
+    return 0;
+}
+
+static int apply_block(const struct workload_options *o, struct workload *w, struct error **err)
+{
+    uint64_t block = w->block_bytes;
+    if (!o->block)
+        return 0;
+    if (option_size("--block", o->block, &block, err) < 0)
+        return -1;
     if (block > WORKLOAD_BLOCK_MAX)
         return error_set(err, "block size %" PRIu64 ": it has to be at most 16 MiB", block);
-    w.block_bytes = (uint32_t)block;
+    w->block_bytes = (uint32_t)block;
+    w->size_count = 0;
+    return 0;
+}
+
+/* Whether the result is still what its name says. */
+static bool is_changed(const struct workload_options *o)
+{
+    return o->rw || o->block || o->depth || o->jobs || o->read_percent || o->zeros;
+}
+
+int options_workload(const struct workload_options *o, struct workload *ret, struct error **err)
+{
+    const struct workload *named = named_workload(o->workload ? o->workload : "dd", err);
+    if (!named)
+        return error_prefix(err, "--workload");
+    struct workload w = *named;
+    uint64_t depth = w.depth, jobs = w.jobs;
+    if (apply_direction(o, &w, err) < 0 || apply_block(o, &w, err) < 0 ||
+        option_number("--depth", o->depth, 1, WORKLOAD_DEPTH_MAX, &depth, err) < 0 ||
+        option_number("--jobs", o->jobs, 1, WORKLOAD_JOBS_MAX, &jobs, err) < 0)
+        return -1;
     w.depth = (unsigned)depth;
+    w.jobs = (unsigned)jobs;
     w.zeros = o->zeros;
+    if (is_changed(o))
+        w.name[0] = '\0';
     if (o->fresh && !workload_writes(&w))
         return error_set(err, "--fresh is about writes, and this work only reads");
     if (workload_check(&w, err) < 0)

@@ -107,34 +107,25 @@ static GPtrArray *list_candidates(const struct arguments *a, struct error **err)
     return g_steal_pointer(&candidates);
 }
 
-static void warn(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void warn(GPtrArray *warnings, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_ptr_array_add(warnings, g_strdup_vprintf(format, args));
-    va_end(args);
-}
-
 /* Why figures of this run should be read with care. */
 static GPtrArray *list_warnings(const struct stage *stage, const struct race *race,
                                 const struct outcome *outcome)
 {
     GPtrArray *w = g_ptr_array_new_with_free_func(g_free);
     if (stage->probe->accelerator == ACCELERATOR_TCG)
-        warn(w, "the guest's CPU was emulated (TCG): its own share of each request is inflated%s%s",
+        trust_say(w, "the guest's CPU was emulated (TCG): its own share of each request is inflated%s%s",
              stage->probe->accelerator_note ? "; " : "",
              stage->probe->accelerator_note ? stage->probe->accelerator_note : "");
     if (fabs(race->clock_drift) > 0.01 + race->clock_uncertainty)
-        warn(w, "the guest's clock runs %+.1f %% against the host's: its figures are off by that",
+        trust_say(w, "the guest's clock runs %+.1f %% against the host's: its figures are off by that",
              race->clock_drift * 100);
     if (stage->options->replicas < 2)
-        warn(w, "one disk for each configuration: the intervals do not know how much two equal "
+        trust_say(w, "one disk for each configuration: the intervals do not know how much two equal "
                 "disks differ");
     for (size_t i = 0; i < outcome->count; i++) {
         const struct standing *s = &outcome->standings[i];
         if (s->long_disagrees)
-            warn(w, "%s: %.1f %% of the host in short slices, %.1f %% in long ones",
+            trust_say(w, "%s: %.1f %% of the host in short slices, %.1f %% in long ones",
                  s->candidate->id, s->share.value * 100, s->long_share * 100);
     }
     return w;

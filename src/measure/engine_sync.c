@@ -10,17 +10,30 @@
 
 #include "base/clock.h"
 
-static ssize_t transfer(const struct target *t, const struct request *request)
+/* The bytes moved; of a sync 0; or -1 with errno. */
+static ssize_t transfer(const struct target *t, const struct request *r)
 {
-    unsigned char *buffer = buffers_slot(t->buffers, 0, request->write);
-    size_t length = t->workload.block_bytes;
-    off_t offset = (off_t)request->offset;
+    if (r->kind == REQUEST_SYNC)
+        return t->workload.datasync ? fdatasync(t->fd) : fsync(t->fd);
+    bool write = r->kind == REQUEST_WRITE;
+    unsigned char *buffer = buffers_slot(t->buffers, 0, r->length, write);
     ssize_t n;
     do {
-        n = request->write ? pwrite(t->fd, buffer, length, offset)
-                           : pread(t->fd, buffer, length, offset);
+        n = write ? pwrite(t->fd, buffer, r->length, (off_t)r->offset)
+                  : pread(t->fd, buffer, r->length, (off_t)r->offset);
     } while (n < 0 && errno == EINTR);
     return n;
+}
+
+/* When the latency of the next request begins: when the one before ended, or when it is due. */
+static uint64_t wait_for_turn(struct pace *pace, uint64_t now)
+{
+    uint64_t from;
+    if (!pace_take(pace, now, &from)) {
+        pace_sleep_until(from);
+        pace->given++;
+    }
+    return from;
 }
 
 static int sync_run(struct target *t, const struct budget *budget, struct slice *ret,
@@ -31,26 +44,35 @@ static int sync_run(struct target *t, const struct budget *budget, struct slice 
     uint64_t before = clock_now_ns();
     uint64_t start = before;
     struct request request;
+    if (!budget->resume)
+        t->pace = pace_start(&t->workload, before);
 
     while (slice.requests < budget->max_requests) {
         if (!pattern_next(&t->pattern, &request)) {
             slice.exhausted = true;
             break;
         }
+        bool sync = request.kind == REQUEST_SYNC;
+        uint64_t from = sync ? before : wait_for_turn(&t->pace, before);
         ssize_t n = transfer(t, &request);
-        if (n != (ssize_t)t->workload.block_bytes)
+        if (n != (ssize_t)request.length)
             return engine_request_failed(t, &request, n < 0 ? errno : 0, err);
         uint64_t now = clock_now_ns();
+        before = now;
+        if (sync) {
+            histogram_add(t->syncs, now - from);
+            continue;
+        }
         slice.issued++;
-        slice.written_bytes += request.write ? t->workload.block_bytes : 0;
+        slice.written_bytes += request.kind == REQUEST_WRITE ? request.length : 0;
         if (ramp) {
             ramp--;
             start = now;
         } else {
-            histogram_add(&t->histogram, now - before);
+            histogram_add(&t->histogram, now - from);
             slice.requests++;
+            slice.bytes += request.length;
         }
-        before = now;
         if (now - start >= budget->duration_ns && slice.requests >= budget->min_requests)
             break;
     }

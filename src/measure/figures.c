@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "measure/figures.h"
 
-static struct latency_us latency_from(const struct histogram *h)
+struct latency_us latency_us_from(const struct histogram *h)
 {
     return (struct latency_us){
         .mean = histogram_mean(h) / 1e3,
@@ -13,14 +13,14 @@ static struct latency_us latency_from(const struct histogram *h)
     };
 }
 
-struct figures figures_from(uint64_t requests, uint64_t elapsed_ns, uint32_t block_bytes,
+struct figures figures_from(uint64_t requests, uint64_t bytes, uint64_t elapsed_ns,
                             const struct histogram *latencies)
 {
-    double iops = elapsed_ns ? (double)requests / ((double)elapsed_ns / 1e9) : 0;
+    double seconds = (double)elapsed_ns / 1e9;
     return (struct figures){
-        .mb_per_s = iops * block_bytes / 1e6,
-        .iops = iops,
-        .latency = latency_from(latencies),
+        .mb_per_s = elapsed_ns ? (double)bytes / seconds / 1e6 : 0,
+        .iops = elapsed_ns ? (double)requests / seconds : 0,
+        .latency = latency_us_from(latencies),
         .requests = requests,
     };
 }

@@ -19,6 +19,9 @@ struct figures {
     uint64_t requests;
 };
 
-/* The figures of `requests` of one block each that took `elapsed_ns` altogether. */
-struct figures figures_from(uint64_t requests, uint64_t elapsed_ns, uint32_t block_bytes,
+/* The mean exactly, percentiles within HISTOGRAM_RELATIVE_ERROR. */
+struct latency_us latency_us_from(const struct histogram *h);
+
+/* The figures of `requests` that moved `bytes` in `elapsed_ns`, altogether each. */
+struct figures figures_from(uint64_t requests, uint64_t bytes, uint64_t elapsed_ns,
                             const struct histogram *latencies);

@@ -46,8 +46,8 @@ int budget_from_json(json_t *json, struct budget *ret, struct error **err)
 
 json_t *slice_to_json(const struct slice *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:b}", "requests", clamp(s->requests), "issued",
-                     clamp(s->issued), "elapsed_ns", clamp(s->elapsed_ns), "written_bytes",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "requests", clamp(s->requests), "issued",
+                     clamp(s->issued), "bytes", clamp(s->bytes), "elapsed_ns", clamp(s->elapsed_ns), "written_bytes",
                      clamp(s->written_bytes), "exhausted", s->exhausted);
 }
 
@@ -56,6 +56,7 @@ int slice_from_json(json_t *json, struct slice *ret, struct error **err)
     struct slice s;
     if (protocol_get_u64(json, "requests", &s.requests, err) < 0 ||
         protocol_get_u64(json, "issued", &s.issued, err) < 0 ||
+        protocol_get_u64(json, "bytes", &s.bytes, err) < 0 ||
         protocol_get_u64(json, "elapsed_ns", &s.elapsed_ns, err) < 0 ||
         protocol_get_u64(json, "written_bytes", &s.written_bytes, err) < 0)
         return -1;

@@ -23,25 +23,20 @@ static size_t buffers_stride(const struct buffers *b)
     return (b->block_bytes + PAGE - 1) / PAGE * PAGE;
 }
 
-static size_t buffers_length(const struct buffers *b)
-{
-    return buffers_stride(b) * b->depth * b->turns;
-}
-
 struct buffers *buffers_new(const struct workload *w, uint64_t seed)
 {
     struct buffers *b = xcalloc(1, sizeof(*b));
     *b = (struct buffers){.block_bytes = w->block_bytes, .depth = w->depth, .zeros = w->zeros};
     b->turns = b->zeros ? 1 : (unsigned)(VARIETY / (buffers_stride(b) * b->depth)) + 1;
-    size_t length = buffers_length(b);
-    b->memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+    b->length = buffers_stride(b) * b->depth * b->turns;
+    b->memory = mmap(NULL, b->length, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (b->memory == MAP_FAILED)
         abort();
     if (!b->zeros) {
         struct random random;
         random_seed(&random, seed);
-        for (size_t i = 0; i < length; i += sizeof(uint64_t)) {
+        for (size_t i = 0; i < b->length; i += sizeof(uint64_t)) {
             uint64_t value = random_u64(&random);
             memcpy(b->memory + i, &value, sizeof(value));
         }
@@ -53,11 +48,11 @@ void buffers_free(struct buffers *b)
 {
     if (!b)
         return;
-    munmap(b->memory, buffers_length(b));
+    munmap(b->memory, b->length);
     free(b);
 }
 
-unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write)
+unsigned char *buffers_slot(struct buffers *b, unsigned slot, uint32_t length, bool write)
 {
     unsigned char *memory = b->memory + slot * buffers_stride(b) * b->turns;
     if (!write || b->zeros)
@@ -65,7 +60,7 @@ unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write)
     /* All requests in flight go on to their next block together: their data differs anyway. */
     memory += b->turn++ / b->depth % b->turns * buffers_stride(b);
     /* Random data does not compress; a stamp in every page keeps it from being deduplicated. */
-    for (uint32_t i = 0; i < b->block_bytes; i += PAGE, b->stamp++)
+    for (uint32_t i = 0; i < length; i += PAGE, b->stamp++)
         memcpy(memory + i, &b->stamp, sizeof(b->stamp));
     return memory;
 }
@@ -73,9 +68,12 @@ unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write)
 int engine_request_failed(const struct target *t, const struct request *request, int errnum,
                           struct error **err)
 {
-    const char *verb = request->write ? "write" : "read";
+    static const char *const verbs[] = {"read", "write"};
     unsigned long long offset = request->offset;
-    unsigned length = t->workload.block_bytes;
+    unsigned length = request->length;
+    if (request->kind == REQUEST_SYNC)
+        return error_set_errno(err, errnum, "%s: sync", t->path);
+    const char *verb = verbs[request->kind];
     if (!errnum)
         return error_set(err, "%s: %s of %u bytes at %llu was cut short", t->path, verb, length,
                          offset);
@@ -118,12 +116,14 @@ struct target *target_open(const char *path, const struct workload *w, uint64_t 
         return NULL;
     if (!span_bytes || span_bytes > size)
         span_bytes = size;
-    t->span_bytes = span_bytes / w->block_bytes * w->block_bytes;
-    if (!t->span_bytes) {
+    t->span_bytes = span_bytes / workload_unit(w) * workload_unit(w);
+    if (t->span_bytes < w->block_bytes) {
         error_set(err, "%s holds less than one block of %u bytes", path, w->block_bytes);
         return NULL;
     }
     pattern_init(&t->pattern, w, t->span_bytes, once, seed);
+    if (w->sync_every)
+        t->syncs = xcalloc(1, sizeof(*t->syncs));
     const struct engine *engine = w->depth == 1 ? &engine_sync : &engine_uring;
     if (engine->open && engine->open(t, err) < 0)
         return NULL;
@@ -140,13 +140,18 @@ void target_free(struct target *t)
     if (t->fd >= 0)
         close(t->fd);
     free(t->path);
+    free(t->syncs);
     free(t);
 }
 
 int target_run(struct target *t, const struct budget *budget, struct slice *ret,
                struct error **err)
 {
-    return t->engine->run(t, budget, ret, err);
+    struct budget own = *budget;
+    if (budget->resume && own.max_requests != UINT64_MAX)
+        own.max_requests -= t->histogram.count < own.max_requests ? t->histogram.count
+                                                                  : own.max_requests;
+    return t->engine->run(t, &own, ret, err);
 }
 
 int target_sync(struct target *t, uint64_t *ret_ns, struct error **err)
@@ -162,7 +167,7 @@ int target_fill(const char *path, uint64_t span_bytes, uint64_t seed, uint64_t *
                 struct error **err)
 {
     /* Depth 1 in large requests: no slower than the disk, and it needs no io_uring. */
-    struct workload fill = {.rw = WORKLOAD_WRITE, .block_bytes = 1 << 20, .depth = 1};
+    struct workload fill = {.rw = WORKLOAD_WRITE, .block_bytes = 1 << 20, .depth = 1, .jobs = 1};
     cleanup_buffers struct buffers *buffers = buffers_new(&fill, seed);
     cleanup_target struct target *t =
         target_open(path, &fill, span_bytes, /* once = */ true, seed, buffers, err);

@@ -23,14 +23,17 @@
 
 #include "base/error.h"
 #include "measure/histogram.h"
+#include "measure/pace.h"
 #include "measure/pattern.h"
 #include "measure/workload.h"
 
 struct engine;
 
-/* Memory that the requests of a workload read into and write from: for each of `depth` requests in
- * flight one block or several, page aligned, shared by targets that are never busy at the same
- * time. Writes take the several in turn, so that nothing comes again within what a compressing file
+struct uring;
+
+/* Memory that the requests of a job read into and write from, and the ring it hands them over by: for
+ * each of `depth` requests in flight one block or several, page aligned, shared by targets that are
+ * never busy at the same time. Writes take the several in turn, so that nothing comes again within what a compressing file
  * system looks back over. */
 struct buffers {
     unsigned char *memory;
@@ -40,6 +43,8 @@ struct buffers {
     uint64_t turn;  /* writes so far */
     bool zeros;
     uint64_t stamp; /* makes each written page unlike any before it */
+    size_t length;  /* of the memory */
+    struct uring *ring; /* engine_uring's, while a target of it is open */
 };
 
 struct target {
@@ -48,7 +53,9 @@ struct target {
     uint64_t span_bytes; /* what is worked on: a multiple of the block size */
     struct workload workload;
     struct pattern pattern;
+    struct pace pace;
     struct histogram histogram; /* latencies of the requests that counted */
+    struct histogram *syncs;    /* of the syncs among them; NULL in work without */
     struct buffers *buffers;    /* not owned */
     const struct engine *engine;
     void *engine_state;
@@ -61,12 +68,15 @@ struct budget {
     uint64_t min_requests;
     uint64_t max_requests;
     unsigned ramp; /* requests done before counting starts, beyond filling the queue */
+    bool resume;   /* goes on with the slice before: what was due there and was not done still is, and
+                    * max_requests is of all of them together since the latencies were cleared */
 };
 
 struct slice {
     uint64_t requests;      /* counted */
     uint64_t issued;        /* all that were done, counted or not */
-    uint64_t elapsed_ns;    /* time in which these were done */
+    uint64_t bytes;         /* moved by these */
+    uint64_t elapsed_ns;    /* time in which these were done, syncs included */
     uint64_t written_bytes; /* by these */
     bool exhausted;         /* a pattern without repetition had no further block */
 };
@@ -76,8 +86,9 @@ void buffers_free(struct buffers *b);
 CLEANUP_PTR(cleanup_buffers_handler, struct buffers, buffers_free)
 #define cleanup_buffers at_scope_end(cleanup_buffers_handler)
 
-/* The memory of request slot `i`, made unique for a write unless the workload writes zeros. */
-unsigned char *buffers_slot(struct buffers *b, unsigned slot, bool write);
+/* The memory of request slot `i`: for a write its first `length` bytes are made unique, unless the
+ * workload writes zeros. */
+unsigned char *buffers_slot(struct buffers *b, unsigned slot, uint32_t length, bool write);
 
 /* Opens a file or block device with O_DIRECT for this work over its first `span_bytes` (0: all of
  * it). `once`: no block twice (pattern.h). Errors: it cannot be opened, the file system refuses

@@ -11,13 +11,24 @@ json_t *report_number_json(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *report_latency_json(const struct latency_us *l)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "mean", l->mean, "p50", l->p50, "p95",
+                     l->p95, "p99", l->p99, "p999", l->p999, "max", l->max);
+}
+
 json_t *report_figures_json(const struct figures *f)
 {
-    const struct latency_us *l = &f->latency;
-    json_t *latency = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "mean", l->mean, "p50", l->p50,
-                                "p95", l->p95, "p99", l->p99, "p999", l->p999, "max", l->max);
     return json_pack("{s:f, s:f, s:o}", "mb_per_s", f->mb_per_s, "iops", f->iops, "latency_us",
-                     latency);
+                     report_latency_json(&f->latency));
+}
+
+json_t *report_strings_json(GPtrArray *strings)
+{
+    json_t *all = json_array();
+    for (unsigned i = 0; i < strings->len; i++)
+        json_array_append_new(all, json_string(strings->pdata[i]));
+    return all;
 }
 
 json_t *report_path_json(const char *path)
@@ -43,15 +54,49 @@ void report_print_wrapped(const char *text, int indent, FILE *out)
     fputc('\n', out);
 }
 
+void report_print_list(const char *heading, GPtrArray *strings, FILE *out)
+{
+    if (strings->len)
+        fprintf(out, "\n%s:\n", heading);
+    for (guint i = 0; i < strings->len; i++)
+        report_print_wrapped(strings->pdata[i], 2, out);
+}
+
+/* "64 KiB", "4 KiB to 64 KiB". */
+static void append_sizes(GString *text, const struct workload *w)
+{
+    char largest[32], smallest[32];
+    text_format_size(w->block_bytes, largest, sizeof(largest));
+    text_format_size(workload_unit(w), smallest, sizeof(smallest));
+    if (w->size_count)
+        g_string_append_printf(text, "%s to ", smallest);
+    g_string_append(text, largest);
+}
+
 char *report_workload_text(const struct workload *w, bool fresh)
 {
-    char block[32];
-    text_format_size(w->block_bytes, block, sizeof(block));
-    bool mix = w->read_percent > 0 && w->read_percent < 100;
-    cleanup_free char *share = mix ? xasprintf(" (%u %% reads)", w->read_percent) : xstrdup("");
-    const char *state = !workload_writes(w) ? "" : fresh ? ", first write" : ", rewrite";
-    return xasprintf("%s%s %s, queue depth %u, O_DIRECT%s%s", workload_rw_name(w->rw), share, block,
-                     w->depth, state, workload_writes(w) && w->zeros ? ", zeros" : "");
+    g_autoptr(GString) text = g_string_new(workload_rw_name(w->rw));
+    if (w->read_percent > 0 && w->read_percent < 100)
+        g_string_append_printf(text, " (%u %% reads)", w->read_percent);
+    g_string_append_c(text, ' ');
+    append_sizes(text, w);
+    g_string_append_printf(text, ", queue depth %u", w->depth);
+    if (w->jobs > 1)
+        g_string_append_printf(text, ", %u jobs", w->jobs);
+    if (w->zipf > 0)
+        g_string_append_printf(text, ", zipf %g", w->zipf);
+    if (w->rate_iops)
+        g_string_append_printf(text, ", %u requests/s", w->rate_iops);
+    if (w->sync_every == 1)
+        g_string_append_printf(text, ", %s after each", w->datasync ? "fdatasync" : "fsync");
+    else if (w->sync_every)
+        g_string_append_printf(text, ", %s after %u", w->datasync ? "fdatasync" : "fsync",
+                               w->sync_every);
+    g_string_append(text, ", O_DIRECT");
+    if (workload_writes(w))
+        g_string_append_printf(text, "%s%s", fresh ? ", first write" : ", rewrite",
+                               w->zeros ? ", zeros" : "");
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 void report_print_json(json_t *json, FILE *out)

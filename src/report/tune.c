@@ -66,14 +66,6 @@ static json_t *id_json(const struct standing *s)
     return s ? json_string(s->candidate->id) : json_null();
 }
 
-static json_t *strings_json(GPtrArray *strings)
-{
-    json_t *all = json_array();
-    for (unsigned i = 0; i < strings->len; i++)
-        json_array_append_new(all, json_string(strings->pdata[i]));
-    return all;
-}
-
 json_t *report_tune_json(const struct tune_report *r)
 {
     json_t *host = report_figures_json(&r->outcome->host);
@@ -100,7 +92,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
     json_object_set_new(json, "plan", json_null());
     json_object_set_new(json, "clock_drift", json_real(r->clock_drift));
-    json_object_set_new(json, "warnings", strings_json(r->warnings));
+    json_object_set_new(json, "warnings", report_strings_json(r->warnings));
     json_object_set_new(json, "written_bytes", json_integer((json_int_t)r->written_bytes));
     return json;
 }
@@ -261,14 +253,12 @@ static void print_failures(const struct outcome *o, FILE *out)
 void report_tune_text(const struct tune_report *r, FILE *out)
 {
     char written[32];
-    bool printed = false;
     print_header(r, out);
     print_table(r, out);
     print_recommendation(r, out);
     print_failures(r->outcome, out);
     print_left_out(r->candidates, out);
-    for (unsigned i = 0; i < r->warnings->len; i++)
-        print_under("Read these figures with care", &printed, r->warnings->pdata[i], out);
+    report_print_list("Read these figures with care", r->warnings, out);
     fprintf(out, "\nWritten to the disk: %s\n",
             text_format_size(r->written_bytes, written, sizeof(written)));
 }

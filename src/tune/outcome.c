@@ -14,16 +14,17 @@
 static struct figures figures_of(const struct stage *stage, const struct race *race, int candidate)
 {
     cleanup_free struct histogram *all = xcalloc(1, sizeof(*all));
-    uint64_t requests = 0, elapsed = 0;
+    uint64_t requests = 0, bytes = 0, elapsed = 0;
     histogram_clear(all);
     for (size_t i = 0; i < stage->lane_count; i++) {
         if (stage->lanes[i].candidate != candidate)
             continue;
         requests += race->lanes[i].requests;
+        bytes += race->lanes[i].bytes;
         elapsed += race->lanes[i].elapsed_ns;
         histogram_merge(all, &race->lanes[i].latencies);
     }
-    return figures_from(requests, elapsed, stage->options->workload->block_bytes, all);
+    return figures_from(requests, bytes, elapsed, all);
 }
 
 static double cpu_us_per_io(const struct stage *stage, const struct race *race, int candidate)

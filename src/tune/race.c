@@ -67,7 +67,7 @@ static int run_host_slice(struct runner *r, size_t lane, uint64_t duration_ns, s
                           struct error **err)
 {
     struct budget budget = budget_of(r->options, duration_ns);
-    if (target_run(r->stage->lanes[lane].target, &budget, ret, err) < 0)
+    if (site_run(r->stage->lanes[lane].site, &budget, ret, err) < 0)
         return -1;
     r->stage->written_bytes += ret->written_bytes;
     return 0;
@@ -130,6 +130,7 @@ static void record_slice(struct runner *r, size_t lane, const struct slice *slic
     struct lane_record *record = &r->race->lanes[lane];
     r->exhausted |= slice->exhausted;
     record->requests += slice->requests;
+    record->bytes += slice->bytes;
     record->elapsed_ns += slice->elapsed_ns;
     add_log(slice, &sums[lane], &counts[lane]);
 }
@@ -213,8 +214,8 @@ static int collect_latencies(struct runner *r, struct error **err)
     for (size_t i = 0; i < r->race->lane_count; i++) {
         const struct lane *lane = &r->stage->lanes[i];
         struct histogram *into = &r->race->lanes[i].latencies;
-        if (lane->target) {
-            *into = lane->target->histogram;
+        if (lane->site) {
+            site_add_latencies(lane->site, 0, into);
         } else if (!lane->failure) {
             json_t *command =
                 json_pack("{s:s, s:i}", "do", "latencies", "disk", lane->guest_index);

@@ -33,6 +33,7 @@ struct race_options {
 struct lane_record {
     double *ns;         /* time per request in each round; NaN where the round does not count */
     uint64_t requests;  /* of the short slices, counted */
+    uint64_t bytes;     /* moved by these */
     uint64_t elapsed_ns;
     struct histogram latencies; /* of the short slices */
     double *long_ns;            /* time per request in each pass of long slices */

@@ -251,12 +251,14 @@ static int open_guest_lanes(struct stage *s, struct error **err)
 
 static int open_host_lanes(struct stage *s, struct error **err)
 {
-    s->buffers = buffers_new(s->options->workload, s->options->seed);
+    s->crew = crew_new(s->options->workload, 1, s->options->seed, err);
+    if (!s->crew)
+        return -1;
     for (size_t i = 0; i < s->host_lanes; i++) {
         struct lane *lane = &s->lanes[i];
-        lane->target = target_open(lane->path, s->options->workload, s->options->size_bytes,
-                                   s->options->fresh, s->options->seed + i, s->buffers, err);
-        if (!lane->target)
+        lane->site = site_open(s->crew, lane->path, &s->options->size_bytes, s->options->fresh,
+                               s->options->seed + i, err);
+        if (!lane->site)
             return -1;
     }
     return 0;
@@ -299,12 +301,12 @@ void stage_free(struct stage *s)
     probe_stop(s->probe);
     connection_close(s->connection);
     for (size_t i = 0; i < s->lane_count; i++) {
-        target_free(s->lanes[i].target);
+        site_free(s->lanes[i].site);
         free(s->lanes[i].path);
         free(s->lanes[i].failure);
     }
     free(s->lanes);
-    buffers_free(s->buffers);
+    crew_free(s->crew);
     kernel_free(s->kernel);
     claim_release(s->scratch);
     claim_release(s->runtime);

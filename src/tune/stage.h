@@ -11,7 +11,7 @@
 
 #include <glib.h>
 
-#include "measure/target.h"
+#include "measure/crew.h"
 #include "probe/probe.h"
 #include "tune/candidate.h"
 
@@ -21,7 +21,7 @@ struct lane {
     int candidate;         /* index into the candidates, or LANE_HOST */
     unsigned replica;      /* 0, 1, … */
     char *path;            /* of the scratch file */
-    struct target *target; /* of a host lane */
+    struct site *site; /* of a host lane */
     int guest_index;       /* of a guest lane: its number in the conversation */
     char *failure;         /* why it gives no figure; NULL when it does */
     struct disk_config effective; /* as read back from the running QEMU */
@@ -53,7 +53,7 @@ struct stage {
     struct kernel *kernel;
     struct connection *connection;
     struct probe *probe;
-    struct buffers *buffers;
+    struct crew *crew; /* does the host's work */
     size_t host_lanes;
     size_t lane_count;
     struct lane *lanes;

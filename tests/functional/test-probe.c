@@ -34,7 +34,7 @@
 #define TOLERANCE_ABOVE 0.15
 
 static const struct workload work = {
-    .rw = WORKLOAD_RANDWRITE, .block_bytes = 4096, .depth = 1};
+    .rw = WORKLOAD_RANDWRITE, .block_bytes = 4096, .depth = 1, .jobs = 1};
 static GPtrArray *candidates;
 static struct stage_options options;
 static struct stage *stage;

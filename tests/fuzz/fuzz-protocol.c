@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "../unit/work.h"
 #include "measure/protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -31,11 +32,12 @@ static void check_slice(json_t *json)
         return;
     check_number(json, "requests", s.requests);
     check_number(json, "issued", s.issued);
+    check_number(json, "bytes", s.bytes);
     check_number(json, "elapsed_ns", s.elapsed_ns);
     check_number(json, "written_bytes", s.written_bytes);
     cleanup_json json_t *again = slice_to_json(&s);
     assert(slice_from_json(again, &back, NULL) == 0);
-    assert(back.requests == s.requests && back.issued == s.issued &&
+    assert(back.requests == s.requests && back.issued == s.issued && back.bytes == s.bytes &&
            back.elapsed_ns == s.elapsed_ns && back.written_bytes == s.written_bytes &&
            back.exhausted == s.exhausted);
 }
@@ -54,6 +56,19 @@ static void check_budget(json_t *json)
     check_number(json, "ramp", b.ramp);
 }
 
+static void check_sizes(json_t *sizes, const struct workload *w)
+{
+    unsigned percent = 0;
+    assert(json_array_size(sizes) == w->size_count);
+    for (unsigned i = 0; i < w->size_count; i++) {
+        check_number(json_array_get(sizes, i), "bytes", w->sizes[i].bytes);
+        check_number(json_array_get(sizes, i), "percent", w->sizes[i].percent);
+        assert(w->sizes[i].bytes <= w->block_bytes && w->sizes[i].bytes % workload_unit(w) == 0);
+        percent += w->sizes[i].percent;
+    }
+    assert(percent == (w->size_count ? 100 : 0));
+}
+
 static void check_workload(json_t *json)
 {
     struct workload w, back;
@@ -64,13 +79,18 @@ static void check_workload(json_t *json)
         return;
     assert(w.rw < WORKLOAD_RW_MAX && workload_check(&w, NULL) == 0);
     assert(workload_reads(&w) || workload_writes(&w));
+    assert(strcmp(w.name, json_string_value(json_object_get(json, "name"))) == 0);
     check_number(json, "block_bytes", w.block_bytes);
     check_number(json, "depth", w.depth);
+    check_number(json, "jobs", w.jobs);
     check_number(json, "read_percent", w.read_percent);
+    check_number(json, "rate_iops", w.rate_iops);
+    check_number(json, "sync_every", w.sync_every);
+    assert(json_number_value(json_object_get(json, "zipf")) == w.zipf);
+    check_sizes(json_object_get(json, "sizes"), &w);
     cleanup_json json_t *again = workload_to_json(&w);
     assert(workload_from_json(again, &back, NULL) == 0);
-    assert(back.rw == w.rw && back.block_bytes == w.block_bytes && back.depth == w.depth &&
-           back.read_percent == w.read_percent && back.zeros == w.zeros);
+    assert(work_same(&back, &w));
 }
 
 static void check_same_hello(const struct hello *a, const struct hello *b)

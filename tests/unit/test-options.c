@@ -15,7 +15,10 @@
 
 #include <cmocka.h>
 
+#include "disk.h"
+#include "measure/named.h"
 #include "scratch.h"
+#include "work.h"
 
 static char *text(const char *s)
 {
@@ -24,58 +27,95 @@ static char *text(const char *s)
 
 /* --- Work ------------------------------------------------------------------------------------- */
 
+#define KIB 1024u
+
+/* The strings of options are not constant, as GLib has them. */
+#define T(s) ((char *)(uintptr_t)(s))
+#define W(title, direction, percent, block)                                                        \
+    .name = title, .rw = direction, .read_percent = percent, .block_bytes = block
+#define DD W("dd", WORKLOAD_WRITE, 0, 64 * KIB)
+#define CHANGED_DD(direction, percent) W("", direction, percent, 64 * KIB)
+#define ONE .depth = 1, .jobs = 1
+
 static const struct {
-    struct {
-        const char *rw, *block, *depth, *read_percent;
-        gboolean zeros, fresh;
-    } given;
+    struct workload_options given;
     struct workload work;
     const char *message; /* NULL: it comes to `work` */
 } works[] = {
-    {{NULL}, {WORKLOAD_WRITE, 0, 65536, 1, false}},
-    {{"read"}, {WORKLOAD_READ, 100, 65536, 1, false}},
-    {{"randread", "4k", "32"}, {WORKLOAD_RANDREAD, 100, 4096, 32, false}},
-    {{"randwrite", "16M", "1024"}, {WORKLOAD_RANDWRITE, 0, WORKLOAD_BLOCK_MAX, 1024, false}},
-    {{"rw"}, {WORKLOAD_RW, 50, 65536, 1, false}},
-    {{"randrw", "8k", "4", "70"}, {WORKLOAD_RANDRW, 70, 8192, 4, false}},
-    {{"rw", NULL, NULL, "0"}, {WORKLOAD_RW, 0, 65536, 1, false}},
-    {{"rw", NULL, NULL, "100"}, {WORKLOAD_RW, 100, 65536, 1, false}},
-    {{NULL, NULL, NULL, NULL, TRUE}, {WORKLOAD_WRITE, 0, 65536, 1, true}},
-    {{NULL, NULL, NULL, NULL, FALSE, TRUE}, {WORKLOAD_WRITE, 0, 65536, 1, false}},
-    {{"rw", NULL, NULL, NULL, FALSE, TRUE}, {WORKLOAD_RW, 50, 65536, 1, false}},
-    {{"trim"}, {0}, "--rw: 'trim' is not a direction"},
-    {{NULL, "many"}, {0}, "--block: 'many' is not a size"},
-    {{NULL, "1000"}, {0}, "block size 1000"},
-    {{NULL, "0"}, {0}, "block size 0"},
-    {{NULL, "16777728"}, {0}, "block size 16777728"},
+    {{.fresh = FALSE}, {DD, ONE}},
+    {{.workload = T("dd")}, {DD, ONE}},
+    {{.fresh = TRUE}, {DD, ONE}},
+    {{.zeros = TRUE}, {CHANGED_DD(WORKLOAD_WRITE, 0), ONE, .zeros = true}},
+    {{.rw = T("read")}, {CHANGED_DD(WORKLOAD_READ, 100), ONE}},
+    {{.rw = T("randread"), .block = T("4k"), .depth = T("32")},
+     {W("", WORKLOAD_RANDREAD, 100, 4 * KIB), .depth = 32, .jobs = 1}},
+    {{.rw = T("randwrite"), .block = T("16M"), .depth = T("1024")},
+     {W("", WORKLOAD_RANDWRITE, 0, WORKLOAD_BLOCK_MAX), .depth = 1024, .jobs = 1}},
+    {{.rw = T("rw")}, {CHANGED_DD(WORKLOAD_RW, 50), ONE}},
+    {{.rw = T("randrw"), .block = T("8k"), .depth = T("4"), .read_percent = T("70")},
+     {W("", WORKLOAD_RANDRW, 70, 8 * KIB), .depth = 4, .jobs = 1}},
+    {{.rw = T("rw"), .read_percent = T("0")}, {CHANGED_DD(WORKLOAD_RW, 0), ONE}},
+    {{.rw = T("rw"), .read_percent = T("100")}, {CHANGED_DD(WORKLOAD_RW, 100), ONE}},
+    {{.rw = T("rw"), .fresh = TRUE}, {CHANGED_DD(WORKLOAD_RW, 50), ONE}},
+    {{.jobs = T("64")}, {CHANGED_DD(WORKLOAD_WRITE, 0), .depth = 1, .jobs = 64}},
+
+    /* What is not given is that of the name, which goes with the first change. */
+    {{.workload = T("mixed")}, {W("mixed", WORKLOAD_RANDRW, 70, 8 * KIB), .depth = 16, .jobs = 1}},
+    {{.workload = T("mixed"), .depth = T("4")},
+     {W("", WORKLOAD_RANDRW, 70, 8 * KIB), .depth = 4, .jobs = 1}},
+    {{.workload = T("mixed"), .jobs = T("3")},
+     {W("", WORKLOAD_RANDRW, 70, 8 * KIB), .depth = 16, .jobs = 3}},
+    {{.workload = T("mixed"), .read_percent = T("30")},
+     {W("", WORKLOAD_RANDRW, 30, 8 * KIB), .depth = 16, .jobs = 1}},
+    {{.workload = T("mixed"), .rw = T("randwrite")},
+     {W("", WORKLOAD_RANDWRITE, 0, 8 * KIB), .depth = 16, .jobs = 1}},
+    {{.workload = T("commit"), .zeros = TRUE},
+     {W("", WORKLOAD_WRITE, 0, 4 * KIB), ONE, .sync_every = 1, .datasync = true, .zeros = true}},
+    {{.workload = T("boot"), .depth = T("8")},
+     {W("", WORKLOAD_RANDREAD, 100, 64 * KIB), .size_count = 5,
+      .sizes = {{4 * KIB, 50}, {8 * KIB, 15}, {16 * KIB, 15}, {32 * KIB, 10}, {64 * KIB, 10}},
+      .depth = 8, .jobs = 1}},
+    /* One size takes the place of all. */
+    {{.workload = T("boot"), .block = T("8k")},
+     {W("", WORKLOAD_RANDREAD, 100, 8 * KIB), .depth = 4, .jobs = 1}},
+
+    {{.workload = T("fast")}, {.depth = 0}, "--workload: there is no workload 'fast'"},
+    {{.workload = T("")}, {.depth = 0}, "--workload: there is no workload ''"},
+    {{.workload = T("DD")}, {.depth = 0}, "--workload: there is no workload 'DD'"},
+    {{.workload = T("boot"), .fresh = TRUE}, {.depth = 0}, "--fresh is about writes"},
+    {{.workload = T("commit"), .rw = T("read")}, {.depth = 0}, "syncs are about writes"},
+    {{.workload = T("seqread"), .read_percent = T("50")}, {.depth = 0}, "--rwmixread goes with"},
+    {{.rw = T("trim")}, {.depth = 0}, "--rw: 'trim' is not a direction"},
+    {{.block = T("many")}, {.depth = 0}, "--block: 'many' is not a size"},
+    {{.block = T("1000")}, {.depth = 0}, "block size 1000"},
+    {{.block = T("0")}, {.depth = 0}, "block size 0"},
+    {{.block = T("16777728")}, {.depth = 0}, "block size 16777728"},
     /* 2^32 + 4096: not the 4096 that a narrower number would hold. */
-    {{NULL, "4294971392"}, {0}, "block size"},
-    {{NULL, NULL, "0"}, {0}, "--depth: 0 is out of range (1 to 1024)"},
-    {{NULL, NULL, "1025"}, {0}, "--depth: 1025 is out of range"},
-    {{NULL, NULL, "-1"}, {0}, "--depth: '-1' is not a whole number"},
-    {{"rw", NULL, NULL, "101"}, {0}, "--rwmixread: 101 is out of range (0 to 100)"},
-    {{NULL, NULL, NULL, "50"}, {0}, "--rwmixread goes with"},
-    {{"read", NULL, NULL, "100"}, {0}, "--rwmixread goes with"},
-    {{"read", NULL, NULL, NULL, FALSE, TRUE}, {0}, "--fresh is about writes"},
-    {{"rw", NULL, NULL, "100", FALSE, TRUE}, {0}, "--fresh is about writes"},
+    {{.block = T("4294971392")}, {.depth = 0}, "block size"},
+    {{.depth = T("0")}, {.depth = 0}, "--depth: 0 is out of range (1 to 1024)"},
+    {{.depth = T("1025")}, {.depth = 0}, "--depth: 1025 is out of range"},
+    {{.depth = T("-1")}, {.depth = 0}, "--depth: '-1' is not a whole number"},
+    {{.jobs = T("0")}, {.depth = 0}, "--jobs: 0 is out of range (1 to 64)"},
+    {{.jobs = T("65")}, {.depth = 0}, "--jobs: 65 is out of range"},
+    {{.jobs = T("4294967297")}, {.depth = 0}, "--jobs: 4294967297 is out of range"},
+    {{.rw = T("rw"), .read_percent = T("101")},
+     {.depth = 0},
+     "--rwmixread: 101 is out of range (0 to 100)"},
+    {{.read_percent = T("50")}, {.depth = 0}, "--rwmixread goes with"},
+    {{.rw = T("read"), .read_percent = T("100")}, {.depth = 0}, "--rwmixread goes with"},
+    {{.rw = T("read"), .fresh = TRUE}, {.depth = 0}, "--fresh is about writes"},
+    {{.rw = T("rw"), .read_percent = T("100"), .fresh = TRUE},
+     {.depth = 0},
+     "--fresh is about writes"},
 };
 
 static void test_workload(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(works); i++) {
-        struct workload_options o = {
-            .rw = text(works[i].given.rw),
-            .block = text(works[i].given.block),
-            .depth = text(works[i].given.depth),
-            .read_percent = text(works[i].given.read_percent),
-            .zeros = works[i].given.zeros,
-            .fresh = works[i].given.fresh,
-        };
         struct workload w = {0};
-        const struct workload *wanted = &works[i].work;
         cleanup_error struct error *err = NULL;
-        int result = options_workload(&o, &w, &err);
+        int result = options_workload(&works[i].given, &w, &err);
         if (works[i].message) {
             if (result == 0 || !strstr(err->message, works[i].message))
                 fail_msg("row %zu: %s", i, err ? err->message : "no error");
@@ -84,9 +124,28 @@ static void test_workload(void **state)
         }
         if (result < 0)
             fail_msg("row %zu: %s", i, err->message);
-        assert_true(w.rw == wanted->rw && w.read_percent == wanted->read_percent &&
-                    w.block_bytes == wanted->block_bytes && w.depth == wanted->depth &&
-                    w.zeros == wanted->zeros);
+        if (!work_same(&w, &works[i].work))
+            fail_msg("row %zu: another workload", i);
+    }
+}
+
+/* A name without options is the workload itself. */
+static void test_names(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < named_workload_count; i++) {
+        char *name = text(named_workloads[i].workload.name);
+        struct workload_options o = {.workload = name}, with_all = o;
+        struct workload w;
+        assert_int_equal(options_workload(&o, &w, NULL), 0);
+        assert_true(work_same(&w, &named_workloads[i].workload));
+        with_all.rw = text("randwrite");
+        with_all.block = text("4k");
+        with_all.depth = text("2");
+        with_all.jobs = text("3");
+        assert_int_equal(options_workload(&with_all, &w, NULL), 0);
+        assert_true(w.rw == WORKLOAD_RANDWRITE && w.read_percent == 0 && w.block_bytes == 4096);
+        assert_true(w.size_count == 0 && w.depth == 2 && w.jobs == 3 && !w.name[0]);
     }
 }
 
@@ -144,6 +203,10 @@ static const struct {
     {{"verb"}, NULL, NULL},
     {{"verb", "--json", "--own", "5", "--rw", "read"}, NULL, NULL},
     {{"verb", "-q", "-v", "--connect=test:///default"}, NULL, NULL},
+    {{"verb", "-w", "boot", "--jobs=2"}, NULL, NULL},
+    {{"verb", "--list-workloads=no"},
+     "--list-workloads takes no value",
+     "virt-disktune verb --help"},
     {{"verb", "--none"}, "Unknown option --none", "virt-disktune verb --help"},
     {{"verb", "--own"}, "Missing argument for --own", "virt-disktune verb --help"},
     {{"verb", "left", "over"}, "what is 'left'?", "virt-disktune verb --help"},
@@ -174,6 +237,8 @@ static void test_parse(void **state)
         assert_int_equal(result, lines[i].message ? -1 : 0);
         g_free(common.connect);
         g_free(workload.rw);
+        g_free(workload.workload);
+        g_free(workload.jobs);
     }
 }
 
@@ -182,27 +247,65 @@ static void test_parsed(void **state)
     (void)state;
     char *argv[] = {text("verb"),   text("--json"),    text("-q"), text("--rw"),
                     text("randrw"), text("--block"),   text("4k"), text("--zeros"),
-                    text("-c"),     text("test:///x"), NULL};
+                    text("-c"),     text("test:///x"), text("-w"), text("boot"),
+                    text("--jobs"), text("3"),         NULL};
     const GOptionEntry none[] = {{NULL}};
     struct common_options common = {0};
     struct workload_options workload = {0};
-    assert_int_equal(options_parse(10, argv, "", none, &common, &workload, NULL), 0);
+    assert_int_equal(options_parse(14, argv, "", none, &common, &workload, NULL), 0);
     assert_true(common.json && common.quiet && !common.verbose);
     assert_string_equal(common.connect, "test:///x");
     assert_string_equal(workload.rw, "randrw");
     assert_string_equal(workload.block, "4k");
+    assert_string_equal(workload.workload, "boot");
+    assert_string_equal(workload.jobs, "3");
     assert_true(workload.zeros && !workload.fresh && !workload.depth);
     g_free(common.connect);
     g_free(workload.rw);
     g_free(workload.block);
+    g_free(workload.workload);
+    g_free(workload.jobs);
+}
+
+/* Ends the program by itself, so in a child, whose standard output is the file. */
+static void list_into(const char *path)
+{
+    char *argv[] = {text("verb"), text("--list-workloads"), NULL};
+    const GOptionEntry none[] = {{NULL}};
+    struct common_options common = {0};
+    struct workload_options workload = {0};
+    assert(freopen(path, "w", stdout));
+    options_parse(2, argv, "", none, &common, &workload, NULL);
+    _exit(1);
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    cleanup_free char *path = scratch_path("list");
+    assert_int_equal(disk_in_child(list_into, path), 0);
+    cleanup_free char *list = file_read(path, NULL, NULL);
+    const char *line = list;
+    assert_non_null(list);
+    for (size_t i = 0; i < named_workload_count; i++) {
+        const struct named_workload *n = &named_workloads[i];
+        size_t length = strlen(n->workload.name);
+        assert_true(strncmp(line, n->workload.name, length) == 0 && line[length] == ' ');
+        line += length + strspn(line + length, " ");
+        assert_int_equal(strncmp(line, n->summary, strlen(n->summary)), 0);
+        line += strlen(n->summary);
+        assert_int_equal(*line++, '\n');
+    }
+    assert_string_equal(line, "");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_workload),     cmocka_unit_test(test_values),
-        cmocka_unit_test(test_value_errors), cmocka_unit_test(test_directory),
-        cmocka_unit_test(test_parse),        cmocka_unit_test(test_parsed),
+        cmocka_unit_test(test_workload),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_value_errors),
+        cmocka_unit_test(test_directory), cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parsed),    cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

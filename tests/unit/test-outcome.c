@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "measure/named.h"
 #include "tune/outcome.h"
 #include "tune/race.h"
 
@@ -24,6 +25,7 @@
 #define ROUNDS 10
 #define PASSES 3
 #define HOST_NS 100000.0
+#define BLOCK UINT64_C(65536)
 
 struct scene {
     struct workload workload;
@@ -51,6 +53,7 @@ static void set_speed(struct scene *s, size_t lane, double ns)
     for (size_t i = 0; i < 100; i++)
         histogram_add(&record->latencies, (uint64_t)ns);
     record->requests = 100;
+    record->bytes = 100 * BLOCK;
     record->elapsed_ns = (uint64_t)(100 * ns);
     record->long_requests = 50;
     record->cpu_ns = 50 * 7000;
@@ -74,7 +77,7 @@ static struct scene *scene_new(void)
     };
     static char ids[CANDIDATES][8] = {"a", "b", "c", "d"};
     struct scene *s = xcalloc(1, sizeof(*s));
-    s->workload = workload_dd;
+    s->workload = *named_workload("dd", NULL);
     s->options.workload = &s->workload;
     s->probe.pid = 1;
     s->stage = (struct stage){.options = &s->options,

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "measure/protocol.h"
 #include "measure/workload.h"
+#include "work.h"
 
 /* --- There and back --------------------------------------------------------------------------- */
 
@@ -36,21 +37,31 @@ static void test_workload(void **state)
 {
     (void)state;
     static const struct workload works[] = {
-        {WORKLOAD_READ, 100, 512, 1, false},
-        {WORKLOAD_WRITE, 0, 65536, 1, true},
-        {WORKLOAD_RANDREAD, 100, 4096, 32, false},
-        {WORKLOAD_RANDWRITE, 0, WORKLOAD_BLOCK_MAX, WORKLOAD_DEPTH_MAX, false},
-        {WORKLOAD_RW, 0, 1536, 7, false},
-        {WORKLOAD_RANDRW, 70, 8192, 2, true},
+        {"", WORKLOAD_READ, 100, 512, .depth = 1, .jobs = 1},
+        {"dd", WORKLOAD_WRITE, 0, 65536, .depth = 1, .jobs = 1, .zeros = true},
+        {"", WORKLOAD_RANDREAD, 100, 4096, .depth = 32, .jobs = 3, .zipf = 0.99},
+        {"", WORKLOAD_RANDWRITE, 0, WORKLOAD_BLOCK_MAX, .depth = WORKLOAD_DEPTH_MAX,
+         .jobs = WORKLOAD_JOBS_MAX, .zipf = WORKLOAD_ZIPF_MAX, .rate_iops = UINT32_MAX,
+         .sync_every = UINT32_MAX},
+        {"", WORKLOAD_RW, 0, 1536, .depth = 7, .jobs = 2, .rate_iops = 1, .sync_every = 1},
+        {"a name of as many as 31 letters", WORKLOAD_RANDRW, 70, 8192, .depth = 2, .jobs = 1,
+         .datasync = true, .zeros = true},
+        {"", WORKLOAD_WRITE, 0, 65536, 2, {{4096, 1}, {65536, 99}}, .depth = 1, .jobs = 1},
+        {"",
+         WORKLOAD_WRITE,
+         0,
+         8192,
+         8,
+         {{512, 1}, {1024, 2}, {1536, 3}, {2048, 4}, {512, 5}, {8192, 85}, {4096, 0}, {512, 0}},
+         .depth = 1,
+         .jobs = 1},
     };
     for (size_t i = 0; i < ARRAY_SIZE(works); i++) {
         const struct workload *w = &works[i];
         struct workload back = {0};
         cleanup_json json_t *json = send(workload_to_json(w));
         assert_int_equal(workload_from_json(json, &back, NULL), 0);
-        assert_true(back.rw == w->rw && back.read_percent == w->read_percent &&
-                    back.block_bytes == w->block_bytes && back.depth == w->depth &&
-                    back.zeros == w->zeros);
+        assert_true(work_same(&back, w));
     }
 }
 
@@ -80,9 +91,9 @@ static void test_slice(void **state)
 {
     (void)state;
     static const struct slice slices[] = {
-        {0, 0, 0, 0, true},
-        {10, 26, 5000000, 655360, false},
-        {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, false},
+        {0, 0, 0, 0, 0, true},
+        {10, 26, 40960, 5000000, 655360, false},
+        {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, false},
     };
     for (size_t i = 0; i < ARRAY_SIZE(slices); i++) {
         const struct slice *s = &slices[i];
@@ -90,8 +101,8 @@ static void test_slice(void **state)
         cleanup_json json_t *json = send(slice_to_json(s));
         assert_int_equal(slice_from_json(json, &back, NULL), 0);
         assert_true(back.requests == s->requests && back.issued == s->issued &&
-                    back.elapsed_ns == s->elapsed_ns && back.written_bytes == s->written_bytes &&
-                    back.exhausted == s->exhausted);
+                    back.bytes == s->bytes && back.elapsed_ns == s->elapsed_ns &&
+                    back.written_bytes == s->written_bytes && back.exhausted == s->exhausted);
     }
 }
 
@@ -164,10 +175,13 @@ static const struct {
     const char *good;
 } messages[] = {
     {"workload", read_workload,
-     "{'rw':'randrw','block_bytes':4096,'depth':8,'read_percent':30,'zeros':false}"},
+     "{'name':'mine','rw':'randrw','read_percent':30,'block_bytes':4096,'sizes':"
+     "[{'bytes':512,'percent':25},{'bytes':4096,'percent':75}],'depth':8,'jobs':2,'zipf':1.2,"
+     "'rate_iops':100,'sync_every':4,'datasync':true,'zeros':false}"},
     {"budget", read_budget, "{'duration_ns':5000000,'min_requests':1,'max_requests':100,'ramp':2}"},
     {"slice", read_slice,
-     "{'requests':9,'issued':11,'elapsed_ns':1000,'written_bytes':36864,'exhausted':false}"},
+     "{'requests':9,'issued':11,'bytes':36864,'elapsed_ns':1000,'written_bytes':36864,"
+     "'exhausted':false}"},
     {"hello", read_hello,
      "{'event':'hello','protocol':1,'kernel':'6.1','clocksource':'tsc','vcpus':2,"
      "'disks':[{'serial':'d0','bytes':1048576}]}"},
@@ -225,8 +239,10 @@ static void test_missing_and_of_another_type(void **state)
             check_refused(i, key, NULL);
             check_refused(i, key, "null");
             check_refused(i, key, "{}");
-            check_refused(i, key, json_is_integer(value) ? "'1'" : "1");
-            check_refused(i, key, json_is_integer(value) ? "1.0" : "0.5");
+            /* A real number may be written as a whole one. */
+            check_refused(i, key, json_is_number(value) ? "'1'" : "1");
+            if (!json_is_real(value))
+                check_refused(i, key, json_is_integer(value) ? "1.0" : "0.5");
             check_refused(i, key, json_is_boolean(value) ? "'true'" : "true");
             if (!json_is_array(value))
                 check_refused(i, key, "[]");
@@ -255,7 +271,7 @@ static void test_negative(void **state)
         const char *key;
         json_t *value;
         json_object_foreach (good, key, value) {
-            if (!json_is_integer(value))
+            if (!json_is_number(value))
                 continue;
             check_refused(i, key, "-1");
             check_refused(i, key, "-9223372036854775808");
@@ -271,28 +287,35 @@ static const struct {
     {0, "block_bytes", "4294971392"},  /* 2^32 + 4096 */
     {0, "depth", "4294967297"},        /* 2^32 + 1 */
     {0, "read_percent", "4294967346"}, /* 2^32 + 50 */
-    {1, "ramp", "4294967296"},         {1, "ramp", "9223372036854775807"},
-    {3, "protocol", "4294967297"},     {3, "vcpus", "4294967298"},
+    {0, "jobs", "4294967297"},
+    {0, "rate_iops", "4294967296"},
+    {0, "sync_every", "4294967296"},
+    {0, "sizes", "[{'bytes':4096,'percent':4294967396}]"},
+    {0, "sizes", "[{'bytes':4294971392,'percent':100}]"},
+    {1, "ramp", "4294967296"},
+    {1, "ramp", "9223372036854775807"},
+    {3, "protocol", "4294967297"},
+    {3, "vcpus", "4294967298"},
 };
 
 static void test_workload_huge(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 8; i++)
         check_refused(huge[i].message, huge[i].key, huge[i].value);
 }
 
 static void test_budget_huge(void **state)
 {
     (void)state;
-    for (size_t i = 3; i < 5; i++)
+    for (size_t i = 8; i < 10; i++)
         check_refused(huge[i].message, huge[i].key, huge[i].value);
 }
 
 static void test_hello_huge(void **state)
 {
     (void)state;
-    for (size_t i = 5; i < ARRAY_SIZE(huge); i++)
+    for (size_t i = 10; i < ARRAY_SIZE(huge); i++)
         check_refused(huge[i].message, huge[i].key, huge[i].value);
 }
 
@@ -306,6 +329,27 @@ static const struct {
     {0, "block_bytes", "16777728"},
     {0, "depth", "0"},
     {0, "depth", "1025"},
+    {0, "jobs", "0"},
+    {0, "jobs", "65"},
+    {0, "zipf", "-0.5"},
+    {0, "zipf", "5.01"},
+    {0, "zipf", "1e308"},
+    {0, "name", "'12345678901234567890123456789012'"},
+    {0, "rw", "'rw'"}, /* which has no random addresses for its zipf */
+    {0, "sizes", "[1]"},
+    {0, "sizes", "[{}]"},
+    {0, "sizes", "[[]]"},
+    {0, "sizes", "[{'bytes':4096}]"},
+    {0, "sizes", "[{'percent':100}]"},
+    {0, "sizes", "[{'bytes':'4096','percent':100}]"},
+    {0, "sizes", "[{'bytes':4096,'percent':99}]"},
+    {0, "sizes", "[{'bytes':4096,'percent':101}]"},
+    {0, "sizes", "[{'bytes':0,'percent':100}]"},
+    {0, "sizes", "[{'bytes':512,'percent':100}]"}, /* without the largest */
+    {0, "sizes",
+     "[{'bytes':4096,'percent':20},{'bytes':512,'percent':10},{'bytes':512,'percent':10},"
+     "{'bytes':512,'percent':10},{'bytes':512,'percent':10},{'bytes':512,'percent':10},"
+     "{'bytes':512,'percent':10},{'bytes':512,'percent':10},{'bytes':512,'percent':10}]"},
     {0, "read_percent", "101"},
     {3, "event", "'goodbye'"},
     {3, "protocol", "0"},

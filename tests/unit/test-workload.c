@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-workload.c - which work can be asked for, which addresses it comes to, and what is written:
- * nothing that a disk could compress, or tell from what it has.
+ * test-workload.c - which work can be asked for, and what is written: nothing that a disk could
+ * compress, or tell from what it has.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -14,10 +14,11 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "base/memory.h"
-#include "measure/pattern.h"
 #include "measure/target.h"
 #include "measure/workload.h"
+#include "work.h"
 
 #define PAGE 4096
 
@@ -53,11 +54,13 @@ static void test_directions(void **state)
                                                   : 0,
             .block_bytes = 512,
             .depth = 1,
+            .jobs = 1,
         };
         assert_int_equal(workload_check(&w, NULL), 0);
         assert_int_equal(workload_is_random(&w), directions[i].random);
         assert_int_equal(workload_reads(&w), directions[i].reads);
         assert_int_equal(workload_writes(&w), directions[i].writes);
+        assert_int_equal(workload_rw_read_percent(rw), w.read_percent);
     }
 }
 
@@ -76,31 +79,89 @@ static void test_no_directions(void **state)
     }
 }
 
+#define W(direction, percent, block) .rw = direction, .read_percent = percent, .block_bytes = block
+#define ONE .depth = 1, .jobs = 1
+
 static const struct {
     struct workload w;
     const char *message; /* NULL: it can be done */
 } limits[] = {
-    {{WORKLOAD_WRITE, 0, 512, 1}, NULL},
-    {{WORKLOAD_WRITE, 0, 1536, 1}, NULL},
-    {{WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX, WORKLOAD_DEPTH_MAX}, NULL},
-    {{WORKLOAD_WRITE, 0, 0, 1}, "block size 0:"},
-    {{WORKLOAD_WRITE, 0, 511, 1}, "block size 511:"},
-    {{WORKLOAD_WRITE, 0, 513, 1}, "block size 513:"},
-    {{WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX + 512, 1}, "block size 16777728:"},
-    {{WORKLOAD_WRITE, 0, UINT32_MAX, 1}, "block size 4294967295:"},
-    {{WORKLOAD_WRITE, 0, 512, 0}, "queue depth 0:"},
-    {{WORKLOAD_WRITE, 0, 512, WORKLOAD_DEPTH_MAX + 1}, "queue depth 1025:"},
-    {{WORKLOAD_WRITE, 0, 512, UINT32_MAX}, "queue depth 4294967295:"},
-    {{WORKLOAD_RW, 0, 512, 1}, NULL},
-    {{WORKLOAD_RW, 100, 512, 1}, NULL},
-    {{WORKLOAD_RANDRW, 70, 512, 1}, NULL},
-    {{WORKLOAD_RW, 101, 512, 1}, "read share 101 %"},
-    {{WORKLOAD_READ, 100, 512, 1}, NULL},
-    {{WORKLOAD_READ, 99, 512, 1}, "not with read"},
-    {{WORKLOAD_READ, 0, 512, 1}, "not with read"},
-    {{WORKLOAD_WRITE, 1, 512, 1}, "not with write"},
-    {{WORKLOAD_RANDREAD, 50, 512, 1}, "not with randread"},
-    {{WORKLOAD_RANDWRITE, 100, 512, 1}, "not with randwrite"},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE}, NULL},
+    {{W(WORKLOAD_WRITE, 0, 1536), ONE}, NULL},
+    {{W(WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX), .depth = WORKLOAD_DEPTH_MAX, .jobs = 1}, NULL},
+    {{W(WORKLOAD_WRITE, 0, 0), ONE}, "block size 0:"},
+    {{W(WORKLOAD_WRITE, 0, 511), ONE}, "block size 511:"},
+    {{W(WORKLOAD_WRITE, 0, 513), ONE}, "block size 513:"},
+    {{W(WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX + 512), ONE}, "block size 16777728:"},
+    {{W(WORKLOAD_WRITE, 0, UINT32_MAX), ONE}, "block size 4294967295:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = 0, .jobs = 1}, "queue depth 0:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = WORKLOAD_DEPTH_MAX + 1, .jobs = 1}, "queue depth 1025:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = UINT32_MAX, .jobs = 1}, "queue depth 4294967295:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = 1, .jobs = WORKLOAD_JOBS_MAX}, NULL},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = 1, .jobs = 0}, "0 jobs:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = 1, .jobs = WORKLOAD_JOBS_MAX + 1}, "65 jobs:"},
+    {{W(WORKLOAD_WRITE, 0, 512), .depth = 1, .jobs = UINT32_MAX}, "4294967295 jobs:"},
+
+    {{W(WORKLOAD_RW, 0, 512), ONE}, NULL},
+    {{W(WORKLOAD_RW, 100, 512), ONE}, NULL},
+    {{W(WORKLOAD_RANDRW, 70, 512), ONE}, NULL},
+    {{W(WORKLOAD_RW, 101, 512), ONE}, "read share 101 %"},
+    {{W(WORKLOAD_READ, 100, 512), ONE}, NULL},
+    {{W(WORKLOAD_READ, 99, 512), ONE}, "not with read"},
+    {{W(WORKLOAD_READ, 0, 512), ONE}, "not with read"},
+    {{W(WORKLOAD_WRITE, 1, 512), ONE}, "not with write"},
+    {{W(WORKLOAD_RANDREAD, 50, 512), ONE}, "not with randread"},
+    {{W(WORKLOAD_RANDWRITE, 100, 512), ONE}, "not with randwrite"},
+
+    {{W(WORKLOAD_RANDREAD, 100, 512), ONE, .zipf = 1e-300}, NULL},
+    {{W(WORKLOAD_RANDWRITE, 0, 512), ONE, .zipf = 1}, NULL},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = WORKLOAD_ZIPF_MAX}, NULL},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = WORKLOAD_ZIPF_MAX + 1e-9}, "zipf 5:"},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = -0.1}, "zipf -0.1:"},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = INFINITY}, "zipf inf:"},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = -INFINITY}, "zipf -inf:"},
+    {{W(WORKLOAD_RANDRW, 50, 512), ONE, .zipf = NAN}, "zipf nan:"},
+    {{W(WORKLOAD_READ, 100, 512), ONE, .zipf = 1}, "zipf is about random addresses, and read has"},
+    {{W(WORKLOAD_RW, 50, 512), ONE, .zipf = 1}, "zipf is about random addresses, and rw has"},
+
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .rate_iops = 1}, NULL},
+    {{W(WORKLOAD_READ, 100, 512), ONE, .rate_iops = UINT32_MAX}, NULL},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .sync_every = 1, .datasync = true}, NULL},
+    {{W(WORKLOAD_RW, 99, 512), ONE, .sync_every = UINT32_MAX}, NULL},
+    {{W(WORKLOAD_RW, 100, 512), ONE, .sync_every = 1}, "syncs are about writes"},
+    {{W(WORKLOAD_RANDREAD, 100, 512), ONE, .sync_every = 1}, "syncs are about writes"},
+
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = 1, .sizes = {{512, 100}}}, NULL},
+    {{W(WORKLOAD_WRITE, 0, 4608), ONE, .size_count = 2, .sizes = {{4608, 1}, {1536, 99}}}, NULL},
+    {{W(WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX), ONE, .size_count = 3,
+      .sizes = {{512, 50}, {WORKLOAD_BLOCK_MAX, 50}, {4096, 0}}},
+     NULL},
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 8,
+      .sizes = {{512, 9}, {512, 9}, {512, 9}, {512, 9}, {512, 9}, {512, 9}, {512, 9}, {1024, 37}}},
+     NULL},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = 9, .sizes = {{512, 100}}},
+     "more than 8 block sizes"},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = UINT32_MAX}, "more than 8 block sizes"},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = 2, .sizes = {{512, 100}}}, "block size 0:"},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = 2, .sizes = {{512, 50}, {100, 50}}},
+     "block size 100:"},
+    {{W(WORKLOAD_WRITE, 0, WORKLOAD_BLOCK_MAX + 512), ONE, .size_count = 1,
+      .sizes = {{WORKLOAD_BLOCK_MAX + 512, 100}}},
+     "block size 16777728:"},
+    {{W(WORKLOAD_WRITE, 0, 1536), ONE, .size_count = 2, .sizes = {{1536, 50}, {1024, 50}}},
+     "block size 1536: it has to be a multiple of the smallest, 1024"},
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 2, .sizes = {{512, 50}, {1024, 49}}},
+     "add up"},
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 2, .sizes = {{512, 50}, {1024, 51}}},
+     "add up"},
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 2, .sizes = {{512, 0}, {1024, 0}}}, "add up"},
+    /* 100 once the upper half of the sum is lost. */
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 2, .sizes = {{512, UINT32_MAX}, {1024, 101}}},
+     "add up"},
+    /* The block size is the largest of all, neither more nor less. */
+    {{W(WORKLOAD_WRITE, 0, 0), ONE, .size_count = 1, .sizes = {{512, 100}}}, ""},
+    {{W(WORKLOAD_WRITE, 0, 1024), ONE, .size_count = 1, .sizes = {{512, 100}}}, ""},
+    {{W(WORKLOAD_WRITE, 0, 512), ONE, .size_count = 2, .sizes = {{512, 50}, {1024, 50}}}, ""},
 };
 
 static void test_limits(void **state)
@@ -117,132 +178,31 @@ static void test_limits(void **state)
     }
 }
 
-static void test_dd(void **state)
+static void test_unit(void **state)
 {
     (void)state;
-    assert_int_equal(workload_check(&workload_dd, NULL), 0);
-    assert_int_equal(workload_dd.rw, WORKLOAD_WRITE);
-    assert_int_equal(workload_dd.block_bytes, 65536);
-    assert_int_equal(workload_dd.depth, 1);
-    assert_false(workload_dd.zeros);
+    struct workload w = {.block_bytes = 65536};
+    assert_int_equal(workload_unit(&w), 65536);
+    w.size_count = 3;
+    w.sizes[0] = (struct block_share){8192, 10};
+    w.sizes[1] = (struct block_share){4096, 0};
+    w.sizes[2] = (struct block_share){65536, 90};
+    assert_int_equal(workload_unit(&w), 4096);
 }
 
-/* --- Addresses -------------------------------------------------------------------------------- */
-
-static struct workload work(enum workload_rw rw, unsigned read_percent, uint32_t block)
-{
-    return (struct workload){
-        .rw = rw, .read_percent = read_percent, .block_bytes = block, .depth = 1};
-}
-
-static uint64_t next_block(struct pattern *p)
-{
-    struct request request;
-    assert_true(pattern_next(p, &request));
-    assert_int_equal(request.offset % p->block_bytes, 0);
-    return request.offset / p->block_bytes;
-}
-
-static void test_sequential(void **state)
+/* What can be done is the same behind JSON; what cannot be done is not read. */
+static void test_json(void **state)
 {
     (void)state;
-    struct pattern p;
-    struct workload w = work(WORKLOAD_WRITE, 0, 4096);
-    /* What is behind the last whole block is left alone. */
-    pattern_init(&p, &w, 10 * 4096 + 4095, false, 1);
-    for (uint64_t i = 0; i < 35; i++)
-        assert_int_equal(next_block(&p), i % 10);
-}
-
-static const uint64_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 10, 16, 100, 1000, 4096, 65536, 99991};
-
-/* Each block once and then none, however often it is asked for. */
-static void check_once(enum workload_rw rw, uint64_t n)
-{
-    struct pattern p;
-    struct request request;
-    struct workload w = work(rw, 0, 512);
-    cleanup_free bool *seen = xcalloc(n, sizeof(*seen));
-    uint64_t last = n, neighbours = 0;
-    pattern_init(&p, &w, n * 512, true, n);
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t block = next_block(&p);
-        assert_true(block < n && !seen[block]);
-        seen[block] = true;
-        neighbours += block == last + 1;
-        last = block;
-    }
-    for (int i = 0; i < 3; i++)
-        assert_false(pattern_next(&p, &request));
-    if (n >= 10)
-        assert_int_equal(neighbours, rw == WORKLOAD_WRITE ? n - 1 : 0);
-}
-
-static void test_once(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-        check_once(WORKLOAD_WRITE, counts[i]);
-        check_once(WORKLOAD_RANDWRITE, counts[i]);
-    }
-}
-
-static void test_random_is_uniform(void **state)
-{
-    (void)state;
-    enum { BLOCKS = 64, DRAWS = 64000 };
-    unsigned hits[BLOCKS] = {0};
-    struct pattern p;
-    struct workload w = work(WORKLOAD_RANDREAD, 100, 4096);
-    pattern_init(&p, &w, BLOCKS * 4096, false, 7);
-    for (unsigned i = 0; i < DRAWS; i++) {
-        uint64_t block = next_block(&p);
-        assert_true(block < BLOCKS);
-        hits[block]++;
-    }
-    double chi2 = 0, expected = (double)DRAWS / BLOCKS;
-    for (unsigned i = 0; i < BLOCKS; i++)
-        chi2 += (hits[i] - expected) * (hits[i] - expected) / expected;
-    /* 63 degrees of freedom: between these in all but one of a thousand cases. */
-    assert_true(chi2 > 32 && chi2 < 107);
-}
-
-static void test_random_by_seed(void **state)
-{
-    (void)state;
-    struct pattern a, b, c;
-    struct request from_a, from_b, from_c;
-    unsigned same = 0;
-    struct workload w = work(WORKLOAD_RANDRW, 50, 512);
-    pattern_init(&a, &w, 1 << 30, false, 1);
-    pattern_init(&b, &w, 1 << 30, false, 1);
-    pattern_init(&c, &w, 1 << 30, false, 2);
-    for (int i = 0; i < 1000; i++) {
-        assert_true(pattern_next(&a, &from_a) && pattern_next(&b, &from_b));
-        assert_true(pattern_next(&c, &from_c));
-        assert_true(from_a.offset == from_b.offset && from_a.write == from_b.write);
-        same += from_a.offset == from_c.offset;
-    }
-    assert_true(same < 5);
-}
-
-static void test_mix(void **state)
-{
-    (void)state;
-    static const unsigned percents[] = {0, 1, 30, 50, 70, 99, 100};
-    enum { DRAWS = 100000 };
-    for (size_t i = 0; i < ARRAY_SIZE(percents); i++) {
-        struct pattern p;
-        struct request request;
-        unsigned reads = 0;
-        struct workload w = work(WORKLOAD_RW, percents[i], 512);
-        pattern_init(&p, &w, 1 << 20, false, 3);
-        for (int k = 0; k < DRAWS && pattern_next(&p, &request); k++)
-            reads += !request.write;
-        double share = 100.0 * reads / DRAWS;
-        /* None and all are exact; the others within five standard errors. */
-        double tolerance = percents[i] % 100 ? 0.8 : 0;
-        assert_true(fabs(share - percents[i]) <= tolerance);
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+        struct workload w = limits[i].w, back = {.depth = 12345};
+        if (!isfinite(w.zipf) || w.size_count > WORKLOAD_SIZES_MAX)
+            continue;
+        strcpy(w.name, "some");
+        cleanup_json json_t *json = workload_to_json(&w);
+        assert_non_null(json);
+        assert_int_equal(workload_from_json(json, &back, NULL), limits[i].message ? -1 : 0);
+        assert_true(limits[i].message ? back.depth == 12345 : work_same(&w, &back));
     }
 }
 
@@ -286,7 +246,7 @@ static void test_incompressible(void **state)
     cleanup_buffers struct buffers *b = buffers_new(&w, 1);
     cleanup_free unsigned char *all = xcalloc(8, 65536);
     for (unsigned slot = 0; slot < 8; slot++) {
-        const unsigned char *block = buffers_slot(b, slot, true);
+        const unsigned char *block = buffers_slot(b, slot, 65536, true);
         assert_int_equal((uintptr_t)block % PAGE, 0);
         assert_true(entropy(block, 65536) > 7.99);
         memcpy(all + slot * 65536, block, 65536);
@@ -304,7 +264,7 @@ static void check_no_page_twice(uint32_t block, unsigned depth)
     size_t pages = (block + PAGE - 1) / PAGE;
     cleanup_free unsigned char *heads = xcalloc(WRITES * pages, 8);
     for (unsigned i = 0; i < WRITES; i++) {
-        const unsigned char *data = buffers_slot(b, i % depth, true);
+        const unsigned char *data = buffers_slot(b, i % depth, block, true);
         for (size_t k = 0; k < pages; k++)
             memcpy(heads + (i * pages + k) * 8, data + k * PAGE, 8);
     }
@@ -321,6 +281,28 @@ static void test_no_page_twice(void **state)
     }
 }
 
+/* A request that is shorter than a block is as unlike all others, in every page that it writes. */
+static void test_short_writes(void **state)
+{
+    (void)state;
+    enum { WRITES = 300 };
+    static const uint32_t lengths[] = {512, 4096, 4608, 16384, 65536};
+    struct workload w = {.rw = WORKLOAD_WRITE, .block_bytes = 65536, .depth = 3, .jobs = 1};
+    cleanup_buffers struct buffers *b = buffers_new(&w, 1);
+    cleanup_free unsigned char *heads = xcalloc(WRITES * 16, 8);
+    size_t pages = 0;
+    for (unsigned i = 0; i < WRITES; i++) {
+        uint32_t length = lengths[i % ARRAY_SIZE(lengths)];
+        const unsigned char *data = buffers_slot(b, i % 3, length, true);
+        assert_int_equal((uintptr_t)data % PAGE, 0);
+        assert_true(data >= b->memory && data + 65536 <= b->memory + 3 * b->turns * 65536);
+        for (uint32_t k = 0; k < length; k += PAGE)
+            memcpy(heads + pages++ * 8, data + k, 8);
+    }
+    assert_int_equal(b->stamp, pages);
+    assert_int_equal(count_distinct(heads, pages * 8), pages);
+}
+
 static void test_zeros(void **state)
 {
     (void)state;
@@ -328,7 +310,7 @@ static void test_zeros(void **state)
     struct workload w = {.rw = WORKLOAD_WRITE, .block_bytes = 65536, .depth = 3, .zeros = true};
     cleanup_buffers struct buffers *b = buffers_new(&w, 1);
     for (unsigned i = 0; i < 9; i++)
-        assert_memory_equal(buffers_slot(b, i % 3, true), none, sizeof(none));
+        assert_memory_equal(buffers_slot(b, i % 3, 65536, true), none, sizeof(none));
 }
 
 static void test_data_by_seed(void **state)
@@ -337,27 +319,19 @@ static void test_data_by_seed(void **state)
     struct workload w = {.rw = WORKLOAD_WRITE, .block_bytes = 4096, .depth = 2};
     cleanup_buffers struct buffers *a = buffers_new(&w, 1), *b = buffers_new(&w, 1);
     cleanup_buffers struct buffers *c = buffers_new(&w, 2);
-    assert_memory_equal(buffers_slot(a, 1, true), buffers_slot(b, 1, true), 4096);
-    assert_memory_not_equal(buffers_slot(a, 0, false), buffers_slot(c, 0, false), 4096);
+    assert_memory_equal(buffers_slot(a, 1, 4096, true), buffers_slot(b, 1, 4096, true), 4096);
+    assert_memory_not_equal(buffers_slot(a, 0, 4096, false), buffers_slot(c, 0, 4096, false), 4096);
     buffers_free(NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_directions),
-        cmocka_unit_test(test_no_directions),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_dd),
-        cmocka_unit_test(test_sequential),
-        cmocka_unit_test(test_once),
-        cmocka_unit_test(test_random_is_uniform),
-        cmocka_unit_test(test_random_by_seed),
-        cmocka_unit_test(test_mix),
-        cmocka_unit_test(test_incompressible),
-        cmocka_unit_test(test_no_page_twice),
-        cmocka_unit_test(test_zeros),
-        cmocka_unit_test(test_data_by_seed),
+        cmocka_unit_test(test_directions),    cmocka_unit_test(test_no_directions),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_unit),
+        cmocka_unit_test(test_json),          cmocka_unit_test(test_incompressible),
+        cmocka_unit_test(test_no_page_twice), cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_zeros),         cmocka_unit_test(test_data_by_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-paced-run.c - that a whole run is made of parts is not to be seen in what it comes to: it
+ * keeps its rate, it catches up after a stall, and every job does its share to the request.
+ *
+ *   test-paced-run [DEPTH]     1: the engine of pread and pwrite; more: io_uring
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "disk.h"
+#include "measure/pace.h"
+#include "measure/run.h"
+
+#define BLOCK 4096u
+#define SPAN (UINT64_C(4) << 20)
+
+static unsigned depth = 1;
+
+static struct workload work(enum workload_rw rw, unsigned rate)
+{
+    return (struct workload){.rw = rw,
+                             .read_percent = workload_rw_read_percent(rw),
+                             .block_bytes = BLOCK,
+                             .depth = depth,
+                             .jobs = 1,
+                             .rate_iops = rate};
+}
+
+/* -1 where it failed; not an assertion, as it runs in a child, too. */
+static int run(const char *path, const struct workload *w, struct run_bounds bounds,
+               struct run_result *ret, struct histogram *latencies, struct histogram *syncs)
+{
+    cleanup_crew struct crew *crew = crew_new(w, 1, 1, NULL);
+    cleanup_site struct site *s =
+        crew ? site_open(crew, path, &(uint64_t){0}, false, 1, NULL) : NULL;
+    if (!s || run_whole(s, &(struct work){.workload = *w, .bounds = bounds}, 1, ret, NULL) < 0)
+        return -1;
+    memset(latencies, 0, sizeof(*latencies));
+    memset(syncs, 0, sizeof(*syncs));
+    site_add_latencies(s, 0, latencies);
+    site_add_syncs(s, 0, syncs);
+    return 0;
+}
+
+/* --- Rates ------------------------------------------------------------------------------------ */
+
+static const struct {
+    unsigned rate;
+    uint64_t ms;
+} rates[] = {{2, 2000}, {3, 2000}, {10, 2000}, {33, 1000}, {100, 1000}, {500, 1000}};
+
+static void test_rates(void **state)
+{
+    (void)state;
+    static struct histogram latencies, syncs;
+    cleanup_free char *path = disk_file(SPAN);
+    for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
+        struct workload w = work(WORKLOAD_READ, rates[i].rate);
+        struct run_bounds b = {.duration_ns = rates[i].ms * NS_PER_MS, .time_based = true};
+        struct run_result r;
+        assert_int_equal(run(path, &w, b, &r, &latencies, &syncs), 0);
+        /* One at once, and then one of each interval. */
+        double due = rates[i].rate * (double)rates[i].ms / 1000;
+        if ((double)r.requests < due * 0.98 - 1 || (double)r.requests > due * 1.02 + 1)
+            fail_msg("%u/s: %llu requests", rates[i].rate, (unsigned long long)r.requests);
+        /* Of requests that are far apart the last interval may be left out. */
+        double speed = (double)r.requests / ((double)r.elapsed_ns / 1e9);
+        double most = rates[i].rate * (1.03 + 1 / (due - 1));
+        if (speed < rates[i].rate * 0.97 || speed > most)
+            fail_msg("%u/s: %.1f/s", rates[i].rate, speed);
+    }
+}
+
+/* A sync is none of the requests that the rate is about. */
+static void test_syncs_besides(void **state)
+{
+    (void)state;
+    static struct histogram latencies, syncs;
+    cleanup_free char *path = disk_file(SPAN);
+    struct workload w = work(WORKLOAD_WRITE, 40);
+    struct run_bounds b = {.duration_ns = NS_PER_SECOND, .time_based = true};
+    struct run_result r;
+    w.sync_every = 1;
+    w.datasync = true;
+    assert_int_equal(run(path, &w, b, &r, &latencies, &syncs), 0);
+    assert_true(r.requests >= 38 && r.requests <= 42);
+    assert_true(syncs.count + 1 >= r.requests && syncs.count <= r.requests);
+}
+
+/* --- A stall ---------------------------------------------------------------------------------- */
+
+struct shared {
+    volatile int running;
+    struct run_result result;
+    struct histogram latencies, syncs;
+};
+
+static void sleep_ms(uint64_t ms)
+{
+    pace_sleep_until(clock_now_ns() + ms * NS_PER_MS);
+}
+
+/* How many latencies are above this. */
+static uint64_t count_above(const struct histogram *h, uint64_t ns)
+{
+    uint64_t count = 0;
+    for (unsigned i = histogram_index(ns) + 1; i < HISTOGRAM_BUCKETS; i++)
+        count += h->buckets[i];
+    return count;
+}
+
+/* Half a second's requests were due meanwhile: they are done, and waited for up to that long. */
+static void test_stall(void **state)
+{
+    (void)state;
+    enum { RATE = 500 };
+    cleanup_free char *path = disk_file(SPAN);
+    struct shared *shared =
+        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert(shared != MAP_FAILED);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct workload w = work(WORKLOAD_READ, RATE);
+        struct run_bounds b = {.duration_ns = 1500 * NS_PER_MS, .time_based = true};
+        shared->running = 1;
+        _exit(run(path, &w, b, &shared->result, &shared->latencies, &shared->syncs) ? 1 : 0);
+    }
+    while (!shared->running)
+        sleep_ms(1);
+    sleep_ms(400);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    sleep_ms(500);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    uint64_t late = count_above(&shared->latencies, 100 * NS_PER_MS);
+    uint64_t requests = shared->result.requests;
+    if (late < RATE * 0.4 * 0.7 || requests < RATE * 1.5 * 0.95)
+        fail_msg("%llu of %llu waited for 100 ms", (unsigned long long)late,
+                 (unsigned long long)requests);
+    munmap(shared, sizeof(*shared));
+}
+
+/* --- Jobs ------------------------------------------------------------------------------------- */
+
+/* Jobs are never equally fast; each does its share all the same, in a run of many parts. One is
+ * slow here, by a rate of its own. */
+static void test_jobs(void **state)
+{
+    (void)state;
+    enum { JOBS = 3, COUNT = 4001 };
+    cleanup_free char *path = disk_file(SPAN);
+    struct workload w = work(WORKLOAD_RANDREAD, 0);
+    struct run_result r;
+    w.jobs = JOBS;
+    cleanup_crew struct crew *crew = crew_new(&w, 1, 1, NULL);
+    cleanup_site struct site *s = site_open(crew, path, &(uint64_t){0}, false, 1, NULL);
+    assert_non_null(s);
+    s->targets[1]->workload.rate_iops = 2000;
+    struct run_bounds b = {.bytes = (uint64_t)COUNT * BLOCK};
+    assert_int_equal(run_whole(s, &(struct work){.workload = w, .bounds = b}, 1, &r, NULL), 0);
+    for (unsigned i = 0; i < JOBS; i++)
+        if (s->targets[i]->histogram.count != COUNT)
+            fail_msg("job %u: %llu instead of %u", i,
+                     (unsigned long long)s->targets[i]->histogram.count, COUNT);
+    assert_int_equal(r.requests, JOBS * COUNT);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_syncs_besides),
+        cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_jobs),
+    };
+    depth = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
+    if (disk_skip(depth))
+        return 0;
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
+}
