@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What every bench says first: on what it ran."""
 
+import contextlib
 import os
 import platform
 import re
@@ -9,6 +10,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = os.environ.get("VIRT_DISKTUNE", str(ROOT / "build" / "virt-disktune"))
+CORE = os.environ.get("BENCH_CORE", str(ROOT / "build" / "bench" / "core"))
+
+
+@contextlib.contextmanager
+def scratch_file(directory, size):
+    """The path of a file of random data, gone afterwards."""
+    path = os.path.join(directory, f".virt-disktune-bench-{os.getpid()}")
+    try:
+        with open(path, "wb") as file:
+            for _ in range(size >> 20):
+                file.write(os.urandom(1 << 20))
+            os.fsync(file.fileno())
+        yield path
+    finally:
+        os.unlink(path)
 
 
 def first_line(*command):
