@@ -17,6 +17,16 @@ static void set_message(struct error **err, char *message)
     (*err)->message = message;
 }
 
+/* A new error in the place of the one that may be there. */
+static void replace(struct error **err, char *message)
+{
+    if (*err) {
+        free((*err)->hint);
+        (*err)->hint = NULL;
+    }
+    set_message(err, message);
+}
+
 int error_set(struct error **err, const char *format, ...)
 {
     if (!err)
@@ -25,7 +35,7 @@ int error_set(struct error **err, const char *format, ...)
     va_start(args, format);
     char *message = xvasprintf(format, args);
     va_end(args);
-    set_message(err, message);
+    replace(err, message);
     return -1;
 }
 
@@ -37,7 +47,7 @@ int error_set_errno(struct error **err, int errnum, const char *format, ...)
     va_start(args, format);
     cleanup_free char *what = xvasprintf(format, args);
     va_end(args);
-    set_message(err, xasprintf("%s: %s", what, strerror(errnum)));
+    replace(err, xasprintf("%s: %s", what, strerror(errnum)));
     return -1;
 }
 

@@ -150,7 +150,7 @@ int option_duration(const char *option, const char *value, uint64_t *ret_ns, str
     return 0;
 }
 
-/* The direction and what goes with it: a mix keeps its share unless told otherwise. */
+/* The direction, and the share of reads that goes with it unless told otherwise. */
 static int apply_direction(const struct workload_options *o, struct workload *w, struct error **err)
 {
     uint64_t percent = 50;

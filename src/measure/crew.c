@@ -7,6 +7,9 @@
 
 #include "base/memory.h"
 
+/* Bytes in flight of all jobs: the memory for them has to fit into the probe guest. */
+#define FLIGHT_MAX ((uint64_t)256 << 20)
+
 struct worker {
     struct crew *crew;
     unsigned job;
@@ -93,8 +96,16 @@ struct crew *crew_new(const struct workload *workloads, unsigned count, uint64_t
                       struct error **err)
 {
     unsigned jobs = 0;
-    for (unsigned i = 0; i < count; i++)
+    uint64_t flight = 0;
+    for (unsigned i = 0; i < count; i++) {
         jobs += workloads[i].jobs;
+        flight += (uint64_t)workloads[i].jobs * workloads[i].depth * workloads[i].block_bytes;
+    }
+    if (flight > FLIGHT_MAX) {
+        error_set(err, "more than 256 MiB would be in flight: %u jobs by queue depth by block size",
+                  jobs);
+        return NULL;
+    }
     cleanup_crew struct crew *c = xcalloc(1, sizeof(*c) + jobs * sizeof(c->workers[0]));
     c->count = count;
     c->workloads = xcalloc(count, sizeof(*c->workloads));

@@ -16,7 +16,7 @@
 struct crew;
 
 /* Starts the threads for `count` workloads. The caller frees, after all sites. An error where no
- * thread can be had. */
+ * thread can be had, or more than 256 MiB would be in flight. */
 struct crew *crew_new(const struct workload *workloads, unsigned count, uint64_t seed,
                       struct error **err);
 void crew_free(struct crew *c);

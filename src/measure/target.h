@@ -55,7 +55,7 @@ struct target {
     struct pattern pattern;
     struct pace pace;
     struct histogram histogram; /* latencies of the requests that counted */
-    struct histogram *syncs;    /* of the syncs among them; NULL in work without */
+    struct histogram *syncs;    /* of all syncs; NULL in work without */
     struct buffers *buffers;    /* not owned */
     const struct engine *engine;
     void *engine_state;

@@ -104,8 +104,11 @@ static int check_sizes(const struct workload *w, struct error **err)
         largest = w->sizes[i].bytes > largest ? w->sizes[i].bytes : largest;
         percent += w->sizes[i].percent > 100 ? 101 : w->sizes[i].percent;
     }
-    if (w->size_count && (percent != 100 || largest != w->block_bytes))
+    if (w->size_count && percent != 100)
         return error_set(err, "the shares of the block sizes have to add up to 100 %%");
+    if (w->size_count && largest != w->block_bytes)
+        return error_set(err, "the largest of the block sizes is %u, not %u", largest,
+                         w->block_bytes);
     return 0;
 }
 
