@@ -25,6 +25,9 @@ static int add_named(const struct workload_options *o, uint64_t size_bytes, uint
                      GArray *works, struct error **err)
 {
     g_auto(GStrv) names = g_strsplit(o->workload ? o->workload : "dd", ",", -1);
+    /* What g_strsplit makes of an empty string is an empty list, which would measure nothing. */
+    if (!*names)
+        return named_workload("", err) ? 0 : error_prefix(err, "--workload");
     for (char **name = names; *name; name++) {
         struct workload_options one = *o;
         struct workload w;
