@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -81,10 +82,15 @@ static void bury(const char *path)
 {
     cleanup_free char *below = xasprintf("%s/", path);
     const char *const words[] = {CLAIM_DOMAIN_PREFIX, below, NULL};
-    process_kill(words);
     bury_linked(path);
-    /* What cannot be removed now is found again by the next run. */
-    file_remove_tree_lastly(path, LOCK_NAME, NULL);
+    /* A child that was about to become QEMU when its run was killed may still make files: once more
+     * then. What cannot be removed after all is found again by the next run. */
+    for (unsigned attempt = 0; attempt < 10; attempt++) {
+        process_kill(words);
+        if (file_remove_tree_lastly(path, LOCK_NAME, NULL) == 0)
+            return;
+        usleep(50000);
+    }
 }
 
 static int refuse_company(const char *path, struct error **err)
