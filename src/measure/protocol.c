@@ -30,7 +30,7 @@ json_t *budget_to_json(const struct budget *b)
 
 int budget_from_json(json_t *json, struct budget *ret, struct error **err)
 {
-    struct budget b;
+    struct budget b = {0};
     uint64_t ramp;
     if (protocol_get_u64(json, "duration_ns", &b.duration_ns, err) < 0 ||
         protocol_get_u64(json, "min_requests", &b.min_requests, err) < 0 ||
@@ -53,7 +53,7 @@ json_t *slice_to_json(const struct slice *s)
 
 int slice_from_json(json_t *json, struct slice *ret, struct error **err)
 {
-    struct slice s;
+    struct slice s = {0};
     if (protocol_get_u64(json, "requests", &s.requests, err) < 0 ||
         protocol_get_u64(json, "issued", &s.issued, err) < 0 ||
         protocol_get_u64(json, "bytes", &s.bytes, err) < 0 ||
