@@ -37,6 +37,16 @@ int interrupt_fd(void)
     return event;
 }
 
+int interrupt_start_thread(pthread_t *ret, void *(*run)(void *), void *data)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = pthread_create(ret, NULL, run, data);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
 int interrupt_check(struct error **err)
 {
     return caught ? error_set(err, "interrupted by SIG%s", sigabbrev_np(caught)) : 0;

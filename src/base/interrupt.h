@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <pthread.h>
+
 #include "base/error.h"
 
 /* Installs the handlers; SIGPIPE is ignored. To be called once, before any thread is started. */
@@ -15,6 +17,10 @@ int interrupt_install(struct error **err);
 
 /* The descriptor that is readable from the first signal on; -1 if nothing was installed. */
 int interrupt_fd(void);
+
+/* Starts a thread that no signal is delivered to: they are for the one that waits for them. 0, or
+ * the error number of pthread_create. */
+int interrupt_start_thread(pthread_t *ret, void *(*run)(void *), void *data);
 
 /* 0, or -1 and the error "interrupted by SIGINT" after a signal. */
 int interrupt_check(struct error **err);

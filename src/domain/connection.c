@@ -6,12 +6,12 @@
 #include <libxml/xmlerror.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 
 /* --- The event loop --------------------------------------------------------------------------- */
@@ -50,13 +50,8 @@ static int start_events(struct error **err)
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
         return connection_error(err, "cannot start libvirt");
 
-    /* Signals are for the main thread, which waits in poll and cleans up. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t thread;
-    int r = pthread_create(&thread, NULL, run_events, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int r = interrupt_start_thread(&thread, run_events, NULL);
     if (r)
         return error_set_errno(err, r, "cannot start a thread");
     pthread_detach(thread);

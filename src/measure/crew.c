@@ -2,9 +2,9 @@
 #include "measure/crew.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "base/memory.h"
 
 /* Bytes in flight of all jobs: the memory for them has to fit into the probe guest. */
@@ -68,16 +68,11 @@ static void *work(void *data)
 
 static int start_threads(struct crew *c, struct error **err)
 {
-    /* Signals are for the thread that waits for them. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
     for (unsigned i = 1; i < c->jobs && !r; i++) {
-        r = pthread_create(&c->workers[i].thread, NULL, work, &c->workers[i]);
+        r = interrupt_start_thread(&c->workers[i].thread, work, &c->workers[i]);
         c->started += !r;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r ? error_set_errno(err, r, "cannot start %u threads", c->jobs) : 0;
 }
 
