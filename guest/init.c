@@ -23,24 +23,11 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "disks.h"
-#include "measure/crew.h"
 #include "measure/protocol.h"
+#include "measure/sites.h"
 
-/* What "prepare" set up: the sites that "run" and "latencies" refer to by number. */
-static struct session {
-    struct crew *crew;
-    size_t count;
-    struct site **sites;
-} session;
-
-static void session_done(void)
-{
-    for (size_t i = 0; i < session.count; i++)
-        site_free(session.sites[i]);
-    free(session.sites);
-    crew_free(session.crew);
-    session = (struct session){0};
-}
+/* What "prepare" set up: the disks and works that "run" and "latencies" refer to by number. */
+static struct sites *sites;
 
 /* --- Coming up ------------------------------------------------------------------------------ */
 
@@ -132,70 +119,90 @@ static json_t *do_fill(json_t *command, struct error **err)
 
 static json_t *do_prepare(json_t *command, struct error **err)
 {
-    session_done();
-    struct workload w;
+    sites_free(TAKE_PTR(sites));
     uint64_t seed;
     json_t *serials = json_object_get(command, "serials");
     bool once = json_is_true(json_object_get(command, "once"));
-    if (workload_from_json(json_object_get(command, "workload"), &w, err) < 0 ||
-        protocol_get_u64(command, "seed", &seed, err) < 0)
+    cleanup_suite struct suite *suite = suite_from_json(json_object_get(command, "works"), err);
+    if (!suite || protocol_get_u64(command, "seed", &seed, err) < 0)
         return NULL;
-    session.crew = crew_new(&w, 1, seed, err);
-    if (!session.crew)
+    sites = sites_new(suite, once, seed, err);
+    if (!sites)
         return NULL;
-    session.sites = xcalloc(json_array_size(serials), sizeof(struct site *));
-    const uint64_t whole = 0;
     size_t i;
     json_t *value;
     json_array_foreach(serials, i, value)
     {
         const char *serial = json_string_value(value);
         cleanup_free char *path = disks_find(serial ? serial : "", err);
-        struct site *s =
-            path ? site_open(session.crew, path, &whole, once, seed + i, err) : NULL;
-        if (!s)
+        if (!path || sites_add(sites, path, seed + i, err) < 0) {
+            sites_free(TAKE_PTR(sites));
             return NULL;
-        session.sites[session.count++] = s;
+        }
     }
     return json_object();
 }
 
-static struct site *session_site(json_t *number, struct error **err)
+/* A number that has to be below `count`. */
+static int prepared_number(json_t *number, size_t count, size_t *ret, struct error **err)
 {
     json_int_t i = json_is_integer(number) ? json_integer_value(number) : -1;
-    if (i < 0 || (uint64_t)i >= session.count) {
-        error_set(err, "no such disk was prepared");
+    if (i < 0 || (uint64_t)i >= count)
+        return error_set(err, "nothing with such a number was prepared");
+    *ret = (size_t)i;
+    return 0;
+}
+
+static size_t prepared_disks(void)
+{
+    return sites ? sites_disks(sites) : 0;
+}
+
+/* One slice on a disk: an array with one for each work of the group. */
+static json_t *run_disk(size_t disk, unsigned group, const struct budget *budget,
+                        struct error **err)
+{
+    unsigned count;
+    suite_group(sites_suite(sites), group, &count);
+    cleanup_free struct slice *slices = xcalloc(count, sizeof(*slices));
+    if (sites_run(sites, disk, group, budget, slices, err) < 0)
         return NULL;
-    }
-    return session.sites[i];
+    json_t *all = json_array();
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(all, slice_to_json(&slices[i]));
+    return all;
 }
 
 static json_t *do_run(json_t *command, struct error **err)
 {
     struct budget budget;
-    if (budget_from_json(json_object_get(command, "budget"), &budget, err) < 0)
+    size_t group = 0, disk = 0, i;
+    size_t groups = sites ? suite_groups(sites_suite(sites)) : 0;
+    if (budget_from_json(json_object_get(command, "budget"), &budget, err) < 0 ||
+        prepared_number(json_object_get(command, "group"), groups, &group, err) < 0)
         return NULL;
     cleanup_json json_t *slices = json_array();
-    size_t i;
     json_t *number;
     json_array_foreach(json_object_get(command, "order"), i, number)
     {
-        struct slice slice;
-        struct site *s = session_site(number, err);
-        if (!s || site_run(s, &budget, &slice, err) < 0)
+        if (prepared_number(number, prepared_disks(), &disk, err) < 0)
             return NULL;
-        json_array_append_new(slices, slice_to_json(&slice));
+        json_t *own = run_disk(disk, (unsigned)group, &budget, err);
+        if (!own)
+            return NULL;
+        json_array_append_new(slices, own);
     }
     return json_pack("{s:O}", "slices", slices);
 }
 
 static json_t *do_latencies(json_t *command, struct error **err)
 {
-    struct site *s = session_site(json_object_get(command, "disk"), err);
-    if (!s)
+    size_t disk = 0, work = 0, works = sites ? sites_suite(sites)->count : 0;
+    if (prepared_number(json_object_get(command, "disk"), prepared_disks(), &disk, err) < 0 ||
+        prepared_number(json_object_get(command, "work"), works, &work, err) < 0)
         return NULL;
     cleanup_free struct histogram *all = xcalloc(1, sizeof(*all));
-    site_add_latencies(s, 0, all);
+    sites_add_latencies(sites, disk, (unsigned)work, all);
     return histogram_to_json(all);
 }
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "host/load.h"
 #include "measure/run.h"
+#include "measure/suite.h"
 
 enum exit_status {
     EXIT_DONE = 0,   /* the answer is yes, or the work is done */
@@ -47,13 +48,22 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
  * they say in the place of its own. */
 int options_workload(const struct workload_options *o, struct workload *ret, struct error **err);
 
+/* Whether any option changes what the named workload does. */
+bool options_change_workload(const struct workload_options *o);
+
+/* An error when first writes are asked of work that does not write. */
+int options_check_fresh(const struct workload_options *o, const struct workload *w,
+                        struct error **err);
+
 /* --- works.c ---------------------------------------------------------------------------------- */
 
-/* The pieces of work that the options name, an array of struct work: each of the comma list of
- * --workload, or each job of the file of --fio, whose notes are appended to `notes`. What says nothing
- * of its size has `size_bytes`; with a `runtime_ns` the work goes on for so long. */
-GArray *options_works(const struct workload_options *o, uint64_t size_bytes, uint64_t runtime_ns,
-                      GPtrArray *notes, struct error **err);
+/* The pieces of work that the options name: each of the list of --workload ("a:2,b", each with its
+ * weight; `unnamed` is the list where nothing at all is said of the work, and dd where something is),
+ * or each job of the file of --fio, whose notes are appended to `notes`. What says nothing of its size
+ * has `size_bytes`; with a `runtime_ns` the work goes on for so long. The caller frees. */
+struct suite *options_suite(const struct workload_options *o, const char *unnamed,
+                            uint64_t size_bytes, uint64_t runtime_ns, GPtrArray *notes,
+                            struct error **err);
 
 /* --- trust.c ---------------------------------------------------------------------------------- */
 

@@ -22,7 +22,7 @@ struct arguments {
     char *directory, *size, *runtime;
     gboolean print_fio;
     uint64_t size_bytes, runtime_ns;
-    GArray *works;    /* struct work */
+    struct suite *suite;
     GPtrArray *notes;    /* what of a fio file is done otherwise */
     GPtrArray *warnings; /* why figures should be read with care */
 };
@@ -48,7 +48,6 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
         {"size", 0, 0, G_OPTION_ARG_STRING, &a->size, "Size of the scratch file [1000M]", "SIZE"},
         {"runtime", 0, 0, G_OPTION_ARG_STRING, &a->runtime,
          "Work so long, whatever the size, on each workload", "TIME"},
-        {"fio", 0, 0, G_OPTION_ARG_FILENAME, &a->work.fio, "Do the jobs of this fio file", "FILE"},
         {"print-fio", 0, 0, G_OPTION_ARG_NONE, &a->print_fio,
          "Print the work as a fio job file, and measure nothing", NULL},
         {NULL},
@@ -64,8 +63,8 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         return -1;
     a->notes = g_ptr_array_new_with_free_func(g_free);
     a->warnings = g_ptr_array_new_with_free_func(g_free);
-    a->works = options_works(&a->work, a->size_bytes, a->runtime_ns, a->notes, err);
-    if (!a->works)
+    a->suite = options_suite(&a->work, "dd", a->size_bytes, a->runtime_ns, a->notes, err);
+    if (!a->suite)
         return -1;
     if (a->print_fio)
         return 0;
@@ -78,14 +77,14 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
 
 static void free_arguments(struct arguments *a)
 {
-    g_clear_pointer(&a->works, g_array_unref);
+    g_clear_pointer(&a->suite, suite_free);
     g_clear_pointer(&a->notes, g_ptr_array_unref);
     g_clear_pointer(&a->warnings, g_ptr_array_unref);
 }
 
 static const struct work *work_at(const struct arguments *a, guint i)
 {
-    return &g_array_index(a->works, struct work, i);
+    return &a->suite->works[i];
 }
 
 static const char *name_of(const struct work *w)
@@ -98,7 +97,7 @@ static const char *name_of(const struct work *w)
 static uint64_t largest_span(const struct arguments *a)
 {
     uint64_t largest = 0, mib = UINT64_C(1) << 20;
-    for (guint i = 0; i < a->works->len; i++)
+    for (guint i = 0; i < a->suite->count; i++)
         largest = MAX(largest, work_at(a, i)->span_bytes);
     return (largest + mib - 1) / mib * mib;
 }
@@ -185,7 +184,7 @@ static int measure_group(struct measuring *m, guint first, guint count, const ch
         crew ? site_open(crew, path, spans, a->work.fresh, first + 1, err) : NULL;
     if (!site)
         return -1;
-    progress_show(m->progress, "measuring", (double)first / a->works->len);
+    progress_show(m->progress, "measuring", (double)first / a->suite->count);
     if (run_watched(m, site, first, count, runs, err) < 0)
         return -1;
     for (guint i = 0; i < count; i++)
@@ -197,7 +196,7 @@ static int measure_group(struct measuring *m, guint first, guint count, const ch
 static guint group_size(const struct arguments *a, guint first)
 {
     guint next = first + 1;
-    while (next < a->works->len && work_at(a, next)->group == work_at(a, first)->group)
+    while (next < a->suite->count && work_at(a, next)->group == work_at(a, first)->group)
         next++;
     return next - first;
 }
@@ -210,7 +209,7 @@ static int measure_all(struct measuring *m, struct error **err)
     if (storage_check_space(a->directory, largest_span(a), err) < 0 ||
         storage_check_direct(m->scratch->path, err) < 0)
         return -1;
-    for (guint i = 0; i < a->works->len; i += group_size(a, i)) {
+    for (guint i = 0; i < a->suite->count; i += group_size(a, i)) {
         if (i && a->work.fresh)
             unlink(path);
         if (((i == 0 || a->work.fresh) && make_file(m, path, err) < 0) ||
@@ -247,7 +246,7 @@ static void print_report(const struct measuring *m)
     struct measure_report report = {
         .directory = a->directory,
         .fresh = a->work.fresh,
-        .count = a->works->len,
+        .count = a->suite->count,
         .items = m->items,
         .total = m->total,
         .figures = figures_from(m->total.requests, m->total.bytes, m->total.elapsed_ns, m->latencies),
@@ -265,7 +264,7 @@ static void print_report(const struct measuring *m)
 
 static void print_as_fio(const struct arguments *a)
 {
-    for (guint i = 0; i < a->works->len; i++) {
+    for (guint i = 0; i < a->suite->count; i++) {
         const struct work *w = work_at(a, i);
         cleanup_free char *text = fio_print(&w->workload, w->span_bytes);
         printf("%s%s", i ? "\n" : "", text);
@@ -279,7 +278,7 @@ static int run(const struct arguments *a, struct error **err)
         return finish_output(err);
     }
     struct progress progress = {.options = &a->common};
-    cleanup_free struct measured *items = xcalloc(a->works->len, sizeof(*items));
+    cleanup_free struct measured *items = xcalloc(a->suite->count, sizeof(*items));
     cleanup_free struct histogram *latencies = xcalloc(1, sizeof(*latencies));
     struct measuring m = {
         .arguments = a, .progress = &progress, .items = items, .latencies = latencies};

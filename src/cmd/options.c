@@ -29,7 +29,9 @@ static void add_common(GArray *all, struct common_options *o)
 static void add_workload(GArray *all, struct workload_options *o)
 {
     const GOptionEntry entries[] = {
-        {"workload", 'w', 0, G_OPTION_ARG_STRING, &o->workload, "The work, by its name [dd]", "NAME"},
+        {"workload", 'w', 0, G_OPTION_ARG_STRING, &o->workload,
+         "The work by its name, or several: a:2,b counts a twice", "LIST"},
+        {"fio", 0, 0, G_OPTION_ARG_FILENAME, &o->fio, "Do the jobs of this fio file", "FILE"},
         {"list-workloads", 0, 0, G_OPTION_ARG_NONE, &o->list, "List the names of workloads", NULL},
         {"rw", 0, 0, G_OPTION_ARG_STRING, &o->rw,
          "read, write, randread, randwrite, rw or randrw", "DIRECTION"},
@@ -69,6 +71,8 @@ static void list_workloads(void)
 {
     for (size_t i = 0; i < named_workload_count; i++)
         printf("%-10s %s\n", named_workloads[i].workload.name, named_workloads[i].summary);
+    for (size_t i = 0; i < named_mix_count; i++)
+        printf("%-10s %s\n", named_mixes[i].name, named_mixes[i].summary);
     exit(finished());
 }
 
@@ -163,7 +167,7 @@ static int apply_direction(const struct workload_options *o, struct workload *w,
     }
     if (!o->read_percent)
         return 0;
-    if (w->rw != WORKLOAD_RW && w->rw != WORKLOAD_RANDRW)
+    if (!workload_rw_is_mix(w->rw))
         return error_set(err, "--rwmixread goes with --rw rw or --rw randrw");
     w->read_percent = (unsigned)percent;
     return 0;
@@ -183,10 +187,17 @@ static int apply_block(const struct workload_options *o, struct workload *w, str
     return 0;
 }
 
-/* Whether the result is still what its name says. */
-static bool is_changed(const struct workload_options *o)
+bool options_change_workload(const struct workload_options *o)
 {
     return o->rw || o->block || o->depth || o->jobs || o->read_percent || o->zeros;
+}
+
+int options_check_fresh(const struct workload_options *o, const struct workload *w,
+                        struct error **err)
+{
+    if (o->fresh && !workload_writes(w))
+        return error_set(err, "--fresh is about writes, and this work only reads");
+    return 0;
 }
 
 int options_workload(const struct workload_options *o, struct workload *ret, struct error **err)
@@ -203,11 +214,9 @@ int options_workload(const struct workload_options *o, struct workload *ret, str
     w.depth = (unsigned)depth;
     w.jobs = (unsigned)jobs;
     w.zeros = o->zeros;
-    if (is_changed(o))
+    if (options_change_workload(o))
         w.name[0] = '\0';
-    if (o->fresh && !workload_writes(&w))
-        return error_set(err, "--fresh is about writes, and this work only reads");
-    if (workload_check(&w, err) < 0)
+    if (options_check_fresh(o, &w, err) < 0 || workload_check(&w, err) < 0)
         return -1;
     *ret = w;
     return 0;

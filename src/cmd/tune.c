@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "report/report.h"
 #include "tune/outcome.h"
 #include "tune/race.h"
@@ -22,7 +23,8 @@ struct arguments {
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *accelerator;
     char *kernel, *vcpus, *emulator;
 
-    struct workload workload;
+    struct suite *suite;
+    GPtrArray *notes; /* what of a fio file is done otherwise */
     enum accelerator accel;
     uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number, vcpu_count;
 };
@@ -67,11 +69,45 @@ static void set_defaults(struct arguments *a)
     a->accel = ACCELERATOR_AUTO;
 }
 
+/* What a job of a fio file works on has to fit into the scratch images, and slices end by their own
+ * rules. */
+static void fit_spans(struct arguments *a)
+{
+    char size[32];
+    bool cut = false;
+    for (unsigned i = 0; i < a->suite->count; i++) {
+        struct work *w = &a->suite->works[i];
+        cut |= w->span_bytes > a->size_bytes;
+        w->span_bytes = MIN(w->span_bytes, a->size_bytes);
+    }
+    if (cut)
+        g_ptr_array_add(a->notes, g_strdup_printf("work is on the %s of the scratch images (--size)",
+                                                  text_format_size(a->size_bytes, size, sizeof(size))));
+    if (a->work.fio)
+        g_ptr_array_add(a->notes, g_strdup("a race has slices: run times and amounts are not the file's"));
+}
+
+static int make_suite(struct arguments *a, struct error **err)
+{
+    a->notes = g_ptr_array_new_with_free_func(g_free);
+    /* Where one work wrote first, the next would rewrite. */
+    const char *unnamed = a->work.fresh ? "dd" : "general";
+    a->suite = options_suite(&a->work, unnamed, a->size_bytes, 0, a->notes, err);
+    if (!a->suite)
+        return -1;
+    if (a->work.fresh && a->suite->count > 1)
+        return error_set(err, "--fresh: first writes can be measured of one work at a time");
+    for (unsigned i = 0; i < a->suite->count; i++)
+        if (a->size_bytes / 16 < a->suite->works[i].workload.block_bytes)
+            return error_set(err, "--size: has to be at least 4M and 16 requests");
+    fit_spans(a);
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct arguments *a, struct error **err)
 {
     set_defaults(a);
     if (parse_options(argc, argv, a, err) < 0 ||
-        options_workload(&a->work, &a->workload, err) < 0 ||
         option_size("--size", a->size, &a->size_bytes, err) < 0 ||
         option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
         option_duration("--time", a->time, &a->time_ns, err) < 0 ||
@@ -91,9 +127,9 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
     if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
         return error_set(err, "--slice: has to be between 1ms and 10s");
     a->size_bytes = (a->size_bytes + MIB - 1) / MIB * MIB;
-    if (a->size_bytes < 4 * MIB || a->size_bytes / 16 < a->workload.block_bytes)
+    if (a->size_bytes < 4 * MIB)
         return error_set(err, "--size: has to be at least 4M and 16 requests");
-    return 0;
+    return make_suite(a, err);
 }
 
 /* --- The run ---------------------------------------------------------------------------------- */
@@ -152,7 +188,8 @@ static int conclude(const struct arguments *a, struct stage *stage, const struct
         .accelerator_note = stage->probe->accelerator_note,
         .kernel = stage->kernel->release,
         .vcpus = stage->probe->hello.vcpus,
-        .workload = &a->workload,
+        .suite = a->suite,
+        .notes = a->notes,
         .fresh = a->work.fresh,
         .size_bytes = a->size_bytes,
         .slice_ns = a->slice_ns,
@@ -186,7 +223,7 @@ static int tune(const struct arguments *a, struct progress *progress, uint64_t s
     struct stage_options stage_options = {
         .directory = a->directory,
         .uri = a->common.connect,
-        .workload = &a->workload,
+        .suite = a->suite,
         .size_bytes = a->size_bytes,
         .replicas = (unsigned)a->replica_count,
         .fresh = a->work.fresh,
@@ -217,10 +254,14 @@ int cmd_tune(int argc, char **argv)
     static struct arguments a;
     cleanup_error struct error *err = NULL;
     uint64_t start_ns = clock_now_ns();
-    if (parse(argc, argv, &a, &err) < 0)
-        return fail(err);
-    struct progress progress = {.options = &a.common, .deadline_ns = start_ns + a.time_ns};
-    int r = tune(&a, &progress, start_ns, &err);
+    struct progress progress = {.options = &a.common};
+    int r = parse(argc, argv, &a, &err);
+    if (r == 0) {
+        progress.deadline_ns = start_ns + a.time_ns;
+        r = tune(&a, &progress, start_ns, &err);
+    }
     progress_clear(&progress);
+    g_clear_pointer(&a.suite, suite_free);
+    g_clear_pointer(&a.notes, g_ptr_array_unref);
     return r < 0 ? fail(err) : EXIT_DONE;
 }

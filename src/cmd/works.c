@@ -10,83 +10,132 @@
 #include "measure/fio.h"
 #include "measure/named.h"
 
-/* Of one workload: all of the file once, or for the time given. */
-static struct work work_of(const struct workload *w, uint64_t size_bytes, uint64_t runtime_ns)
+/* All of the file once, or for the time given. */
+static struct work work_within(uint64_t size_bytes, uint64_t runtime_ns)
 {
     return (struct work){
-        .workload = *w,
         .span_bytes = size_bytes,
+        .weight = 1,
         .bounds = {.bytes = size_bytes, .duration_ns = runtime_ns, .time_based = runtime_ns > 0},
     };
 }
 
-/* Each of a comma list, with what the other options change. */
-static int add_named(const struct workload_options *o, uint64_t size_bytes, uint64_t runtime_ns,
-                     GArray *works, struct error **err)
+/* Splits "name:2" at its weight, 1 where it has none. */
+static int split_weight(char *item, double *ret, struct error **err)
 {
-    g_auto(GStrv) names = g_strsplit(o->workload ? o->workload : "dd", ",", -1);
+    char *colon = strchr(item, ':'), *end;
+    *ret = 1;
+    if (!colon)
+        return 0;
+    *colon = '\0';
+    *ret = g_ascii_strtod(colon + 1, &end);
+    if (end == colon + 1 || *end || !(*ret >= 0.001 && *ret <= 1000))
+        return error_set(err, "--workload: the weight of %s has to be a number from 0.001 to 1000",
+                         item);
+    return 0;
+}
+
+static int add_workload(const struct workload_options *o, const char *name, const struct work *like,
+                        struct suite *suite, struct error **err)
+{
+    struct workload_options one = *o;
+    struct work work = *like;
+    if (named_mix(name))
+        return error_set(err, "--workload: %s is several workloads and stands alone", name);
+    one.workload = (char *)name;
+    if (options_workload(&one, &work.workload, err) < 0)
+        return -1;
+    suite_add(suite, &work, /* beside = */ false);
+    return 0;
+}
+
+/* Each of a list, with what the other options change. */
+static int add_list(const struct workload_options *o, const char *list, const struct work *like,
+                    struct suite *suite, struct error **err)
+{
+    g_auto(GStrv) items = g_strsplit(list, ",", -1);
     /* What g_strsplit makes of an empty string is an empty list, which would measure nothing. */
-    if (!*names)
+    if (!*items)
         return named_workload("", err) ? 0 : error_prefix(err, "--workload");
-    for (char **name = names; *name; name++) {
-        struct workload_options one = *o;
-        struct workload w;
-        one.workload = g_strstrip(*name);
-        if (options_workload(&one, &w, err) < 0)
+    for (char **item = items; *item; item++) {
+        struct work own = *like;
+        const char *name = g_strstrip(*item);
+        double weight;
+        if (split_weight(*item, &weight, err) < 0)
             return -1;
-        struct work work = work_of(&w, size_bytes, runtime_ns);
-        work.group = works->len;
-        g_array_append_val(works, work);
+        own.weight *= weight;
+        if (add_workload(o, name, &own, suite, err) < 0)
+            return -1;
     }
     return 0;
 }
 
-static void add_job(const struct fio_file *file, size_t i, uint64_t size_bytes, GArray *works)
+/* The list that the options name, or the mix: its parts are in the list of its own. A mix with others
+ * beside it would have parts whose weights nobody could tell. */
+static struct suite *named_suite(const struct workload_options *o, const char *unnamed,
+                                 const struct work *like, struct error **err)
+{
+    const char *list = o->workload ? o->workload : options_change_workload(o) ? "dd" : unnamed;
+    const struct named_mix *mix = named_mix(list);
+    cleanup_suite struct suite *suite =
+        suite_new(mix && !options_change_workload(o) ? mix->name : "");
+    return add_list(o, mix ? mix->parts : list, like, suite, err) < 0 ? NULL : TAKE_PTR(suite);
+}
+
+static void add_job(const struct fio_file *file, size_t i, uint64_t size_bytes, struct suite *suite)
 {
     const struct fio_job *job = &file->jobs[i];
     uint64_t span = job->size_bytes ? job->size_bytes : size_bytes;
-    struct work work = work_of(&job->workload, span, job->runtime_ns);
+    struct work work = work_within(span, job->runtime_ns);
+    work.workload = job->workload;
     work.bounds.bytes = job->io_bytes ? job->io_bytes : span;
     work.bounds.ramp_ns = job->ramp_ns;
     work.bounds.time_based = job->time_based && job->runtime_ns;
-    work.group = job->group;
-    g_array_append_val(works, work);
+    suite_add(suite, &work, /* beside = */ i && job->group == file->jobs[i - 1].group);
 }
 
-static int add_fio(const char *path, uint64_t size_bytes, GArray *works, GPtrArray *notes,
-                   struct error **err)
+static struct suite *fio_suite(const struct workload_options *o, uint64_t size_bytes,
+                               uint64_t runtime_ns, GPtrArray *notes, struct error **err)
 {
-    cleanup_fio struct fio_file *file = fio_read(path, err);
-    if (!file)
-        return -1;
-    for (size_t i = 0; i < file->count; i++)
-        add_job(file, i, size_bytes, works);
-    for (size_t i = 0; i < file->note_count; i++)
-        g_ptr_array_add(notes, g_strdup(file->notes[i]));
-    return 0;
-}
-
-static int check_work(const struct work *w, bool fresh, struct error **err)
-{
-    if (w->span_bytes < w->workload.block_bytes)
-        return error_set(err, "--size: smaller than one request");
-    if (fresh && !workload_writes(&w->workload))
-        return error_set(err, "--fresh is about writes, and this work only reads");
-    return 0;
-}
-
-GArray *options_works(const struct workload_options *o, uint64_t size_bytes, uint64_t runtime_ns,
-                      GPtrArray *notes, struct error **err)
-{
-    g_autoptr(GArray) works = g_array_new(FALSE, FALSE, sizeof(struct work));
-    bool alone = !o->workload && !o->rw && !o->block && !o->depth && !o->jobs && !o->read_percent;
-    if (o->fio && !alone) {
-        error_set(err, "--fio brings its own work: no --workload, --rw, --block, --depth or --jobs");
+    if (o->workload || options_change_workload(o) || runtime_ns) {
+        error_set(err, "--fio brings its own work: no --workload, --rw, --block, --depth, --jobs, "
+                       "--zeros or --runtime");
         return NULL;
     }
-    int r = o->fio ? add_fio(o->fio, size_bytes, works, notes, err)
-                   : add_named(o, size_bytes, runtime_ns, works, err);
-    for (guint i = 0; r == 0 && i < works->len; i++)
-        r = check_work(&g_array_index(works, struct work, i), o->fresh, err);
-    return r < 0 ? NULL : g_steal_pointer(&works);
+    cleanup_fio struct fio_file *file = fio_read(o->fio, err);
+    if (!file)
+        return NULL;
+    if (file->count > SUITE_WORKS_MAX) {
+        error_set(err, "%s: more than %d jobs", o->fio, SUITE_WORKS_MAX);
+        return NULL;
+    }
+    struct suite *suite = suite_new("");
+    for (size_t i = 0; i < file->count; i++)
+        add_job(file, i, size_bytes, suite);
+    for (size_t i = 0; i < file->note_count; i++)
+        g_ptr_array_add(notes, g_strdup(file->notes[i]));
+    return suite;
+}
+
+static int check_works(const struct workload_options *o, const struct suite *suite,
+                       struct error **err)
+{
+    for (unsigned i = 0; i < suite->count; i++) {
+        const struct work *w = &suite->works[i];
+        if (w->span_bytes < w->workload.block_bytes)
+            return error_set(err, "--size: smaller than one request");
+        if (options_check_fresh(o, &w->workload, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct suite *options_suite(const struct workload_options *o, const char *unnamed,
+                            uint64_t size_bytes, uint64_t runtime_ns, GPtrArray *notes,
+                            struct error **err)
+{
+    const struct work like = work_within(size_bytes, runtime_ns);
+    cleanup_suite struct suite *suite = o->fio ? fio_suite(o, size_bytes, runtime_ns, notes, err)
+                                               : named_suite(o, unnamed, &like, err);
+    return suite && check_works(o, suite, err) == 0 ? TAKE_PTR(suite) : NULL;
 }

@@ -287,13 +287,10 @@ static void print_sizes(FILE *out, const struct workload *w)
 }
 
 /* By bytes where fio would count a request otherwise than we do, or where a share of the requests
- * need not be a whole number: see finish_rate() in fio_keys.c. */
+ * need not be a whole number: see finish_rate() in fio_work.c. */
 static void print_rate(FILE *out, const struct workload *w)
 {
-    double bytes = w->size_count ? 0 : w->block_bytes;
-    for (unsigned i = 0; i < w->size_count; i++)
-        bytes += w->sizes[i].bytes * (w->sizes[i].percent / 100.0);
-    bytes *= w->rate_iops;
+    double bytes = workload_mean_bytes(w) * w->rate_iops;
     if (!w->rate_iops)
         return;
     if (workload_reads(w) && workload_writes(w))
@@ -349,7 +346,7 @@ char *fio_print(const struct workload *w, uint64_t size_bytes)
     print_global(out, w, size_bytes);
     print_section(out, w);
     fprintf(out, "rw=%s\n", workload_rw_name(w->rw));
-    if (w->rw == WORKLOAD_RW || w->rw == WORKLOAD_RANDRW)
+    if (workload_rw_is_mix(w->rw))
         fprintf(out, "rwmixread=%u\n", w->read_percent);
     print_sizes(out, w);
     fprintf(out, "iodepth=%u\n", w->depth);

@@ -13,20 +13,6 @@ static uint32_t narrow(uint64_t number)
     return number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
 }
 
-static unsigned read_percent(const struct fio_options *o)
-{
-    switch (o->rw) {
-    case WORKLOAD_READ:
-    case WORKLOAD_RANDREAD:
-        return 100;
-    case WORKLOAD_WRITE:
-    case WORKLOAD_RANDWRITE:
-        return 0;
-    default:
-        return narrow(o->read_mix);
-    }
-}
-
 static void finish_sizes(const struct fio_options *o, struct workload *w)
 {
     w->block_bytes = narrow(o->block_bytes);
@@ -39,15 +25,6 @@ static void finish_sizes(const struct fio_options *o, struct workload *w)
         return;
     w->size_count = o->size_count;
     memcpy(w->sizes, o->sizes, sizeof(w->sizes));
-}
-
-/* The bytes of a hundred requests. */
-static double hundred_bytes(const struct workload *w)
-{
-    double sum = w->size_count ? 0 : 100.0 * w->block_bytes;
-    for (unsigned i = 0; i < w->size_count; i++)
-        sum += (double)w->sizes[i].bytes * w->sizes[i].percent;
-    return sum;
 }
 
 static int refuse_rates(const struct workload *w, double reads, double writes, struct error **err)
@@ -80,11 +57,10 @@ static int finish_rate(const struct fio_options *o, struct workload *w, struct e
     if (workload_reads(w) && workload_writes(w) &&
         (reads == 0 || writes == 0 || fabs(reads * 100 - w->read_percent * sum) > sum))
         return refuse_rates(w, reads, writes, err);
-    double iops = round(sum * 100 / hundred_bytes(w));
-    if (!(iops >= 1 && iops <= UINT32_MAX))
-        return error_set(err, "a rate of %.3g requests a second is not supported",
-                         sum * 100 / hundred_bytes(w));
-    w->rate_iops = (uint32_t)iops;
+    double iops = sum / workload_mean_bytes(w);
+    if (!(round(iops) >= 1 && round(iops) <= UINT32_MAX))
+        return error_set(err, "a rate of %.3g requests a second is not supported", iops);
+    w->rate_iops = (uint32_t)round(iops);
     return 0;
 }
 
@@ -136,7 +112,8 @@ int fio_options_finish(const struct fio_options *o, const struct fio_place *plac
     struct workload *w = &job->workload;
     struct fio_place whole = {place->file, place->file_name, 0};
     w->rw = o->rw;
-    w->read_percent = read_percent(o);
+    w->read_percent =
+        workload_rw_is_mix(o->rw) ? narrow(o->read_mix) : workload_rw_read_percent(o->rw);
     w->jobs = narrow(o->jobs);
     w->zipf = workload_is_random(w) ? o->zipf : 0;
     w->zeros = o->zeros;

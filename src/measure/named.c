@@ -57,6 +57,29 @@ const struct named_workload named_workloads[] = {
 };
 const size_t named_workload_count = ARRAY_SIZE(named_workloads);
 
+/* What most machines do: a database's tables and log, files that are read and written as streams, and
+ * starting up. Random work weighs twice, as it is what people wait for. */
+const struct named_mix named_mixes[] = {
+    {"general", "mixed:2,commit,seqread,dd,boot",
+     "mixed, which counts twice, commit, seqread, dd and boot: any machine"},
+};
+const size_t named_mix_count = ARRAY_SIZE(named_mixes);
+
+const struct named_mix *named_mix(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(named_mixes); i++)
+        if (strcmp(named_mixes[i].name, name) == 0)
+            return &named_mixes[i];
+    return NULL;
+}
+
+static void append_name(char **list, const char *name)
+{
+    char *longer = xasprintf("%s%s%s", *list, **list ? ", " : "", name);
+    free(*list);
+    *list = longer;
+}
+
 const struct workload *named_workload(const char *name, struct error **err)
 {
     cleanup_free char *known = xstrdup("");
@@ -64,10 +87,10 @@ const struct workload *named_workload(const char *name, struct error **err)
         const struct workload *w = &named_workloads[i].workload;
         if (strcmp(w->name, name) == 0)
             return w;
-        char *longer = xasprintf("%s%s%s", known, i ? ", " : "", w->name);
-        free(known);
-        known = longer;
+        append_name(&known, w->name);
     }
+    for (size_t i = 0; i < ARRAY_SIZE(named_mixes); i++)
+        append_name(&known, named_mixes[i].name);
     error_set(err, "there is no workload '%s'", name);
     error_hint(err, "the workloads are %s", known);
     return NULL;

@@ -15,5 +15,18 @@ struct named_workload {
 extern const struct named_workload named_workloads[];
 extern const size_t named_workload_count;
 
-/* The one with this name; NULL with an error that names them all. */
+/* Several of them under one name. */
+struct named_mix {
+    const char *name;
+    const char *parts; /* "a:2,b": each with its weight, 1 where none is given */
+    const char *summary;
+};
+
+extern const struct named_mix named_mixes[];
+extern const size_t named_mix_count;
+
+/* NULL where there is none of this name. */
+const struct named_mix *named_mix(const char *name);
+
+/* The workload with this name; NULL with an error that names them all. */
 const struct workload *named_workload(const char *name, struct error **err);

@@ -6,13 +6,15 @@
  *           "disks":[{"serial":"d0","bytes":268435456}, …]}
  *   host:  {"do":"clock"}                                -> {"now_ns":…}
  *   host:  {"do":"fill","serial":"d0","seed":1}          -> {"written_bytes":…}
- *   host:  {"do":"prepare","workload":{…},"serials":[…],"once":false,"seed":1} -> {}
- *   host:  {"do":"run","order":[2,0,1],"budget":{…}}     -> {"slices":[{…}, …]}
- *   host:  {"do":"latencies","disk":0}                   -> a histogram (histogram.h)
+ *   host:  {"do":"prepare","works":[{…}, …],"serials":[…],"once":false,"seed":1} -> {}
+ *   host:  {"do":"run","group":0,"order":[2,0,1],"budget":{…}}
+ *                                                        -> {"slices":[[{…}, …], …]}
+ *   host:  {"do":"latencies","disk":0,"work":0}          -> a histogram (histogram.h)
  *   host:  {"do":"quit"}                                 -> nothing: the guest powers off
  *
- * "disk" and the numbers in "order" index the "serials" of the last prepare. Any command can be
- * answered by {"error":"…"}, with "disk" where one is at fault. When the host's end of the port
+ * "disk" and the numbers in "order" index the "serials" of the last prepare, "group" and "work" its
+ * "works" (suite.h); each disk of the order has a slice for each work of the group. Any command can
+ * be answered by {"error":"…"}. When the host's end of the port
  * is closed the guest powers off: a probe guest does not outlive the program it works for.
  *
  * The host does not trust what the guest says: the readers below check every number.

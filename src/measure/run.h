@@ -5,22 +5,7 @@
 #pragma once
 
 #include "measure/crew.h"
-
-/* Where a run ends: when this many bytes were moved by each job, or the time is up. */
-struct run_bounds {
-    uint64_t bytes;
-    uint64_t duration_ns; /* 0: no bound */
-    uint64_t ramp_ns;     /* work at the beginning that does not count */
-    bool time_based;      /* goes on for all of duration_ns, whatever was moved */
-};
-
-/* A piece of work: what, on how much of a disk, and for how long. */
-struct work {
-    struct workload workload;
-    uint64_t span_bytes;
-    unsigned group; /* works of one group are done at the same time, groups one after another */
-    struct run_bounds bounds;
-};
+#include "measure/suite.h"
 
 struct run_result {
     uint64_t requests;

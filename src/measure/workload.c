@@ -18,7 +18,7 @@ static const struct {
 };
 static_assert(ARRAY_SIZE(rw_table) == WORKLOAD_RW_MAX, "a row for every direction");
 
-static bool is_mix(enum workload_rw rw)
+bool workload_rw_is_mix(enum workload_rw rw)
 {
     return rw == WORKLOAD_RW || rw == WORKLOAD_RANDRW;
 }
@@ -116,7 +116,7 @@ static int check_directions(const struct workload *w, struct error **err)
 {
     if (w->read_percent > 100)
         return error_set(err, "read share %u %%: it has to be 0 to 100", w->read_percent);
-    if (!is_mix(w->rw) && w->read_percent != rw_table[w->rw].read_percent)
+    if (!workload_rw_is_mix(w->rw) && w->read_percent != rw_table[w->rw].read_percent)
         return error_set(err, "a share of reads goes with rw and randrw, not with %s",
                          rw_table[w->rw].name);
     if (!(w->zipf >= 0 && w->zipf <= WORKLOAD_ZIPF_MAX))

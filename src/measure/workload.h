@@ -57,6 +57,9 @@ int workload_rw_parse(const char *name, enum workload_rw *ret, struct error **er
 /* The smallest size of a request, which every address is a multiple of. */
 uint32_t workload_unit(const struct workload *w);
 
+/* Whether reads and writes are mixed. */
+bool workload_rw_is_mix(enum workload_rw rw);
+
 /* The share of reads that goes with the direction; 50 for a mix. */
 unsigned workload_rw_read_percent(enum workload_rw rw);
 

@@ -21,7 +21,7 @@ struct tune_report {
     const char *accelerator_note; /* why not KVM, or NULL */
     const char *kernel;           /* of the probe guest */
     unsigned vcpus;
-    const struct workload *workload;
+    const struct suite *suite;
     bool fresh;
     uint64_t size_bytes, slice_ns, seed, written_bytes;
     unsigned replicas;
@@ -29,6 +29,7 @@ struct tune_report {
     double clock_drift;
     GPtrArray *candidates; /* all, for those that were left out */
     const struct outcome *outcome;
+    GPtrArray *notes;    /* strings: what is done otherwise than a fio file says */
     GPtrArray *warnings; /* strings: why figures should be read with care */
 };
 

@@ -8,121 +8,43 @@
 #include "base/text.h"
 #include "report/table.h"
 
-/* --- JSON ------------------------------------------------------------------------------------- */
-
-static json_t *share_json(const struct standing *s)
+/* The name of a work in a table, or its number; the caller frees. */
+static char *work_name(const struct suite *suite, size_t work)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "robust", report_number_json(s->share.value), "low",
-                     report_number_json(s->share.low), "high", report_number_json(s->share.high),
-                     "mean", report_number_json(s->mean_share));
+    const char *name = suite->works[work].workload.name;
+    return name[0] ? xstrdup(name) : xasprintf("work %zu", work + 1);
 }
 
-static json_t *standing_json(const struct standing *s, size_t rounds)
+static void print_work(const struct tune_report *r, FILE *out)
 {
-    json_t *json = s->failure ? json_object() : report_figures_json(&s->figures);
-    json_object_set_new(json, "id", json_string(s->candidate->id));
-    json_object_set_new(json, "current", json_false());
-    json_object_set_new(json, "disk", disk_config_to_json(&s->candidate->config));
-    json_object_set_new(json, "effective", disk_config_to_json(&s->effective));
-    json_object_set_new(json, "verdict", json_string(verdict_name(s->verdict)));
-    json_object_set_new(json, "needs", json_array());
-    if (s->failure) {
-        json_object_set_new(json, "failure", json_string(s->failure));
-        return json;
+    char size[32];
+    text_format_size(r->size_bytes, size, sizeof(size));
+    if (r->suite->count == 1) {
+        cleanup_free char *work = report_workload_text(&r->suite->works[0].workload, r->fresh);
+        fprintf(out, "Work: %s, on %s a disk\n", work, size);
+        return;
     }
-    json_object_set_new(json, "rounds", json_integer((json_int_t)rounds));
-    json_object_set_new(json, "requests", json_integer((json_int_t)s->figures.requests));
-    json_object_set_new(json, "share_of_host", share_json(s));
-    json_object_set_new(json, "vs_current", json_null());
-    json_object_set_new(json, "cpu_us_per_io", report_number_json(s->cpu_us_per_io));
-    json_object_set_new(json, "long_slices",
-                        json_pack("{s:o, s:b}", "share_of_host", report_number_json(s->long_share),
-                                  "disagrees", s->long_disagrees));
-    json_object_set_new(json, "replica_spread", report_number_json(s->replica_spread));
-    return json;
-}
-
-static json_t *standings_json(const struct outcome *o)
-{
-    json_t *all = json_array();
-    for (size_t i = 0; i < o->count; i++)
-        json_array_append_new(all, standing_json(&o->standings[i], o->rounds));
-    return all;
-}
-
-static json_t *left_out_json(GPtrArray *candidates)
-{
-    json_t *all = json_array();
-    for (unsigned i = 0; i < candidates->len; i++) {
-        const struct candidate *c = candidates->pdata[i];
-        if (c->left_out)
-            json_array_append_new(all, json_pack("{s:s, s:s}", "id", c->id, "why", c->left_out));
+    fprintf(out, "Work%s%s, on %s a disk, with what each counts for:\n", r->suite->name[0] ? ": " : "",
+            r->suite->name, size);
+    for (size_t k = 0; k < r->suite->count; k++) {
+        cleanup_free char *work = report_workload_text(&r->suite->works[k].workload, r->fresh);
+        cleanup_free char *name = work_name(r->suite, k);
+        fprintf(out, "  %4g  %s: %s\n", r->suite->works[k].weight, name, work);
     }
-    return all;
 }
-
-static json_t *id_json(const struct standing *s)
-{
-    return s ? json_string(s->candidate->id) : json_null();
-}
-
-json_t *report_tune_json(const struct tune_report *r)
-{
-    json_t *host = report_figures_json(&r->outcome->host);
-    json_object_set_new(host, "rounds", json_integer((json_int_t)r->outcome->rounds));
-    json_object_set_new(host, "requests", json_integer((json_int_t)r->outcome->host.requests));
-    json_t *workload = workload_to_json(r->workload);
-    json_object_set_new(workload, "size_bytes", json_integer((json_int_t)r->size_bytes));
-    json_object_set_new(workload, "state", json_string(r->fresh ? "fresh" : "rewrite"));
-
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:o}", "version", VERSION,
-                             "accelerator", r->accelerator, "accelerator_note",
-                             r->accelerator_note, "seconds", r->seconds, "domain", "disk",
-                             "directory", report_path_json(r->directory));
-    json_object_set_new(json, "workload", workload);
-    json_object_set_new(json, "guest",
-                        json_pack("{s:s, s:i}", "kernel", r->kernel, "vcpus", (int)r->vcpus));
-    json_object_set_new(json, "slice_us", json_real((double)r->slice_ns / 1e3));
-    json_object_set_new(json, "replicas", json_integer(r->replicas));
-    json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));
-    json_object_set_new(json, "host", host);
-    json_object_set_new(json, "candidates", standings_json(r->outcome));
-    json_object_set_new(json, "left_out", left_out_json(r->candidates));
-    json_object_set_new(json, "best", id_json(r->outcome->best));
-    json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
-    json_object_set_new(json, "plan", json_null());
-    json_object_set_new(json, "clock_drift", json_real(r->clock_drift));
-    json_object_set_new(json, "warnings", report_strings_json(r->warnings));
-    json_object_set_new(json, "written_bytes", json_integer((json_int_t)r->written_bytes));
-    return json;
-}
-
-/* --- Text ------------------------------------------------------------------------------------- */
 
 static void print_header(const struct tune_report *r, FILE *out)
 {
-    char size[32];
-    cleanup_free char *work = report_workload_text(r->workload, r->fresh);
     fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
-    fprintf(out, "Work: %s, on %s a disk\n", work,
-            text_format_size(r->size_bytes, size, sizeof(size)));
+    print_work(r, out);
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
     fprintf(out, "%zu rounds in %.0f s; each configuration on %u disk%s\n\n", r->outcome->rounds,
             r->seconds, r->replicas, r->replicas == 1 ? "" : "s");
 }
 
-static void host_row(struct table *t, const struct figures *host)
-{
-    table_cell(t, "host file");
-    table_cell(t, "%.0f", host->mb_per_s);
-    table_cell(t, "100");
-    table_cell(t, "%s", "");
-    table_cell(t, "%s", "");
-    table_cell(t, "%.0f", host->latency.p99);
-    table_cell(t, "%s", "");
-    table_cell(t, "%s", "");
-}
+/* A table's columns stand for the work, or for each of several: more than these do not fit. */
+#define PARTS_SHOWN 6
 
 static void interval_cell(struct table *t, const struct interval *share)
 {
@@ -132,28 +54,47 @@ static void interval_cell(struct table *t, const struct interval *share)
         table_cell(t, "unknown");
 }
 
+static void empty_cells(struct table *t, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        table_cell(t, "%s", "");
+}
+
+static void cpu_cell(struct table *t, double us)
+{
+    if (isfinite(us))
+        table_cell(t, "%.0f", us);
+    else
+        table_cell(t, "%s", "");
+}
+
+static void host_row(struct table *t, const struct figures *host)
+{
+    table_cell(t, "host file");
+    table_cell(t, "%.0f", host->mb_per_s);
+    table_cell(t, "100");
+    empty_cells(t, 2);
+    table_cell(t, "%.0f", host->latency.p99);
+    empty_cells(t, 2);
+}
+
 static void standing_row(struct table *t, const struct standing *s)
 {
     table_cell(t, "%s", s->candidate->id);
     if (s->failure) {
-        for (int i = 0; i < 6; i++)
-            table_cell(t, "%s", "");
-        table_cell(t, "failed");
-        return;
+        empty_cells(t, 6);
+    } else {
+        table_cell(t, "%.0f", s->figures.mb_per_s);
+        table_cell(t, "%.1f", s->share.value * 100);
+        interval_cell(t, &s->share);
+        table_cell(t, "%.1f", s->mean_share * 100);
+        table_cell(t, "%.0f", s->figures.latency.p99);
+        cpu_cell(t, s->cpu_us_per_io);
     }
-    table_cell(t, "%.0f", s->figures.mb_per_s);
-    table_cell(t, "%.1f", s->share.value * 100);
-    interval_cell(t, &s->share);
-    table_cell(t, "%.1f", s->mean_share * 100);
-    table_cell(t, "%.0f", s->figures.latency.p99);
-    if (isfinite(s->cpu_us_per_io))
-        table_cell(t, "%.0f", s->cpu_us_per_io);
-    else
-        table_cell(t, "%s", "");
     table_cell(t, "%s", verdict_name(s->verdict));
 }
 
-static void print_table(const struct tune_report *r, FILE *out)
+static void print_one_work(const struct tune_report *r, FILE *out)
 {
     static const struct table_column columns[] = {
         {"configuration", false}, {"MB/s", true},   {"host %", true}, {"95 % int.", true},
@@ -168,6 +109,68 @@ static void print_table(const struct tune_report *r, FILE *out)
     report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
                          "interval; mean %: plain ratio of the MB/s, lower where there are stalls; "
                          "CPU: QEMU's, per request", 2, out);
+}
+
+/* The host's row has its requests a second in each work. */
+static void host_parts_row(struct table *t, const struct outcome *o)
+{
+    table_cell(t, "host file, IOPS");
+    empty_cells(t, 2);
+    for (size_t k = 0; k < o->part_count && k < PARTS_SHOWN; k++)
+        table_cell(t, "%.0f", o->host_parts[k].figures.iops);
+    empty_cells(t, 2);
+}
+
+static void standing_parts_row(struct table *t, const struct standing *s, size_t parts)
+{
+    table_cell(t, "%s", s->candidate->id);
+    if (s->failure) {
+        empty_cells(t, parts + 3);
+    } else {
+        table_cell(t, "%.1f", s->share.value * 100);
+        interval_cell(t, &s->share);
+        for (size_t k = 0; k < parts; k++)
+            table_cell(t, "%.1f", s->parts[k].share.value * 100);
+        cpu_cell(t, s->cpu_us_per_io);
+    }
+    table_cell(t, "%s", verdict_name(s->verdict));
+}
+
+static void print_several_works(const struct tune_report *r, FILE *out)
+{
+    const struct outcome *o = r->outcome;
+    size_t parts = MIN(o->part_count, PARTS_SHOWN), count = 0;
+    struct table_column columns[PARTS_SHOWN + 5];
+    char *names[PARTS_SHOWN];
+    columns[count++] = (struct table_column){"configuration", false};
+    columns[count++] = (struct table_column){"host %", true};
+    columns[count++] = (struct table_column){"95 % int.", true};
+    for (size_t k = 0; k < parts; k++) {
+        names[k] = work_name(r->suite, k);
+        columns[count++] = (struct table_column){names[k], true};
+    }
+    columns[count++] = (struct table_column){"CPU µs", true};
+    columns[count++] = (struct table_column){"verdict", false};
+    struct table *t = table_new(columns, count);
+    host_parts_row(t, o);
+    for (size_t i = 0; i < o->count; i++)
+        standing_parts_row(t, &o->standings[i], parts);
+    table_print(t, out);
+    table_free(t);
+    for (size_t k = 0; k < parts; k++)
+        free(names[k]);
+    fputc('\n', out);
+    report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
+                         "interval, over all works the geometric mean by what each counts for; then "
+                         "that of each work; CPU: QEMU's, per request", 2, out);
+}
+
+static void print_table(const struct tune_report *r, FILE *out)
+{
+    if (r->suite->count == 1)
+        print_one_work(r, out);
+    else
+        print_several_works(r, out);
 }
 
 static unsigned count_equal(const struct outcome *o)
@@ -218,36 +221,27 @@ static char *left_out_line(GPtrArray *candidates, unsigned first)
     return g_string_free(g_steal_pointer(&line), FALSE);
 }
 
-/* A heading before the first of some lines, and nothing where there is none. */
-static void print_under(const char *heading, bool *printed, const char *line, FILE *out)
-{
-    if (!*printed)
-        fprintf(out, "\n%s:\n", heading);
-    *printed = true;
-    report_print_wrapped(line, 2, out);
-}
-
 static void print_left_out(GPtrArray *candidates, FILE *out)
 {
-    bool printed = false;
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(free);
     for (unsigned i = 0; i < candidates->len; i++) {
         const struct candidate *c = candidates->pdata[i];
-        cleanup_free char *line = c->left_out ? left_out_line(candidates, i) : NULL;
+        char *line = c->left_out ? left_out_line(candidates, i) : NULL;
         if (line)
-            print_under("Left out", &printed, line, out);
+            g_ptr_array_add(lines, line);
     }
+    report_print_list("Left out", lines, out);
 }
 
 static void print_failures(const struct outcome *o, FILE *out)
 {
-    bool printed = false;
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(free);
     for (size_t i = 0; i < o->count; i++) {
         const struct standing *s = &o->standings[i];
-        if (!s->failure)
-            continue;
-        cleanup_free char *line = xasprintf("%s: %s", s->candidate->id, s->failure);
-        print_under("Failed, without a figure", &printed, line, out);
+        if (s->failure)
+            g_ptr_array_add(lines, xasprintf("%s: %s", s->candidate->id, s->failure));
     }
+    report_print_list("Failed, without a figure", lines, out);
 }
 
 void report_tune_text(const struct tune_report *r, FILE *out)
@@ -258,6 +252,7 @@ void report_tune_text(const struct tune_report *r, FILE *out)
     print_recommendation(r, out);
     print_failures(r->outcome, out);
     print_left_out(r->candidates, out);
+    report_print_list("Otherwise than fio would", r->notes, out);
     report_print_list("Read these figures with care", r->warnings, out);
     fprintf(out, "\nWritten to the disk: %s\n",
             text_format_size(r->written_bytes, written, sizeof(written)));

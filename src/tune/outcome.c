@@ -10,70 +10,105 @@
 
 /* --- Figures ---------------------------------------------------------------------------------- */
 
-/* The figures of the lanes that belong to a candidate, or to the host, together. */
-static struct figures figures_of(const struct stage *stage, const struct race *race, int candidate)
+#define ALL_WORKS SIZE_MAX
+
+/* The records of a candidate's lanes (or the host's) of one work, or of all, added up. */
+struct sum {
+    uint64_t requests, bytes, elapsed_ns, cpu_ns, long_requests;
+    struct histogram latencies;
+};
+
+/* The caller frees it. */
+static struct sum *sum_of(const struct stage *stage, const struct race *race, int candidate,
+                          size_t work)
 {
-    cleanup_free struct histogram *all = xcalloc(1, sizeof(*all));
-    uint64_t requests = 0, bytes = 0, elapsed = 0;
-    histogram_clear(all);
-    for (size_t i = 0; i < stage->lane_count; i++) {
-        if (stage->lanes[i].candidate != candidate)
+    struct sum *sum = xcalloc(1, sizeof(*sum));
+    histogram_clear(&sum->latencies);
+    for (size_t i = 0; i < race->lane_count * race->work_count; i++) {
+        const struct record *r = &race->records[i];
+        bool own = stage->lanes[i / race->work_count].candidate == candidate;
+        if (!own || (work != ALL_WORKS && i % race->work_count != work))
             continue;
-        requests += race->lanes[i].requests;
-        bytes += race->lanes[i].bytes;
-        elapsed += race->lanes[i].elapsed_ns;
-        histogram_merge(all, &race->lanes[i].latencies);
+        sum->requests += r->requests;
+        sum->bytes += r->bytes;
+        sum->elapsed_ns += r->elapsed_ns;
+        sum->cpu_ns += r->cpu_ns;
+        sum->long_requests += r->long_requests;
+        histogram_merge(&sum->latencies, &r->latencies);
     }
-    return figures_from(requests, bytes, elapsed, all);
+    return sum;
+}
+
+static struct figures figures_of(const struct stage *stage, const struct race *race, int candidate,
+                                 size_t work)
+{
+    cleanup_free struct sum *sum = sum_of(stage, race, candidate, work);
+    return figures_from(sum->requests, sum->bytes, sum->elapsed_ns, &sum->latencies);
 }
 
 static double cpu_us_per_io(const struct stage *stage, const struct race *race, int candidate)
 {
-    uint64_t cpu = 0, requests = 0;
-    for (size_t i = 0; i < stage->lane_count; i++) {
-        if (stage->lanes[i].candidate == candidate) {
-            cpu += race->lanes[i].cpu_ns;
-            requests += race->lanes[i].long_requests;
-        }
-    }
-    return stage->probe->pid && requests ? (double)cpu / 1e3 / (double)requests : NAN;
+    cleanup_free struct sum *sum = sum_of(stage, race, candidate, ALL_WORKS);
+    return stage->probe->pid && sum->long_requests
+               ? (double)sum->cpu_ns / 1e3 / (double)sum->long_requests
+               : NAN;
 }
 
 /* --- Ratios to the host ----------------------------------------------------------------------- */
 
-/* The geometric mean of the host's times in one round (or pass). */
-static double host_log_ns(const struct stage *stage, const struct race *race, size_t round,
-                          bool long_slices)
+/* Which slices a ratio is of. */
+struct scope {
+    const struct stage *stage;
+    const struct race *race;
+    size_t work; /* or ALL_WORKS */
+    bool long_slices;
+};
+
+static size_t rounds_of(const struct scope *s)
 {
-    double sum = 0;
-    for (size_t i = 0; i < stage->host_lanes; i++)
-        sum += log(long_slices ? race->lanes[i].long_ns[round] : race->lanes[i].ns[round]);
-    return sum / (double)stage->host_lanes;
+    return s->long_slices ? s->race->passes : s->race->rounds;
 }
 
-/* log(speed of lane / speed of host) in each round; the caller frees. A lane or a host that had no
- * request in a round (its slice was empty) makes it NaN: such rounds do not exist, since a slice
- * has a least number of requests. */
-static double *log_shares(const struct stage *stage, const struct race *race, size_t lane,
-                          bool long_slices)
+static double log_ns(const struct scope *s, size_t lane, size_t work, size_t round)
 {
-    size_t count = long_slices ? race->passes : race->rounds;
-    const struct lane_record *record = &race->lanes[lane];
-    double *logs = xcalloc(count, sizeof(*logs));
-    for (size_t i = 0; i < count; i++)
-        logs[i] = host_log_ns(stage, race, i, long_slices) -
-                  log(long_slices ? record->long_ns[i] : record->ns[i]);
+    const struct record *r = race_record(s->race, lane, work);
+    return log(s->long_slices ? r->long_ns[round] : r->ns[round]);
+}
+
+/* log(speed of lane / speed of host) of one work in one round; the host's is the geometric mean of
+ * its lanes. */
+static double log_share(const struct scope *s, size_t lane, size_t work, size_t round)
+{
+    double host = 0;
+    for (size_t i = 0; i < s->stage->host_lanes; i++)
+        host += log_ns(s, i, work, round);
+    return host / (double)s->stage->host_lanes - log_ns(s, lane, work, round);
+}
+
+/* The same in each round, over several works their mean by weight; the caller frees. A lane or a host
+ * that had no request in a round (its slice was empty) makes it NaN: such rounds do not exist, since
+ * a slice has a least number of requests. */
+static double *log_shares(const struct scope *s, size_t lane)
+{
+    const struct suite *suite = s->stage->options->suite;
+    double *logs = xcalloc(rounds_of(s), sizeof(*logs));
+    double all = s->work == ALL_WORKS ? suite_weight(suite) : suite->works[s->work].weight;
+    for (size_t k = 0; k < suite->count; k++) {
+        if (s->work != ALL_WORKS && k != s->work)
+            continue;
+        for (size_t i = 0; i < rounds_of(s); i++)
+            logs[i] += suite->works[k].weight / all * log_share(s, lane, k, i);
+    }
     return logs;
 }
 
-static struct contender contender_new(const struct stage *stage, const struct race *race,
-                                      int candidate, bool long_slices)
+static struct contender contender_new(const struct scope *s, int candidate)
 {
     struct contender c = {0};
-    c.lanes = xcalloc(stage->lane_count, sizeof(*c.lanes));
-    for (size_t i = 0; i < stage->lane_count; i++)
-        if (stage->lanes[i].candidate == candidate)
-            c.lanes[c.lane_count++] = log_shares(stage, race, i, long_slices);
+    c.lanes = xcalloc(s->stage->lane_count, sizeof(*c.lanes));
+    for (size_t i = 0; i < s->stage->lane_count; i++)
+        if (s->stage->lanes[i].candidate == candidate)
+            c.lanes[c.lane_count++] = log_shares(s, i);
     return c;
 }
 
@@ -110,10 +145,11 @@ static double spread_of(const struct contender *c, size_t rounds)
 static void confirm(const struct stage *stage, const struct race *race, int candidate,
                     struct standing *s)
 {
+    const struct scope scope = {stage, race, ALL_WORKS, /* long_slices = */ true};
     s->long_share = NAN;
     if (!race->passes)
         return;
-    struct contender c = contender_new(stage, race, candidate, /* long_slices = */ true);
+    struct contender c = contender_new(&scope, candidate);
     size_t count = 0;
     cleanup_free double *all = xcalloc(c.lane_count * race->passes, sizeof(*all));
     for (size_t i = 0; i < c.lane_count; i++)
@@ -127,6 +163,15 @@ static void confirm(const struct stage *stage, const struct race *race, int cand
     double difference = fabs(mean - log(s->share.value));
     s->long_share = exp(mean);
     s->long_disagrees = difference > tolerance && difference > log(1.05);
+}
+
+/* The figures of each work; their shares come later, when there is something to hold them against. */
+static struct part *parts_of(const struct stage *stage, const struct race *race, int candidate)
+{
+    struct part *parts = xcalloc(race->work_count, sizeof(*parts));
+    for (size_t k = 0; k < race->work_count; k++)
+        parts[k] = (struct part){figures_of(stage, race, candidate, k), {1, 1, 1}};
+    return parts;
 }
 
 static struct standing standing_new(const struct stage *stage, const struct race *race,
@@ -145,7 +190,8 @@ static struct standing standing_new(const struct stage *stage, const struct race
         s.verdict = VERDICT_FAILED;
         return s;
     }
-    s.figures = figures_of(stage, race, candidate);
+    s.figures = figures_of(stage, race, candidate, ALL_WORKS);
+    s.parts = parts_of(stage, race, candidate);
     s.cpu_us_per_io = cpu_us_per_io(stage, race, candidate);
     return s;
 }
@@ -164,52 +210,102 @@ static int compare_standings(const void *pa, const void *pb)
     return a->share.value > b->share.value ? -1 : a->share.value < b->share.value;
 }
 
-/* Weighs the candidates that have figures: `running` are their places among the standings. */
-static void decide(const struct stage *stage, const struct race *race, struct outcome *o,
-                   const size_t *running, const int *candidates, size_t count)
+/* The candidates that have figures: their places among the standings, and their numbers. */
+struct field {
+    size_t count;
+    size_t *standings;
+    int *candidates;
+};
+
+static struct interval share_from(const struct interval *logs)
 {
-    cleanup_free struct contender *contenders = xcalloc(count, sizeof(*contenders));
-    for (size_t i = 0; i < count; i++)
-        contenders[i] = contender_new(stage, race, candidates[running[i]], false);
-    struct contender host = contender_new(stage, race, LANE_HOST, false);
+    return (struct interval){exp(logs->value), exp(logs->low), exp(logs->high)};
+}
+
+/* Applies the rule to one work, or to all of them. The caller frees with contest_done. */
+static struct contest weigh(const struct scope *scope, const struct field *field)
+{
+    cleanup_free struct contender *contenders = xcalloc(field->count, sizeof(*contenders));
+    struct contender host = contender_new(scope, LANE_HOST);
     struct contest contest;
-    contest_decide(contenders, count, race->rounds, contest_variance(&host, race->rounds),
-                   &contest);
-    for (size_t i = 0; i < count; i++) {
-        struct standing *s = &o->standings[running[i]];
-        const struct interval *logs = &contest.logs[i];
-        s->share = (struct interval){exp(logs->value), exp(logs->low), exp(logs->high)};
-        s->mean_share = s->figures.mb_per_s / o->host.mb_per_s;
-        s->replica_spread = spread_of(&contenders[i], race->rounds);
-        s->verdict = contest.verdicts[i];
-        confirm(stage, race, candidates[running[i]], s);
+    for (size_t i = 0; i < field->count; i++)
+        contenders[i] = contender_new(scope, field->candidates[i]);
+    contest_decide(contenders, field->count, rounds_of(scope),
+                   contest_variance(&host, rounds_of(scope)), &contest);
+    for (size_t i = 0; i < field->count; i++)
         contender_done(&contenders[i]);
-    }
     contender_done(&host);
+    return contest;
+}
+
+static void weigh_part(const struct stage *stage, const struct race *race, struct outcome *o,
+                       const struct field *field, size_t work)
+{
+    const struct scope scope = {stage, race, work, false};
+    struct contest contest = weigh(&scope, field);
+    for (size_t i = 0; i < field->count; i++)
+        o->standings[field->standings[i]].parts[work].share = share_from(&contest.logs[i]);
+    contest_done(&contest);
+}
+
+/* The ratio of the plain mean speeds. */
+static double mean_share_of(const struct outcome *o, const struct standing *s,
+                            const struct suite *suite)
+{
+    double sum = 0;
+    for (size_t k = 0; k < suite->count; k++)
+        sum += suite->works[k].weight *
+               log(s->parts[k].figures.mb_per_s / o->host_parts[k].figures.mb_per_s);
+    return exp(sum / suite_weight(suite));
+}
+
+static void decide(const struct stage *stage, const struct race *race, struct outcome *o,
+                   const struct field *field)
+{
+    const struct scope scope = {stage, race, ALL_WORKS, false};
+    for (size_t k = 0; k < race->work_count; k++)
+        weigh_part(stage, race, o, field, k);
+    struct contest contest = weigh(&scope, field);
+    for (size_t i = 0; i < field->count; i++) {
+        struct standing *s = &o->standings[field->standings[i]];
+        struct contender c = contender_new(&scope, field->candidates[i]);
+        s->share = share_from(&contest.logs[i]);
+        s->mean_share = mean_share_of(o, s, stage->options->suite);
+        s->replica_spread = spread_of(&c, race->rounds);
+        s->verdict = contest.verdicts[i];
+        confirm(stage, race, field->candidates[i], s);
+        contender_done(&c);
+    }
     contest_done(&contest);
 }
 
 struct outcome *outcome_new(const struct stage *stage, const struct race *race)
 {
     struct outcome *o = xcalloc(1, sizeof(*o));
-    size_t all = stage->candidates->len, running_count = 0;
+    size_t all = stage->candidates->len;
     cleanup_free int *candidates = xcalloc(all, sizeof(*candidates));
-    cleanup_free size_t *running = xcalloc(all, sizeof(*running));
+    cleanup_free size_t *standings = xcalloc(all, sizeof(*standings));
+    struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
-    o->host = figures_of(stage, race, LANE_HOST);
+    o->host = figures_of(stage, race, LANE_HOST, ALL_WORKS);
+    o->part_count = race->work_count;
+    o->host_parts = parts_of(stage, race, LANE_HOST);
     o->standings = xcalloc(all, sizeof(*o->standings));
     for (size_t i = 0; i < all; i++) {
         if (((struct candidate *)stage->candidates->pdata[i])->left_out)
             continue;
-        candidates[o->count] = (int)i;
-        o->standings[o->count] = standing_new(stage, race, (int)i);
-        if (!o->standings[o->count].failure)
-            running[running_count++] = o->count;
+        struct standing *s = &o->standings[o->count];
+        *s = standing_new(stage, race, (int)i);
+        if (!s->failure) {
+            candidates[field.count] = (int)i;
+            standings[field.count++] = o->count;
+        }
         o->count++;
     }
-    decide(stage, race, o, running, candidates, running_count);
+    if (field.count)
+        decide(stage, race, o, &field);
     qsort(o->standings, o->count, sizeof(*o->standings), compare_standings);
-    if (running_count)
+    if (field.count)
         o->recommended = &o->standings[0];
     if (o->recommended && o->recommended->verdict == VERDICT_BEST)
         o->best = o->recommended;
@@ -220,6 +316,9 @@ void outcome_free(struct outcome *o)
 {
     if (!o)
         return;
+    for (size_t i = 0; i < o->count; i++)
+        free(o->standings[i].parts);
     free(o->standings);
+    free(o->host_parts);
     free(o);
 }

@@ -11,12 +11,20 @@
 struct stage;
 struct race;
 
+/* What one of several works came to. */
+struct part {
+    struct figures figures;
+    struct interval share; /* of the host's speed in the same work */
+};
+
 struct standing {
     const struct candidate *candidate;
     struct disk_config effective;
-    struct figures figures;
-    struct interval share;     /* of the host's speed: robust location and its interval */
-    double mean_share;         /* ratio of the MB/s, the plain mean */
+    struct figures figures;    /* of all works together */
+    struct part *parts;        /* of each work; NULL of a failed one */
+    struct interval share;     /* of the host's speed: robust location and its interval; over several
+                                * works their geometric mean by weight */
+    double mean_share;         /* ratio of the MB/s, the plain mean; over several works as above */
     double long_share;         /* the same in long slices; NaN where there were none */
     bool long_disagrees;       /* beyond its uncertainty, and by more than 5 % */
     double replica_spread;     /* largest over smallest of its lanes, less one */
@@ -27,7 +35,9 @@ struct standing {
 
 struct outcome {
     size_t rounds;
-    struct figures host;
+    struct figures host;     /* of all works together */
+    size_t part_count;       /* works */
+    struct part *host_parts; /* of each; their share is 1 */
     size_t count;
     struct standing *standings; /* best first; failed ones last */
     const struct standing *best;        /* NULL unless one is */

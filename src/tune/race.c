@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "base/interrupt.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "host/process.h"
+#include "tune/slices.h"
 
 /* Guest slices between two turns of the host: few enough that both share the weather, enough
  * that the conversation does not count. */
@@ -20,6 +20,12 @@
 /* The part of the time that long slices may take. */
 #define LONG_SHARE 0.2
 
+/* The slices of one round (or pass) so far: sums of logarithms and their numbers, placed as records. */
+struct tally {
+    double *sums;
+    unsigned *counts;
+};
+
 struct runner {
     struct stage *stage;
     const struct race_options *options;
@@ -27,9 +33,13 @@ struct runner {
     struct random random;
     size_t *order; /* lane numbers of the guest lanes that run */
     size_t order_count;
-    size_t parts;       /* of a round */
-    size_t host_turn;   /* counts the host's slices, to rotate its lanes */
+    size_t *groups; /* in the order in which a round has them */
+    size_t group_count;
+    size_t parts;       /* of a group's turn in a round */
+    size_t host_turn;   /* counts the host's turns, to rotate its lanes */
     bool exhausted;     /* in this round */
+    struct slice *slices; /* room for those of a part */
+    struct tally tally;
     uint64_t start_ns;
     uint64_t short_deadline_ns; /* when the long slices have to begin */
 };
@@ -63,48 +73,6 @@ static void shuffle(struct random *random, size_t *items, size_t count)
     }
 }
 
-static int run_host_slice(struct runner *r, size_t lane, uint64_t duration_ns, struct slice *ret,
-                          struct error **err)
-{
-    struct budget budget = budget_of(r->options, duration_ns);
-    if (site_run(r->stage->lanes[lane].site, &budget, ret, err) < 0)
-        return -1;
-    r->stage->written_bytes += ret->written_bytes;
-    return 0;
-}
-
-/* How long an answer may take: what was asked for a hundred times over, and some seconds more for
- * a disk that pauses. */
-static uint64_t patience(size_t slices, uint64_t duration_ns)
-{
-    return 30 * NS_PER_SECOND + slices * (100 * duration_ns + NS_PER_SECOND);
-}
-
-/* Has the guest run one slice on each of `count` lanes, in this order. */
-static int run_guest_slices(struct runner *r, const size_t *lanes, size_t count,
-                            uint64_t duration_ns, struct slice *ret, struct error **err)
-{
-    struct budget budget = budget_of(r->options, duration_ns);
-    json_t *order = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(order, json_integer(r->stage->lanes[lanes[i]].guest_index));
-    json_t *command = json_pack("{s:s, s:o, s:o}", "do", "run", "order", order, "budget",
-                                budget_to_json(&budget));
-    cleanup_json json_t *reply =
-        probe_request(r->stage->probe, command, patience(count, duration_ns), err);
-    json_t *slices = json_object_get(reply, "slices");
-    if (!reply)
-        return -1;
-    if (json_array_size(slices) != count)
-        return error_set(err, "the probe guest did not do what it was told");
-    for (size_t i = 0; i < count; i++) {
-        if (slice_from_json(json_array_get(slices, i), &ret[i], err) < 0)
-            return -1;
-        r->stage->written_bytes += ret[i].written_bytes;
-    }
-    return 0;
-}
-
 /* Appends to a series of `count` the geometric mean of what was summed up for it. */
 static void append(double **series, size_t count, double log_sum, unsigned slices)
 {
@@ -113,66 +81,94 @@ static void append(double **series, size_t count, double log_sum, unsigned slice
 }
 
 /* Adds a slice's time per request to a sum of logarithms: geometric, as all ratios are. */
-static void add_log(const struct slice *slice, double *sum, unsigned *count)
+static void add_log(const struct slice *slice, struct tally *t, size_t place)
 {
     if (!slice->requests)
         return;
-    *sum += log((double)slice->elapsed_ns / (double)slice->requests);
-    ++*count;
+    t->sums[place] += log((double)slice->elapsed_ns / (double)slice->requests);
+    t->counts[place]++;
+}
+
+static void clear_tally(struct runner *r)
+{
+    size_t places = r->race->lane_count * r->race->work_count;
+    memset(r->tally.sums, 0, places * sizeof(*r->tally.sums));
+    memset(r->tally.counts, 0, places * sizeof(*r->tally.counts));
+}
+
+/* The number of a group's first work, and in *ret_count how many it has. */
+static size_t works_of(const struct runner *r, size_t group, unsigned *ret_count)
+{
+    const struct suite *suite = r->stage->options->suite;
+    return (size_t)(suite_group(suite, (unsigned)group, ret_count) - suite->works);
+}
+
+/* A host lane's turn, before each part; `turn` rotates them. */
+static int run_host(struct runner *r, size_t turn, size_t group, uint64_t duration_ns,
+                    size_t *ret_lane, struct error **err)
+{
+    struct budget budget = budget_of(r->options, duration_ns);
+    *ret_lane = turn % r->stage->host_lanes;
+    return slices_on_host(r->stage, *ret_lane, (unsigned)group, &budget, r->slices, err);
+}
+
+static int run_guest(struct runner *r, const size_t *lanes, size_t count, size_t group,
+                     uint64_t duration_ns, struct error **err)
+{
+    struct budget budget = budget_of(r->options, duration_ns);
+    return slices_in_guest(r->stage, lanes, count, (unsigned)group, &budget, r->slices, err);
 }
 
 /* --- Rounds of short slices ------------------------------------------------------------------- */
 
-/* Adds a slice to what the round has of this lane; the host's lanes have several. */
-static void record_slice(struct runner *r, size_t lane, const struct slice *slice, double *sums,
-                         unsigned *counts)
+/* Adds the slices of a group on a lane to what the round has of it; the host's lanes have several. */
+static void record_slices(struct runner *r, size_t lane, size_t group, const struct slice *slices)
 {
-    struct lane_record *record = &r->race->lanes[lane];
-    r->exhausted |= slice->exhausted;
-    record->requests += slice->requests;
-    record->bytes += slice->bytes;
-    record->elapsed_ns += slice->elapsed_ns;
-    add_log(slice, &sums[lane], &counts[lane]);
+    unsigned count;
+    size_t first = works_of(r, group, &count);
+    for (unsigned i = 0; i < count; i++) {
+        struct record *record = race_record(r->race, lane, first + i);
+        r->exhausted |= slices[i].exhausted;
+        record->requests += slices[i].requests;
+        record->bytes += slices[i].bytes;
+        record->elapsed_ns += slices[i].elapsed_ns;
+        add_log(&slices[i], &r->tally, (size_t)(record - r->race->records));
+    }
 }
 
-static int run_host_turn(struct runner *r, double *sums, unsigned *counts, struct error **err)
+static int run_group(struct runner *r, size_t group, struct error **err)
 {
-    size_t lane = r->host_turn++ % r->stage->host_lanes;
-    struct slice slice;
-    if (run_host_slice(r, lane, r->options->slice_ns, &slice, err) < 0)
-        return -1;
-    record_slice(r, lane, &slice, sums, counts);
-    return 0;
-}
-
-static int run_parts(struct runner *r, double *sums, unsigned *counts, struct error **err)
-{
+    unsigned works;
+    works_of(r, group, &works);
     shuffle(&r->random, r->order, r->order_count);
     for (size_t part = 0; part < r->parts; part++) {
-        size_t from = r->order_count * part / r->parts;
+        size_t from = r->order_count * part / r->parts, host;
         size_t count = r->order_count * (part + 1) / r->parts - from;
-        struct slice slices[PART_LANES];
-        if (interrupt_check(err) < 0 || run_host_turn(r, sums, counts, err) < 0 ||
-            run_guest_slices(r, r->order + from, count, r->options->slice_ns, slices, err) < 0)
+        if (interrupt_check(err) < 0 ||
+            run_host(r, r->host_turn++, group, r->options->slice_ns, &host, err) < 0)
+            return -1;
+        record_slices(r, host, group, r->slices);
+        if (run_guest(r, r->order + from, count, group, r->options->slice_ns, err) < 0)
             return -1;
         for (size_t i = 0; i < count; i++)
-            record_slice(r, r->order[from + i], &slices[i], sums, counts);
+            record_slices(r, r->order[from + i], group, r->slices + i * works);
     }
     return 0;
 }
 
-/* One round: a figure more for every lane, or none where a lane had nothing left to write. */
+/* One round: a figure more for every lane and work, or none where a lane had nothing left to write. */
 static int run_round(struct runner *r, struct error **err)
 {
     struct race *race = r->race;
-    cleanup_free double *sums = xcalloc(race->lane_count, sizeof(*sums));
-    cleanup_free unsigned *counts = xcalloc(race->lane_count, sizeof(*counts));
-    if (run_parts(r, sums, counts, err) < 0)
-        return -1;
+    clear_tally(r);
+    shuffle(&r->random, r->groups, r->group_count);
+    for (size_t i = 0; i < r->group_count; i++)
+        if (run_group(r, r->groups[i], err) < 0)
+            return -1;
     if (r->exhausted)
         return 0;
-    for (size_t i = 0; i < race->lane_count; i++)
-        append(&race->lanes[i].ns, race->rounds, sums[i], counts[i]);
+    for (size_t i = 0; i < race->lane_count * race->work_count; i++)
+        append(&race->records[i].ns, race->rounds, r->tally.sums[i], r->tally.counts[i]);
     race->rounds++;
     return 0;
 }
@@ -208,94 +204,125 @@ static int run_short(struct runner *r, struct error **err)
                                                               "or fewer --candidates");
 }
 
-/* The latencies of the short slices, from the guest; those of the host's lanes are here. */
 static int collect_latencies(struct runner *r, struct error **err)
 {
-    for (size_t i = 0; i < r->race->lane_count; i++) {
-        const struct lane *lane = &r->stage->lanes[i];
-        struct histogram *into = &r->race->lanes[i].latencies;
-        if (lane->site) {
-            site_add_latencies(lane->site, 0, into);
-        } else if (!lane->failure) {
-            json_t *command =
-                json_pack("{s:s, s:i}", "do", "latencies", "disk", lane->guest_index);
-            cleanup_json json_t *reply =
-                probe_request(r->stage->probe, command, 30 * NS_PER_SECOND, err);
-            if (!reply || histogram_from_json(reply, into, err) < 0)
+    struct race *race = r->race;
+    for (size_t i = 0; i < race->lane_count; i++)
+        for (unsigned k = 0; k < race->work_count && !r->stage->lanes[i].failure; k++)
+            if (slices_latencies(r->stage, i, k, &race_record(race, i, k)->latencies, err) < 0)
                 return -1;
-        }
-    }
     return 0;
 }
 
 /* --- Long slices ------------------------------------------------------------------------------ */
 
 /* One long slice on a guest lane, with QEMU's CPU time around it. */
-static int run_long_guest(struct runner *r, size_t lane, struct slice *ret, struct error **err)
+static int run_long_guest(struct runner *r, size_t lane, size_t group, struct error **err)
 {
     uint64_t before = 0, after = 0;
+    unsigned works;
     pid_t pid = r->stage->probe->pid;
     if ((pid && process_cpu_ns(pid, &before, err) < 0) ||
-        run_guest_slices(r, &lane, 1, r->race->long_slice_ns, ret, err) < 0 ||
+        run_guest(r, &lane, 1, group, r->race->long_slice_ns, err) < 0 ||
         (pid && process_cpu_ns(pid, &after, err) < 0))
         return -1;
-    r->race->lanes[lane].cpu_ns += after - before;
+    race_record(r->race, lane, works_of(r, group, &works))->cpu_ns += after - before;
     return 0;
 }
 
-static void record_long(struct runner *r, size_t lane, const struct slice *slice, double *sums,
-                        unsigned *counts)
+static void record_long(struct runner *r, size_t lane, size_t group)
 {
-    r->race->lanes[lane].long_requests += slice->issued;
-    add_log(slice, &sums[lane], &counts[lane]);
+    unsigned count;
+    size_t first = works_of(r, group, &count);
+    for (unsigned i = 0; i < count; i++) {
+        struct record *record = race_record(r->race, lane, first + i);
+        record->long_requests += r->slices[i].issued;
+        add_log(&r->slices[i], &r->tally, (size_t)(record - r->race->records));
+    }
 }
 
-/* As a round: the host has its turn before each part. */
-static int run_long_parts(struct runner *r, double *sums, unsigned *counts, struct error **err)
+/* As in a round: the host has its turn before each part. */
+static int run_long_group(struct runner *r, size_t group, struct error **err)
 {
-    struct slice slice;
     shuffle(&r->random, r->order, r->order_count);
     for (size_t i = 0, part = 0; i < r->order_count; i++) {
         if (i == r->order_count * part / r->parts) {
-            size_t host = part++ % r->stage->host_lanes;
-            if (run_host_slice(r, host, r->race->long_slice_ns, &slice, err) < 0)
+            size_t host;
+            if (run_host(r, part++, group, r->race->long_slice_ns, &host, err) < 0)
                 return -1;
-            record_long(r, host, &slice, sums, counts);
+            record_long(r, host, group);
         }
-        if (interrupt_check(err) < 0 || run_long_guest(r, r->order[i], &slice, err) < 0)
+        if (interrupt_check(err) < 0 || run_long_guest(r, r->order[i], group, err) < 0)
             return -1;
-        record_long(r, r->order[i], &slice, sums, counts);
-        progress(r, "long slices", ((double)i / (double)r->order_count + (double)r->race->passes) /
-                                       LONG_PASSES);
+        record_long(r, r->order[i], group);
     }
+    return 0;
+}
+
+static int run_pass(struct runner *r, struct error **err)
+{
+    struct race *race = r->race;
+    clear_tally(r);
+    shuffle(&r->random, r->groups, r->group_count);
+    for (size_t i = 0; i < r->group_count; i++) {
+        if (run_long_group(r, r->groups[i], err) < 0)
+            return -1;
+        progress(r, "long slices",
+                 ((double)(i + 1) / (double)r->group_count + (double)race->passes) / LONG_PASSES);
+    }
+    for (size_t i = 0; i < race->lane_count * race->work_count; i++)
+        append(&race->records[i].long_ns, race->passes, r->tally.sums[i], r->tally.counts[i]);
+    race->passes++;
     return 0;
 }
 
 /* First writes have no long slices: the disks are full by then. */
 static int run_long(struct runner *r, struct error **err)
 {
-    struct race *race = r->race;
     if (r->exhausted || r->stage->options->fresh)
         return 0;
-    while (race->passes < LONG_PASSES) {
-        cleanup_free double *sums = xcalloc(race->lane_count, sizeof(*sums));
-        cleanup_free unsigned *counts = xcalloc(race->lane_count, sizeof(*counts));
-        if (run_long_parts(r, sums, counts, err) < 0)
+    progress(r, "long slices", 0);
+    while (r->race->passes < LONG_PASSES)
+        if (run_pass(r, err) < 0)
             return -1;
-        for (size_t i = 0; i < race->lane_count; i++)
-            append(&race->lanes[i].long_ns, race->passes, sums[i], counts[i]);
-        race->passes++;
-    }
     return 0;
 }
 
 /* --- The race --------------------------------------------------------------------------------- */
 
+static struct runner *runner_new(struct stage *stage, const struct race_options *options,
+                                 struct race *race)
+{
+    struct runner *r = xcalloc(1, sizeof(*r));
+    size_t places = race->lane_count * race->work_count;
+    *r = (struct runner){.stage = stage, .options = options, .race = race};
+    random_seed(&r->random, options->seed);
+    r->order = xcalloc(race->lane_count, sizeof(*r->order));
+    r->group_count = suite_groups(stage->options->suite);
+    r->groups = xcalloc(r->group_count, sizeof(*r->groups));
+    for (size_t i = 0; i < r->group_count; i++)
+        r->groups[i] = i;
+    r->slices = xcalloc(PART_LANES * race->work_count, sizeof(*r->slices));
+    r->tally.sums = xcalloc(places, sizeof(*r->tally.sums));
+    r->tally.counts = xcalloc(places, sizeof(*r->tally.counts));
+    return r;
+}
+
+static void runner_free(struct runner *r)
+{
+    free(r->order);
+    free(r->groups);
+    free(r->slices);
+    free(r->tally.sums);
+    free(r->tally.counts);
+    free(r);
+}
+CLEANUP_PTR(cleanup_runner_handler, struct runner, runner_free)
+
 /* Which lanes run, in how many parts, and when the short slices have to end. */
 static void plan(struct runner *r)
 {
     struct stage *stage = r->stage;
-    r->order = xcalloc(stage->lane_count, sizeof(*r->order));
     for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
         if (!stage->lanes[i].failure)
             r->order[r->order_count++] = i;
@@ -306,7 +333,7 @@ static void plan(struct runner *r)
     r->start_ns = clock_now_ns();
     uint64_t end = r->options->deadline_ns;
     uint64_t left = end > r->start_ns ? end - r->start_ns : 0;
-    uint64_t slices = LONG_PASSES * (r->order_count + r->parts);
+    uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
     uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;
     each = each < LONG_SLICE_MIN_NS ? LONG_SLICE_MIN_NS
            : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS : each;
@@ -337,23 +364,21 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
 {
     cleanup_race struct race *race = xcalloc(1, sizeof(*race));
     race->lane_count = stage->lane_count;
-    race->lanes = xcalloc(race->lane_count, sizeof(*race->lanes));
-    struct runner r = {.stage = stage, .options = options, .race = race};
-    random_seed(&r.random, options->seed);
-    plan(&r);
-    int result = run_all(&r, err);
-    free(r.order);
-    return result < 0 ? NULL : TAKE_PTR(race);
+    race->work_count = stage->options->suite->count;
+    race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
+    at_scope_end(cleanup_runner_handler) struct runner *r = runner_new(stage, options, race);
+    plan(r);
+    return run_all(r, err) < 0 ? NULL : TAKE_PTR(race);
 }
 
 void race_free(struct race *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->lane_count; i++) {
-        free(r->lanes[i].ns);
-        free(r->lanes[i].long_ns);
+    for (size_t i = 0; i < r->lane_count * r->work_count; i++) {
+        free(r->records[i].ns);
+        free(r->records[i].long_ns);
     }
-    free(r->lanes);
+    free(r->records);
     free(r);
 }

@@ -11,6 +11,9 @@
  * to the guest; between them the host's lanes take their turns, so the host is measured in the
  * guest's weather, and the conversation costs a few milliseconds a round.
  *
+ * Where there are several works a round has all of them, one group after the other in shuffled order,
+ * so that every lane's figures of every work are of the same time.
+ *
  * At the end each lane gets a few long slices. They show what short ones cannot (caches that fill,
  * throttles), and are long enough to read the CPU time of the QEMU process around each.
  */
@@ -29,8 +32,8 @@ struct race_options {
     uint64_t seed;
 };
 
-/* What the slices of one lane added up to. */
-struct lane_record {
+/* What the slices of one work on one lane added up to. */
+struct record {
     double *ns;         /* time per request in each round; NaN where the round does not count */
     uint64_t requests;  /* of the short slices, counted */
     uint64_t bytes;     /* moved by these */
@@ -38,19 +41,27 @@ struct lane_record {
     struct histogram latencies; /* of the short slices */
     double *long_ns;            /* time per request in each pass of long slices */
     uint64_t long_requests;
-    uint64_t cpu_ns; /* QEMU's, over the long slices; guest lanes only */
+    /* QEMU's over the long slices, of guest lanes only; where works are done at the same time it is
+     * with the first of their group. */
+    uint64_t cpu_ns;
 };
 
 struct race {
-    size_t lane_count;
+    size_t lane_count, work_count;
     size_t rounds; /* complete ones */
     size_t passes; /* of long slices */
     uint64_t long_slice_ns;
-    struct lane_record *lanes; /* as the stage's */
+    struct record *records; /* see race_record() */
     bool exhausted;            /* first writes only: ended because a disk had no block left */
     double clock_drift;        /* guest against host over the whole race */
     double clock_uncertainty;  /* of that figure */
 };
+
+/* What a work came to on a lane, by their numbers in the stage and its suite. */
+static inline struct record *race_record(const struct race *r, size_t lane, size_t work)
+{
+    return &r->records[lane * r->work_count + work];
+}
 
 /* Runs it. Errors: an I/O error, the guest gone or hung, a signal, not one complete round. The
  * caller frees. */

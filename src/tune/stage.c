@@ -35,7 +35,7 @@ static void add_lane(struct stage *s, int candidate, unsigned replica)
 {
     s->lanes = xreallocarray(s->lanes, s->lane_count + 1, sizeof(*s->lanes));
     struct lane *lane = &s->lanes[s->lane_count];
-    *lane = (struct lane){.candidate = candidate, .replica = replica, .guest_index = -1};
+    *lane = (struct lane){.candidate = candidate, .replica = replica, .number = -1};
     lane->path = candidate == LANE_HOST
                      ? xasprintf("%s/host-%u.raw", s->scratch->path, replica)
                      : xasprintf("%s/disk-%zu.%s", s->scratch->path, s->lane_count,
@@ -238,27 +238,25 @@ static int open_guest_lanes(struct stage *s, struct error **err)
         if (s->lanes[i].failure)
             continue;
         cleanup_free char *serial = xasprintf("disk-%zu", i - s->host_lanes);
-        s->lanes[i].guest_index = (int)json_array_size(serials);
+        s->lanes[i].number = (int)json_array_size(serials);
         json_array_append_new(serials, json_string(serial));
     }
-    json_t *command =
-        json_pack("{s:s, s:o, s:O, s:b, s:I}", "do", "prepare", "workload",
-                  workload_to_json(s->options->workload), "serials", serials, "once",
-                  s->options->fresh, "seed", (json_int_t)(s->options->seed & INT32_MAX));
+    json_t *command = json_pack("{s:s, s:o, s:O, s:b, s:I}", "do", "prepare", "works",
+                                suite_to_json(s->options->suite), "serials", serials, "once",
+                                s->options->fresh, "seed",
+                                (json_int_t)(s->options->seed & INT32_MAX));
     cleanup_json json_t *reply = probe_request(s->probe, command, 60 * NS_PER_SECOND, err);
     return reply ? 0 : -1;
 }
 
 static int open_host_lanes(struct stage *s, struct error **err)
 {
-    s->crew = crew_new(s->options->workload, 1, s->options->seed, err);
-    if (!s->crew)
+    s->sites = sites_new(s->options->suite, s->options->fresh, s->options->seed, err);
+    if (!s->sites)
         return -1;
     for (size_t i = 0; i < s->host_lanes; i++) {
-        struct lane *lane = &s->lanes[i];
-        lane->site = site_open(s->crew, lane->path, &s->options->size_bytes, s->options->fresh,
-                               s->options->seed + i, err);
-        if (!lane->site)
+        s->lanes[i].number = (int)i;
+        if (sites_add(s->sites, s->lanes[i].path, s->options->seed + i, err) < 0)
             return -1;
     }
     return 0;
@@ -301,12 +299,11 @@ void stage_free(struct stage *s)
     probe_stop(s->probe);
     connection_close(s->connection);
     for (size_t i = 0; i < s->lane_count; i++) {
-        site_free(s->lanes[i].site);
         free(s->lanes[i].path);
         free(s->lanes[i].failure);
     }
     free(s->lanes);
-    crew_free(s->crew);
+    sites_free(s->sites);
     kernel_free(s->kernel);
     claim_release(s->scratch);
     claim_release(s->runtime);

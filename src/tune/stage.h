@@ -11,7 +11,7 @@
 
 #include <glib.h>
 
-#include "measure/crew.h"
+#include "measure/sites.h"
 #include "probe/probe.h"
 #include "tune/candidate.h"
 
@@ -21,8 +21,7 @@ struct lane {
     int candidate;         /* index into the candidates, or LANE_HOST */
     unsigned replica;      /* 0, 1, … */
     char *path;            /* of the scratch file */
-    struct site *site; /* of a host lane */
-    int guest_index;       /* of a guest lane: its number in the conversation */
+    int number;            /* among the host's disks, or the guest's in the conversation; -1: not open */
     char *failure;         /* why it gives no figure; NULL when it does */
     struct disk_config effective; /* as read back from the running QEMU */
 };
@@ -30,7 +29,7 @@ struct lane {
 struct stage_options {
     const char *directory; /* an absolute path */
     const char *uri; /* NULL: libvirt's embedded driver */
-    const struct workload *workload;
+    const struct suite *suite; /* the works, each with its weight */
     uint64_t size_bytes; /* of each scratch file, a multiple of 1 MiB */
     unsigned replicas;
     bool fresh; /* measure first writes: nothing is filled, no block is written twice */
@@ -53,11 +52,12 @@ struct stage {
     struct kernel *kernel;
     struct connection *connection;
     struct probe *probe;
-    struct crew *crew; /* does the host's work */
+    struct sites *sites; /* the host's lanes */
     size_t host_lanes;
     size_t lane_count;
     struct lane *lanes;
     uint64_t written_bytes; /* on behalf of the measuring, by host and guest together */
+    uint64_t sliced_bytes;  /* read and written in slices, by both */
 };
 
 /* Builds it up; candidates with `left_out` get no lane. Whatever fails, or a signal, leaves

@@ -25,7 +25,7 @@ PROGRAM = os.path.abspath(os.environ.get("VIRT_DISKTUNE", "virt-disktune"))
 # Generous, for a program built with sanitizers on a machine that is busy; a hang is still noticed.
 PATIENCE = 180
 # One small race: enough rounds for an answer, little enough for seconds.
-SMALL = ("--size", "8M", "--rounds", "3", "--time", "60")
+SMALL = ("-w", "dd", "--size", "8M", "--rounds", "3", "--time", "60")
 TWO = ("--candidates", "raw-threads,raw-native")
 # What --verbose says on standard error, one line each.
 STEPS = ("creating scratch images", "starting the probe guest", "reading back what QEMU runs",

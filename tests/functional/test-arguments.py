@@ -214,7 +214,7 @@ def connect():
     uri = "qemu+unix:///system?socket=/no-such-socket"
     orders = (["-c", uri, "tune"], ["--connect", uri, "tune"], [f"--connect={uri}", "tune"], ["tune", "-c", uri])
     for order in orders:
-        lines = refuse("cannot connect to libvirt|no kernel", *order, "-d", _directory, "--size", "8M")
+        lines = refuse("cannot connect to libvirt|no kernel", *order, "-d", _directory, "-w", "dd", "--size", "8M")
         if "no kernel" in lines[0]:
             raise Skip("without a kernel for the guest, tune does not get as far as libvirt")
         assert uri in lines[0], f"{order}: {lines}"
@@ -223,7 +223,7 @@ def connect():
 
 @case("a URI of another hypervisor, or of none, is an error")
 def other_hypervisors():
-    arguments = ("-d", _directory, "--size", "8M", "--candidates", "raw-threads")
+    arguments = ("-d", _directory, "-w", "dd", "--size", "8M", "--candidates", "raw-threads")
     for uri in ("test:///default", "test:///no-such-file", "nonsense", "nonsense:///system"):
         refuse(".", "tune", "-c", uri, *arguments)
     assert_nothing_left(_directory)

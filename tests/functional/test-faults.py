@@ -19,8 +19,8 @@ from harness import (SMALL, TWO, Run, Skip, alive, assert_done, assert_error, as
                      wait_until)
 
 # The smallest race, and one that measures until it is disturbed.
-ONE = ("--size", "8M", "--candidates", "raw-threads", "--replicas", "1")
-ENDLESS = ("--size", "8M", *TWO, "--replicas", "1", "--time", "300", "--verbose")
+ONE = ("-w", "dd", "--size", "8M", "--candidates", "raw-threads", "--replicas", "1")
+ENDLESS = ("-w", "dd", "--size", "8M", *TWO, "--replicas", "1", "--time", "300", "--verbose")
 
 _directory = scratch()
 
@@ -80,7 +80,7 @@ def full_output():
 @case("a disk that is filled during the run is named as the reason")
 def disk_full():
     directory = small_ext4(128)
-    live = Run("tune", "-d", directory, "--size", "8M", "--candidates", "qcow2-threads", "--replicas", "1",
+    live = Run("tune", "-d", directory, "-w", "dd", "--size", "8M", "--candidates", "qcow2-threads", "--replicas", "1",
                "--verbose").reach("starting the probe guest")
     fill_up(directory)
     assert_error(live.wait(), "is full", hint="free space")
@@ -224,7 +224,7 @@ def interrupt_boot():
 def interrupt_late():
     interrupt_at("writing the scratch images once", signal.SIGTERM, 0, "--size", "512M")
     interrupt_at("measuring", signal.SIGHUP, random.random())
-    live = Run("tune", "-d", _directory, "--size", "8M", *TWO, "--rounds", "1", "--verbose").reach("long slices")
+    live = Run("tune", "-d", _directory, *SMALL, *TWO, "--rounds", "1", "--verbose").reach("long slices")
     live.signal(signal.SIGINT)
     assert_error(live.wait(20), "interrupted by SIGINT")
     assert_nothing_left(_directory)

@@ -33,8 +33,10 @@
 #define TOLERANCE_BELOW 0.03
 #define TOLERANCE_ABOVE 0.15
 
-static const struct workload work = {
-    .rw = WORKLOAD_RANDWRITE, .block_bytes = 4096, .depth = 1, .jobs = 1};
+static struct work work = {
+    .workload = {.rw = WORKLOAD_RANDWRITE, .block_bytes = 4096, .depth = 1, .jobs = 1},
+    .weight = 1};
+static const struct suite suite = {.count = 1, .works = &work};
 static GPtrArray *candidates;
 static struct stage_options options;
 static struct stage *stage;
@@ -49,7 +51,7 @@ static int set_up(void **state)
         return -1;
     options = (struct stage_options){
         .directory = scratch,
-        .workload = &work,
+        .suite = &suite,
         .size_bytes = SIZE,
         .replicas = 1,
         .accelerator = ACCELERATOR_AUTO,
@@ -79,14 +81,14 @@ static double request_seconds(int disk, double duration)
         /* What the throttle lets go at once is over before counting starts. */
         .ramp = THROTTLED_IOPS / 5,
     };
-    json_t *command = json_pack("{s:s, s:[i], s:o}", "do", "run", "order", disk, "budget",
-                                budget_to_json(&budget));
+    json_t *command = json_pack("{s:s, s:i, s:[i], s:o}", "do", "run", "group", 0, "order",
+                                disk, "budget", budget_to_json(&budget));
     cleanup_json json_t *reply =
         probe_request(stage->probe, command, 60 * NS_PER_SECOND, &err);
     struct slice slice;
     assert_non_null(reply);
     json_t *slices = json_object_get(reply, "slices");
-    assert_int_equal(slice_from_json(json_array_get(slices, 0), &slice, &err), 0);
+    assert_int_equal(slice_from_json(json_array_get(json_array_get(slices, 0), 0), &slice, &err), 0);
     assert_true(slice.requests > 0);
     return (double)slice.elapsed_ns / 1e9 / (double)slice.requests;
 }
@@ -188,7 +190,10 @@ static void test_bad_commands(void **state)
     (void)state;
     static const char *const commands[] = {
         "{\"do\":\"nothing known\"}",
-        "{\"do\":\"run\",\"order\":[99],\"budget\":{}}",
+        "{\"do\":\"run\",\"group\":0,\"order\":[99],\"budget\":{}}",
+        "{\"do\":\"run\",\"group\":1,\"order\":[0],\"budget\":{\"duration_ns\":1,\"min_requests\":1,"
+        "\"max_requests\":1,\"ramp\":0}}",
+        "{\"do\":\"latencies\",\"disk\":0,\"work\":1}",
         "{\"do\":\"fill\",\"serial\":\"no such disk\",\"seed\":1}",
         "{}",
     };

@@ -3,6 +3,7 @@
 """Holds `tune` to its contract: every figure was measured, what was measured is what was asked for, and equals are called equal."""
 
 import json
+import math
 import re
 import shutil
 
@@ -163,6 +164,35 @@ def reads():
     equal({candidate["rounds"] for candidate in report["candidates"]}, {5}, "rounds")
 
 
+@case("several works are raced together: each has figures and shares, and all of them one share by weight")
+def several_works():
+    report = tune(*TWO, "--workload", "randread:3,commit", "--replicas", "1", "--rounds", "3")
+    equal([work["name"] for work in report["workloads"]], ["randread", "commit"], "works")
+    equal([work["weight"] for work in report["workloads"]], [3, 1], "weights")
+    equal([part["name"] for part in report["host"]["workloads"]], ["randread", "commit"], "the host's works")
+    for candidate in report["candidates"]:
+        parts = candidate["workloads"]
+        logs = [math.log(part["share_of_host"]["robust"]) for part in parts]
+        assert abs(math.log(candidate["share_of_host"]["robust"]) - (3 * logs[0] + logs[1]) / 4) < 0.001, candidate
+        assert all(part["iops"] > 0 and part["latency_us"]["mean"] > 0 for part in parts), parts
+        equal(candidate["requests"], sum(part["requests"] for part in parts), "requests of all works")
+
+
+@case("the mix is what is raced where nothing is said of the work, and the text has a column for each part")
+def general():
+    arguments = ("--candidates", "raw-threads", "--replicas", "1", "--rounds", "1", "--time", "60")
+    result = run("tune", "-d", _directory, "--size", "16M", *arguments)
+    assert_done(result)
+    assert "Work: general" in result.out, result.out
+    for name in ("mixed", "commit", "seqread", "dd", "boot"):
+        assert re.search(rf"^ +\d+ +{name}: ", result.out, re.M), f"no line for {name}: {result.out}"
+        assert re.search(rf"^  configuration .* {name} ", result.out, re.M), f"no column for {name}: {result.out}"
+    assert all(len(line) <= LINE_MAX for line in result.out.splitlines() if str(_directory) not in line), result.out
+    for names in ("general,dd", "general:2", "dd:0", "dd:x", "dd:-1", "dd:1e9"):
+        assert_error(run("tune", "-d", _directory, "-w", names), "--workload")
+    assert_nothing_left(_directory)
+
+
 @case("two of the same end in equal: an A/A race has no winner")
 def same():
     # Intervals of 95 % are wrong now and then. Wrong twice is a finding: about one time in 400.
@@ -188,7 +218,7 @@ def candidate_file():
 
 @case("--time bounds the run")
 def bounded():
-    result = run("tune", "-d", _directory, "--size", "8M", *TWO, "--time", "15")
+    result = run("tune", "-d", _directory, "-w", "dd", "--size", "8M", *TWO, "--time", "15")
     assert_done(result)
     # Far above the noise of a busy machine, far below a run that forgot its bound.
     assert result.seconds < 25, f"--time 15 took {result.seconds:.0f} s"
@@ -199,7 +229,7 @@ def bounded():
 
 @case("a time that is up before the first round is an error, not a figure")
 def too_short():
-    assert_error(run("tune", "-d", _directory, "--size", "8M", *TWO, "--time", "1"), "time is up", hint="--time")
+    assert_error(run("tune", "-d", _directory, "-w", "dd", "--size", "8M", *TWO, "--time", "1"), "time is up", hint="--time")
     assert_nothing_left(_directory)
 
 

@@ -151,7 +151,7 @@ def foreign_directory():
     foreign = prepare()["home"].parent / "images"
     foreign.mkdir(mode=0o755)
     for verb in ("measure", "tune"):
-        assert_error(as_user(verb, "-d", foreign, "--size", "8M"), "Permission denied")
+        assert_error(as_user(verb, "-d", foreign, "-w", "dd", "--size", "8M"), "Permission denied")
     assert_nothing_left(foreign, prepare()["runtime"])
 
 

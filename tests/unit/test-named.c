@@ -74,6 +74,25 @@ static void test_json(void **state)
     }
 }
 
+/* The parts of a mix are workloads of their own, and its name is none of theirs. */
+static void test_mixes(void **state)
+{
+    (void)state;
+    assert_true(named_mix_count > 0);
+    assert_null(named_mix("dd"));
+    assert_null(named_mix(""));
+    for (size_t i = 0; i < named_mix_count; i++) {
+        const struct named_mix *mix = &named_mixes[i];
+        cleanup_free char *parts = xstrdup(mix->parts);
+        char *rest = parts;
+        assert_ptr_equal(named_mix(mix->name), mix);
+        assert_null(named_workload(mix->name, NULL));
+        for (char *part; (part = strsep(&rest, ","));)
+            assert_non_null(named_workload(strsep(&part, ":"), NULL));
+        assert_true(mix->summary[0] && strlen(mix->summary) <= 80);
+    }
+}
+
 /* Figures of versions that differ in this cannot be compared. */
 static void test_dd(void **state)
 {
@@ -99,6 +118,7 @@ int main(void)
         cmocka_unit_test(test_can_be_done), cmocka_unit_test(test_found),
         cmocka_unit_test(test_not_found),   cmocka_unit_test(test_json),
         cmocka_unit_test(test_dd),          cmocka_unit_test(test_commit),
+        cmocka_unit_test(test_mixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -279,24 +279,31 @@ static void list_into(const char *path)
     _exit(1);
 }
 
+/* What follows the line with this name and summary. */
+static const char *listed(const char *line, const char *name, const char *summary)
+{
+    size_t length = strlen(name);
+    assert_true(strncmp(line, name, length) == 0 && line[length] == ' ');
+    line += length + strspn(line + length, " ");
+    assert_int_equal(strncmp(line, summary, strlen(summary)), 0);
+    line += strlen(summary);
+    assert_int_equal(*line, '\n');
+    return line + 1;
+}
+
 static void test_list(void **state)
 {
     (void)state;
     cleanup_free char *path = scratch_path("list");
     assert_int_equal(disk_in_child(list_into, path), 0);
     cleanup_free char *list = file_read(path, NULL, NULL);
-    const char *line = list;
+    const char *rest = list;
     assert_non_null(list);
-    for (size_t i = 0; i < named_workload_count; i++) {
-        const struct named_workload *n = &named_workloads[i];
-        size_t length = strlen(n->workload.name);
-        assert_true(strncmp(line, n->workload.name, length) == 0 && line[length] == ' ');
-        line += length + strspn(line + length, " ");
-        assert_int_equal(strncmp(line, n->summary, strlen(n->summary)), 0);
-        line += strlen(n->summary);
-        assert_int_equal(*line++, '\n');
-    }
-    assert_string_equal(line, "");
+    for (size_t i = 0; i < named_workload_count; i++)
+        rest = listed(rest, named_workloads[i].workload.name, named_workloads[i].summary);
+    for (size_t i = 0; i < named_mix_count; i++)
+        rest = listed(rest, named_mixes[i].name, named_mixes[i].summary);
+    assert_string_equal(rest, "");
 }
 
 int main(void)

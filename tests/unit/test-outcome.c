@@ -28,14 +28,15 @@
 #define BLOCK UINT64_C(65536)
 
 struct scene {
-    struct workload workload;
+    struct work work;
+    struct suite suite;
     struct stage_options options;
     struct probe probe;
     struct stage stage;
     struct race race;
     struct candidate candidates[CANDIDATES];
     struct lane lanes[LANES];
-    struct lane_record records[LANES];
+    struct record records[LANES];
     double ns[LANES][ROUNDS], long_ns[LANES][PASSES];
 };
 
@@ -44,8 +45,8 @@ struct scene {
 /* Gives a lane this time per request in every round, give or take a thousandth. */
 static void set_speed(struct scene *s, size_t lane, double ns)
 {
-    struct lane_record *record = &s->records[lane];
-    *record = (struct lane_record){.ns = s->ns[lane], .long_ns = s->long_ns[lane]};
+    struct record *record = &s->records[lane];
+    *record = (struct record){.ns = s->ns[lane], .long_ns = s->long_ns[lane]};
     for (size_t i = 0; i < ROUNDS; i++)
         record->ns[i] = ns * (1 + 0.001 * ((double)((i * 3 + lane) % 5) - 2));
     for (size_t i = 0; i < PASSES; i++)
@@ -77,8 +78,9 @@ static struct scene *scene_new(void)
     };
     static char ids[CANDIDATES][8] = {"a", "b", "c", "d"};
     struct scene *s = xcalloc(1, sizeof(*s));
-    s->workload = *named_workload("dd", NULL);
-    s->options.workload = &s->workload;
+    s->work = (struct work){.workload = *named_workload("dd", NULL), .weight = 1};
+    s->suite = (struct suite){.count = 1, .works = &s->work};
+    s->options.suite = &s->suite;
     s->probe.pid = 1;
     s->stage = (struct stage){.options = &s->options,
                               .probe = &s->probe,
@@ -87,7 +89,11 @@ static struct scene *scene_new(void)
                               .lanes = s->lanes,
                               .candidates = g_ptr_array_new()};
     s->race =
-        (struct race){.lane_count = LANES, .rounds = ROUNDS, .passes = PASSES, .lanes = s->records};
+        (struct race){.lane_count = LANES,
+                            .work_count = 1,
+                            .rounds = ROUNDS,
+                            .passes = PASSES,
+                            .records = s->records};
     for (size_t i = 0; i < CANDIDATES; i++) {
         s->candidates[i] = (struct candidate){.id = ids[i], .config = configs[i]};
         g_ptr_array_add(s->stage.candidates, &s->candidates[i]);
@@ -192,6 +198,40 @@ static void test_equals(void **state)
     assert_int_equal(o->standings[3].verdict, VERDICT_SLOWER);
 }
 
+/* Over two works the share is the geometric mean by weight, and each work's own is kept. */
+static void test_two_works(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *one = scene_new(), *other = scene_new();
+    struct record records[LANES * 2];
+    struct work works[] = {one->work, one->work};
+    works[1].weight = 3;
+    struct suite suite = {.count = 2, .works = works};
+    for (size_t c = 0; c < CANDIDATES; c++) {
+        set_share(one, c, c == 0 ? 0.9 : 0.6);
+        set_share(other, c, c == 1 ? 0.5 : 0.25);
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        records[2 * i] = one->records[i];
+        records[2 * i + 1] = other->records[i];
+    }
+    one->options.suite = &suite;
+    one->race.work_count = 2;
+    one->race.records = records;
+    cleanup_outcome struct outcome *o = outcome_new(&one->stage, &one->race);
+    const struct standing *b = &o->standings[0];
+    assert_string_equal(b->candidate->id, "b");
+    assert_int_equal(b->verdict, VERDICT_BEST);
+    check_close(b->share.value, pow(0.6 * 0.5 * 0.5 * 0.5, 0.25), 0.001);
+    check_close(b->mean_share, b->share.value, 0.002);
+    assert_int_equal(o->part_count, 2);
+    check_close(b->parts[0].share.value, 0.6, 0.001);
+    check_close(b->parts[1].share.value, 0.5, 0.001);
+    check_close(b->parts[1].figures.iops, 5000, 1);
+    check_close(o->host_parts[0].figures.iops, 10000, 1);
+    check_close(b->figures.requests, 2.0 * b->parts[0].figures.requests, 1e-9);
+}
+
 /* One lane that gave none is enough to leave a candidate without a figure, however fast. */
 static void test_failed(void **state)
 {
@@ -204,7 +244,7 @@ static void test_failed(void **state)
     set_share(s, 3, 0.4);
     s->lanes[HOSTS + 1].failure = why;
     /* It was not run. */
-    s->records[HOSTS] = s->records[HOSTS + 1] = (struct lane_record){0};
+    s->records[HOSTS] = s->records[HOSTS + 1] = (struct record){0};
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     check_order(o, "b c d a");
     const struct standing *failed = &o->standings[3];
@@ -288,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_equals),      cmocka_unit_test(test_failed),
         cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
+        cmocka_unit_test(test_two_works),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tune/slices.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* Bytes are known of the requests that counted; those of the ramp were as large on average. */
+static void account(struct stage *s, const struct slice *slices, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct slice *slice = &slices[i];
+        s->written_bytes += slice->written_bytes;
+        if (slice->requests)
+            s->sliced_bytes += (uint64_t)((double)slice->bytes / (double)slice->requests *
+                                          (double)slice->issued);
+    }
+}
+
+int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct budget *budget,
+                   struct slice *ret, struct error **err)
+{
+    unsigned works;
+    suite_group(s->options->suite, group, &works);
+    if (sites_run(s->sites, (size_t)s->lanes[lane].number, group, budget, ret, err) < 0)
+        return -1;
+    account(s, ret, works);
+    return 0;
+}
+
+/* How long an answer may take: what was asked for a hundred times over, and some seconds more for
+ * a disk that pauses. */
+static uint64_t patience(size_t slices, uint64_t duration_ns)
+{
+    return 30 * NS_PER_SECOND + slices * (100 * duration_ns + NS_PER_SECOND);
+}
+
+/* Reads [[slice, …], …]: `count` disks with `works` slices each. */
+static int read_slices(json_t *all, size_t count, size_t works, struct slice *ret,
+                       struct error **err)
+{
+    if (json_array_size(all) != count)
+        return error_set(err, "the probe guest did not do what it was told");
+    for (size_t i = 0; i < count; i++) {
+        json_t *own = json_array_get(all, i);
+        if (json_array_size(own) != works)
+            return error_set(err, "the probe guest did not do what it was told");
+        for (size_t k = 0; k < works; k++)
+            if (slice_from_json(json_array_get(own, k), &ret[i * works + k], err) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned group,
+                    const struct budget *budget, struct slice *ret, struct error **err)
+{
+    unsigned works;
+    suite_group(s->options->suite, group, &works);
+    json_t *order = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(order, json_integer(s->lanes[lanes[i]].number));
+    json_t *command = json_pack("{s:s, s:i, s:o, s:o}", "do", "run", "group", (int)group, "order",
+                                order, "budget", budget_to_json(budget));
+    cleanup_json json_t *reply =
+        probe_request(s->probe, command, patience(count, budget->duration_ns), err);
+    if (!reply || read_slices(json_object_get(reply, "slices"), count, works, ret, err) < 0)
+        return -1;
+    account(s, ret, count * works);
+    return 0;
+}
+
+int slices_latencies(struct stage *s, size_t lane, unsigned work, struct histogram *into,
+                     struct error **err)
+{
+    const struct lane *l = &s->lanes[lane];
+    if (l->candidate == LANE_HOST) {
+        sites_add_latencies(s->sites, (size_t)l->number, work, into);
+        return 0;
+    }
+    json_t *command = json_pack("{s:s, s:i, s:i}", "do", "latencies", "disk", l->number, "work",
+                                (int)work);
+    cleanup_json json_t *reply = probe_request(s->probe, command, 30 * NS_PER_SECOND, err);
+    return reply ? histogram_from_json(reply, into, err) : -1;
+}
