@@ -54,12 +54,17 @@ static int explain_silence(const char *what, const char *console, struct error *
 
 /* --- Starting --------------------------------------------------------------------------------- */
 
+/* A QEMU that is busy in the kernel, as under a KVM that hangs, can outlive libvirt's patience. */
+#define DESTROY_ATTEMPTS 3
+
 static void destroy_domain(struct probe *p)
 {
     port_close(TAKE_PTR(p->port));
     if (p->domain) {
         /* Fails when QEMU is gone already, which is as good. */
-        virDomainDestroy(p->domain);
+        for (unsigned i = 0; i < DESTROY_ATTEMPTS; i++)
+            if (virDomainDestroy(p->domain) == 0 || virDomainIsActive(p->domain) != 1)
+                break;
         virDomainFree(TAKE_PTR(p->domain));
     }
     hello_done(&p->hello);
