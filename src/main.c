@@ -15,7 +15,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
-    {"measure", cmd_measure, "measure the host's own disk"},
+    {"measure", cmd_measure, "measure the disk, in the host and in a guest"},
     {"tune", cmd_tune, "find the best disk configuration by measurement"},
 };
 

@@ -14,6 +14,9 @@
 #include "host/load.h"
 #include "measure/run.h"
 #include "measure/suite.h"
+#include "probe/spec.h"
+#include "tune/outcome.h"
+#include "tune/race.h"
 
 enum exit_status {
     EXIT_DONE = 0,   /* the answer is yes, or the work is done */
@@ -38,11 +41,26 @@ struct workload_options {
     gboolean zeros, fresh, list;
 };
 
-/* Parses a verb's arguments by its own table and the tables that verbs share (either struct may be
- * NULL). Prints the help and exits for --help. Errors: an unknown option, a left-over argument. */
+/* Options that describe the probe guest. */
+struct guest_options {
+    char *accelerator, *kernel, *vcpus, *emulator;
+};
+
+/* What they come to. */
+struct guest_choice {
+    enum accelerator accelerator;
+    unsigned vcpus;
+};
+
+/* Parses a verb's arguments by its own table and the tables that verbs share (`workload` and `guest`
+ * may be NULL). Prints the help and exits for --help. Errors: an unknown option, a left-over
+ * argument. */
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
-                  struct error **err);
+                  struct guest_options *guest, struct error **err);
+
+/* Auto, and two vCPUs or as many as the host has where nothing is said. */
+int options_guest(const struct guest_options *o, struct guest_choice *ret, struct error **err);
 
 /* The workload that the options describe: the one named, `dd` where they name none, with what else
  * they say in the place of its own. */
@@ -65,9 +83,14 @@ struct suite *options_suite(const struct workload_options *o, const char *unname
                             uint64_t size_bytes, uint64_t runtime_ns, GPtrArray *notes,
                             struct error **err);
 
+/* Fits the works into disks of this size, and notes where that or slices are not what was asked for.
+ * An error where a disk would hold less than 16 requests. */
+int options_fit_suite(const struct workload_options *o, struct suite *suite, uint64_t size_bytes,
+                      GPtrArray *notes, struct error **err);
+
 /* --- trust.c ---------------------------------------------------------------------------------- */
 
-/* Each appends to the warnings what there is to say; `name` is that of the work. */
+/* Each appends to the warnings what there is to say and was not said yet; `name` is that of the work. */
 void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* What others do to the disk below the directory, MB/s over a quarter of a second; NAN where the
@@ -75,18 +98,78 @@ void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3)
 double trust_look_before(const char *directory);
 void trust_check_idle(double others_mb_per_s, double own_mb_per_s, GPtrArray *warnings);
 
-/* Traffic between two readings beyond our own. */
-void trust_check_others(const struct load *before, const struct load *after, uint64_t own_bytes,
-                        const char *name, GPtrArray *warnings);
+/* An eye on the disk below a directory while it is measured: what it does beyond our own `own_bytes`,
+ * and the other guests that do it; `probe` is the process of ours, or 0. */
+struct watch {
+    const char *directory;
+    bool known;
+    struct load before;
+    GPtrArray *guests;
+};
+struct watch trust_watch(const char *directory, pid_t probe);
+void trust_watched(struct watch *w, uint64_t own_bytes, const char *name, GPtrArray *warnings);
+
+/* A race: emulation, clocks, host and guest out of order, intervals that say little, a host whose
+ * speed decays, long slices that disagree with short ones. */
+void trust_check_race(const struct stage *stage, const struct race *race,
+                      const struct outcome *outcome, GPtrArray *warnings);
 
 /* A run that was not steady. */
 void trust_check_run(const struct run_result *run, const char *name, GPtrArray *warnings);
+
+/* --- raced.c ---------------------------------------------------------------------------------- */
+
+/* A race and what it came to; the outcome refers to the others. */
+struct raced {
+    double idle_mb_per_s; /* what others did to the disk before it began */
+    struct stage *stage;
+    struct race *race;
+    struct outcome *outcome;
+};
+
+/* Builds the stage, runs the race, weighs it, and appends why its figures should be read with care.
+ * Errors: those of stage_new and race_run. Release it with raced_done, after the candidates' last
+ * use. */
+int raced_run(const struct stage_options *stage, const struct race_options *race,
+              GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err);
+void raced_done(struct raced *r);
+#define cleanup_raced at_scope_end(raced_done)
+
+/* --- measure.c, and its two sides ------------------------------------------------------------- */
+
+struct measure_report;
+struct measured_set;
+struct progress;
+
+/* What measure is to do. */
+struct measure_task {
+    const char *directory, *uri;
+    struct suite *suite;
+    uint64_t size_bytes; /* of each file of a guest's race */
+    uint64_t runtime_ns; /* of each work; 0: not given */
+    const struct guest_options *guest;
+    struct guest_choice choice;
+    const char *disk; /* the id of the guest's configuration */
+    struct progress *progress;
+    struct ground *ground; /* of the guests */
+    GPtrArray *notes;    /* what of a fio file is done otherwise */
+    GPtrArray *warnings; /* why figures should be read with care */
+};
+
+/* Measure the suite, which is the task's or a part of it, as rewrites or as first writes, and append
+ * what it came to to the set. */
+int measure_on_host(const struct measure_task *t, const struct suite *suite, bool fresh,
+                    struct measure_report *report, struct measured_set *set, struct error **err);
+int measure_in_guest(const struct measure_task *t, const struct suite *suite, bool fresh,
+                     struct measure_report *report, struct measured_set *set, struct error **err);
 
 /* --- options.c, values ------------------------------------------------------------------------ */
 
 /* Readers for the values of options: they name the option in the error, and leave *ret as it is
  * when `value` is NULL. */
 int option_size(const char *option, const char *value, uint64_t *ret, struct error **err);
+/* That of a scratch image: whole MiB, at least 4. */
+int option_image_size(const char *option, const char *value, uint64_t *ret, struct error **err);
 int option_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *ret,
                   struct error **err);
 int option_duration(const char *option, const char *value, uint64_t *ret_ns, struct error **err);

@@ -47,6 +47,18 @@ static void add_workload(GArray *all, struct workload_options *o)
     g_array_append_vals(all, entries, ARRAY_SIZE(entries));
 }
 
+static void add_guest(GArray *all, struct guest_options *o)
+{
+    const GOptionEntry entries[] = {
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &o->accelerator,
+         "kvm, tcg or auto: KVM if a guest boots under it [auto]", "NAME"},
+        {"vcpus", 0, 0, G_OPTION_ARG_STRING, &o->vcpus, "vCPUs of the probe guest [2]", "N"},
+        {"kernel", 0, 0, G_OPTION_ARG_FILENAME, &o->kernel, "Kernel of the probe guest", "FILE"},
+        {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &o->emulator, "QEMU binary", "FILE"},
+    };
+    g_array_append_vals(all, entries, ARRAY_SIZE(entries));
+}
+
 /* --- Parsing ---------------------------------------------------------------------------------- */
 
 /* GLib takes "--fresh=no" for --fresh. */
@@ -87,7 +99,7 @@ static void print_help(GOptionContext *context)
 
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
-                  struct error **err)
+                  struct guest_options *guest, struct error **err)
 {
     g_autofree char *synopsis = g_strdup_printf("- %s", summary);
     g_autoptr(GOptionContext) context = g_option_context_new(synopsis);
@@ -99,6 +111,8 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
         g_array_append_val(all, *own);
     if (workload)
         add_workload(all, workload);
+    if (guest)
+        add_guest(all, guest);
     add_common(all, common);
     const GOptionEntry *entries = (const GOptionEntry *)(void *)all->data;
     g_option_context_set_help_enabled(context, FALSE);
@@ -126,6 +140,19 @@ int option_size(const char *option, const char *value, uint64_t *ret, struct err
 {
     if (value && text_parse_size(value, ret, err) < 0)
         return error_prefix(err, "%s", option);
+    return 0;
+}
+
+int option_image_size(const char *option, const char *value, uint64_t *ret, struct error **err)
+{
+    const uint64_t mib = UINT64_C(1) << 20;
+    uint64_t size = *ret;
+    if (option_size(option, value, &size, err) < 0)
+        return -1;
+    size = (size + mib - 1) / mib * mib;
+    if (size < 4 * mib)
+        return error_set(err, "%s: has to be at least 4M and 16 requests", option);
+    *ret = size;
     return 0;
 }
 
@@ -219,5 +246,17 @@ int options_workload(const struct workload_options *o, struct workload *ret, str
     if (options_check_fresh(o, &w, err) < 0 || workload_check(&w, err) < 0)
         return -1;
     *ret = w;
+    return 0;
+}
+
+int options_guest(const struct guest_options *o, struct guest_choice *ret, struct error **err)
+{
+    uint64_t vcpus = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 1 : 2;
+    enum accelerator accelerator = ACCELERATOR_AUTO;
+    if (option_number("--vcpus", o->vcpus, 1, 256, &vcpus, err) < 0)
+        return -1;
+    if (o->accelerator && accelerator_parse(o->accelerator, &accelerator, err) < 0)
+        return error_prefix(err, "--accel");
+    *ret = (struct guest_choice){accelerator, (unsigned)vcpus};
     return 0;
 }

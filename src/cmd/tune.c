@@ -4,7 +4,6 @@
  */
 #include "cmd/cmd.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -20,13 +19,13 @@
 struct arguments {
     struct common_options common;
     struct workload_options work;
-    char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *accelerator;
-    char *kernel, *vcpus, *emulator;
+    struct guest_options guest;
+    char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed;
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */
-    enum accelerator accel;
-    uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number, vcpu_count;
+    struct guest_choice choice;
+    uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;
 };
 
 /* --- Arguments -------------------------------------------------------------------------------- */
@@ -45,46 +44,20 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
          "Disks of each configuration [2]", "N"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &a->size, "Size of each scratch image [128M]", "SIZE"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
-        {"accel", 0, 0, G_OPTION_ARG_STRING, &a->accelerator,
-         "kvm, tcg or auto: KVM if a guest boots under it [auto]", "NAME"},
-        {"vcpus", 0, 0, G_OPTION_ARG_STRING, &a->vcpus, "vCPUs of the probe guest [2]", "N"},
-        {"kernel", 0, 0, G_OPTION_ARG_FILENAME, &a->kernel, "Kernel of the probe guest", "FILE"},
-        {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &a->emulator, "QEMU binary", "FILE"},
         {NULL},
     };
     return options_parse(argc, argv, "find the best disk configuration by measurement", own,
-                         &a->common, &a->work, err);
+                         &a->common, &a->work, &a->guest, err);
 }
 
 static void set_defaults(struct arguments *a)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     a->size_bytes = 128 * MIB;
     a->slice_ns = 5 * NS_PER_MS;
     a->max_rounds = UINT32_MAX;
     a->time_ns = 120 * NS_PER_SECOND;
     a->replica_count = 2;
     a->seed_number = clock_now_ns() & INT32_MAX;
-    a->vcpu_count = cpus < 2 ? 1 : 2;
-    a->accel = ACCELERATOR_AUTO;
-}
-
-/* What a job of a fio file works on has to fit into the scratch images, and slices end by their own
- * rules. */
-static void fit_spans(struct arguments *a)
-{
-    char size[32];
-    bool cut = false;
-    for (unsigned i = 0; i < a->suite->count; i++) {
-        struct work *w = &a->suite->works[i];
-        cut |= w->span_bytes > a->size_bytes;
-        w->span_bytes = MIN(w->span_bytes, a->size_bytes);
-    }
-    if (cut)
-        g_ptr_array_add(a->notes, g_strdup_printf("work is on the %s of the scratch images (--size)",
-                                                  text_format_size(a->size_bytes, size, sizeof(size))));
-    if (a->work.fio)
-        g_ptr_array_add(a->notes, g_strdup("a race has slices: run times and amounts are not the file's"));
 }
 
 static int make_suite(struct arguments *a, struct error **err)
@@ -97,27 +70,21 @@ static int make_suite(struct arguments *a, struct error **err)
         return -1;
     if (a->work.fresh && a->suite->count > 1)
         return error_set(err, "--fresh: first writes can be measured of one work at a time");
-    for (unsigned i = 0; i < a->suite->count; i++)
-        if (a->size_bytes / 16 < a->suite->works[i].workload.block_bytes)
-            return error_set(err, "--size: has to be at least 4M and 16 requests");
-    fit_spans(a);
-    return 0;
+    return options_fit_suite(&a->work, a->suite, a->size_bytes, a->notes, err);
 }
 
 static int parse(int argc, char **argv, struct arguments *a, struct error **err)
 {
     set_defaults(a);
     if (parse_options(argc, argv, a, err) < 0 ||
-        option_size("--size", a->size, &a->size_bytes, err) < 0 ||
+        option_image_size("--size", a->size, &a->size_bytes, err) < 0 ||
         option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
         option_duration("--time", a->time, &a->time_ns, err) < 0 ||
         option_number("--rounds", a->rounds, 1, UINT32_MAX, &a->max_rounds, err) < 0 ||
         option_number("--replicas", a->replicas, 1, 8, &a->replica_count, err) < 0 ||
         option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
-        option_number("--vcpus", a->vcpus, 1, 256, &a->vcpu_count, err) < 0)
+        options_guest(&a->guest, &a->choice, err) < 0)
         return -1;
-    if (a->accelerator && accelerator_parse(a->accelerator, &a->accel, err) < 0)
-        return error_prefix(err, "--accel");
     if (!a->directory) {
         error_set(err, "tune needs --directory DIR");
         return error_hint(err, "the directory that disk images are, or will be, stored in");
@@ -126,9 +93,6 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         return -1;
     if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
         return error_set(err, "--slice: has to be between 1ms and 10s");
-    a->size_bytes = (a->size_bytes + MIB - 1) / MIB * MIB;
-    if (a->size_bytes < 4 * MIB)
-        return error_set(err, "--size: has to be at least 4M and 16 requests");
     return make_suite(a, err);
 }
 
@@ -143,30 +107,6 @@ static GPtrArray *list_candidates(const struct arguments *a, struct error **err)
     return g_steal_pointer(&candidates);
 }
 
-/* Why figures of this run should be read with care. */
-static GPtrArray *list_warnings(const struct stage *stage, const struct race *race,
-                                const struct outcome *outcome)
-{
-    GPtrArray *w = g_ptr_array_new_with_free_func(g_free);
-    if (stage->probe->accelerator == ACCELERATOR_TCG)
-        trust_say(w, "the guest's CPU was emulated (TCG): its own share of each request is inflated%s%s",
-             stage->probe->accelerator_note ? "; " : "",
-             stage->probe->accelerator_note ? stage->probe->accelerator_note : "");
-    if (fabs(race->clock_drift) > 0.01 + race->clock_uncertainty)
-        trust_say(w, "the guest's clock runs %+.1f %% against the host's: its figures are off by that",
-             race->clock_drift * 100);
-    if (stage->options->replicas < 2)
-        trust_say(w, "one disk for each configuration: the intervals do not know how much two equal "
-                "disks differ");
-    for (size_t i = 0; i < outcome->count; i++) {
-        const struct standing *s = &outcome->standings[i];
-        if (s->long_disagrees)
-            trust_say(w, "%s: %.1f %% of the host in short slices, %.1f %% in long ones",
-                 s->candidate->id, s->share.value * 100, s->long_share * 100);
-    }
-    return w;
-}
-
 static void print_result(const struct arguments *a, const struct tune_report *report)
 {
     if (!a->common.json) {
@@ -177,11 +117,10 @@ static void print_result(const struct arguments *a, const struct tune_report *re
     report_print_json(json, stdout);
 }
 
-static int conclude(const struct arguments *a, struct stage *stage, const struct race *race,
-                    GPtrArray *candidates, uint64_t start_ns, struct error **err)
+static int conclude(const struct arguments *a, const struct raced *raced, GPtrArray *candidates,
+                    GPtrArray *warnings, uint64_t start_ns, struct error **err)
 {
-    cleanup_outcome struct outcome *outcome = outcome_new(stage, race);
-    g_autoptr(GPtrArray) warnings = list_warnings(stage, race, outcome);
+    const struct stage *stage = raced->stage;
     struct tune_report report = {
         .directory = a->directory,
         .accelerator = accelerator_name(stage->probe->accelerator),
@@ -197,9 +136,9 @@ static int conclude(const struct arguments *a, struct stage *stage, const struct
         .written_bytes = stage->written_bytes,
         .replicas = (unsigned)a->replica_count,
         .seconds = (double)(clock_now_ns() - start_ns) / 1e9,
-        .clock_drift = race->clock_drift,
+        .clock_drift = raced->race->clock_drift,
         .candidates = candidates,
-        .outcome = outcome,
+        .outcome = raced->outcome,
         .warnings = warnings,
     };
     print_result(a, &report);
@@ -220,7 +159,9 @@ static int tune(const struct arguments *a, struct progress *progress, uint64_t s
     g_autoptr(GPtrArray) candidates = list_candidates(a, err);
     if (!candidates)
         return -1;
+    cleanup_ground struct ground ground = {0};
     struct stage_options stage_options = {
+        .ground = &ground,
         .directory = a->directory,
         .uri = a->common.connect,
         .suite = a->suite,
@@ -228,25 +169,26 @@ static int tune(const struct arguments *a, struct progress *progress, uint64_t s
         .replicas = (unsigned)a->replica_count,
         .fresh = a->work.fresh,
         .seed = a->seed_number,
-        .accelerator = a->accel,
-        .vcpus = (unsigned)a->vcpu_count,
-        .kernel = a->kernel,
-        .emulator = a->emulator,
+        .accelerator = a->choice.accelerator,
+        .vcpus = a->choice.vcpus,
+        .kernel = a->guest.kernel,
+        .emulator = a->guest.emulator,
         .progress = progress_show,
         .progress_data = progress,
     };
     struct race_options race_options = {
         .slice_ns = a->slice_ns,
-        .min_requests = 8,
-        .ramp = 2,
+        .min_requests = RACE_MIN_REQUESTS,
+        .ramp = RACE_RAMP,
         .max_rounds = a->max_rounds,
         .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
         .seed = a->seed_number,
     };
-    cleanup_stage struct stage *stage = stage_new(&stage_options, candidates, err);
-    cleanup_race struct race *race = stage ? race_run(stage, &race_options, err) : NULL;
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    cleanup_raced struct raced raced = {0};
+    int r = raced_run(&stage_options, &race_options, candidates, warnings, &raced, err);
     progress_clear(progress);
-    return race ? conclude(a, stage, race, candidates, start_ns, err) : -1;
+    return r == 0 ? conclude(a, &raced, candidates, warnings, start_ns, err) : -1;
 }
 
 int cmd_tune(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "measure/fio.h"
 #include "measure/named.h"
 
@@ -138,4 +139,25 @@ struct suite *options_suite(const struct workload_options *o, const char *unname
     cleanup_suite struct suite *suite = o->fio ? fio_suite(o, size_bytes, runtime_ns, notes, err)
                                                : named_suite(o, unnamed, &like, err);
     return suite && check_works(o, suite, err) == 0 ? TAKE_PTR(suite) : NULL;
+}
+
+int options_fit_suite(const struct workload_options *o, struct suite *suite, uint64_t size_bytes,
+                      GPtrArray *notes, struct error **err)
+{
+    char size[32];
+    bool cut = false;
+    for (unsigned i = 0; i < suite->count; i++) {
+        struct work *w = &suite->works[i];
+        if (size_bytes / 16 < w->workload.block_bytes)
+            return error_set(err, "--size: has to be at least 4M and 16 requests");
+        cut |= w->span_bytes > size_bytes;
+        w->span_bytes = MIN(w->span_bytes, size_bytes);
+    }
+    if (cut)
+        g_ptr_array_add(notes, g_strdup_printf("work is on the %s of the scratch images (--size)",
+                                               text_format_size(size_bytes, size, sizeof(size))));
+    if (o->fio)
+        g_ptr_array_add(notes, g_strdup("what is measured are slices of work: run times and "
+                                        "amounts are not the file's"));
+    return 0;
 }

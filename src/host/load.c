@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "host/load.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "host/process.h"
 
 /* A sector of these counters is 512 bytes, whatever the disk's own is. */
 #define SECTOR 512
@@ -34,4 +38,76 @@ int load_read(const char *sysroot, const char *path, struct load *ret, struct er
         .bytes = (read_sectors + written_sectors) * SECTOR,
     };
     return 0;
+}
+
+/* --- Guests ----------------------------------------------------------------------------------- */
+
+static void free_guest(void *data)
+{
+    struct guest_load *g = data;
+    free(g->name);
+    free(g);
+}
+
+uint64_t load_guest_bytes(pid_t pid)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/io", (int)pid);
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    uint64_t read = 0, written = 0;
+    const char *line = text ? strstr(text, "\nread_bytes: ") : NULL;
+    if (!line || sscanf(line, "\nread_bytes: %" SCNu64 "\nwrite_bytes: %" SCNu64, &read, &written) != 2)
+        return 0;
+    return read + written;
+}
+
+static bool has_file_on(pid_t pid, dev_t device)
+{
+    cleanup_free char *directory = xasprintf("/proc/%d/fd", (int)pid);
+    DIR *fds = opendir(directory);
+    bool found = false;
+    for (struct dirent *e; fds && !found && (e = readdir(fds));) {
+        struct stat st;
+        found = fstatat(dirfd(fds), e->d_name, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+                st.st_size > 0 && st.st_dev == device;
+    }
+    if (fds)
+        closedir(fds);
+    return found;
+}
+
+/* What libvirt calls the guest of this process; NULL where it is no QEMU. The caller frees. */
+static char *guest_name(pid_t pid)
+{
+    size_t length;
+    cleanup_free char *line = process_command_line(pid, &length);
+    if (!line || !strstr(line, "qemu"))
+        return NULL;
+    const char *guest = memmem(line, length, "\0guest=", strlen("?guest="));
+    if (!guest)
+        return xstrdup("QEMU");
+    guest += strlen("?guest=");
+    return strndup(guest, strcspn(guest, ","));
+}
+
+GPtrArray *load_guests(const char *path, pid_t own)
+{
+    GPtrArray *guests = g_ptr_array_new_with_free_func(free_guest);
+    struct stat st;
+    DIR *proc = stat(path, &st) == 0 ? opendir("/proc") : NULL;
+    for (struct dirent *e; proc && (e = readdir(proc));) {
+        pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+        char *name = pid > 0 && pid != own ? guest_name(pid) : NULL;
+        if (!name)
+            continue;
+        if (!has_file_on(pid, st.st_dev)) {
+            free(name);
+            continue;
+        }
+        struct guest_load *g = xcalloc(1, sizeof(*g));
+        *g = (struct guest_load){pid, name, load_guest_bytes(pid)};
+        g_ptr_array_add(guests, g);
+    }
+    if (proc)
+        closedir(proc);
+    return guests;
 }

@@ -318,33 +318,19 @@ static void print_zipf(FILE *out, double theta)
     fprintf(out, "random_distribution=zipf:%s\n", text);
 }
 
-static void print_global(FILE *out, const struct workload *w, uint64_t size_bytes)
+/* What every section has in common; fio knows the engines as such, and one that waits has depth 1. */
+static void print_global(FILE *out)
 {
-    fprintf(out, "[global]\nioengine=%s\ndirect=1\nthread=1\ngroup_reporting=1\nrandrepeat=0\n",
-            w->depth > 1 ? "io_uring" : "psync");
-    /* Not refill_buffers: at depth 1 fio spends more time on making data than some disks on writing
-     * it. Without, it makes random data once and stamps it, as we do. */
-    if (w->zeros)
-        fputs("zero_buffers=1\n", out);
-    if (workload_is_random(w))
-        fputs("norandommap=1\n", out);
-    /* Jobs of one work share a file, as they do here. Not by a filename_format without the number
-     * of the job, with which all but one of fio's threads come to nothing. */
-    if (w->jobs > 1)
-        fputs("filename=virt-disktune.shared\n", out);
-    if (size_bytes)
-        fprintf(out, "size=%llu\n", (unsigned long long)size_bytes);
+    fputs("[global]\ndirect=1\nthread=1\ngroup_reporting=1\nrandrepeat=0\n", out);
 }
 
-char *fio_print(const struct workload *w, uint64_t size_bytes)
+static void print_work(FILE *out, const struct work *work, bool first)
 {
-    char *text = NULL;
-    size_t length;
-    FILE *out = open_memstream(&text, &length);
-    if (!out)
-        abort();
-    print_global(out, w, size_bytes);
+    const struct workload *w = &work->workload;
     print_section(out, w);
+    if (!first)
+        fputs("stonewall\n", out);
+    fprintf(out, "ioengine=%s\n", w->depth > 1 ? "io_uring" : "psync");
     fprintf(out, "rw=%s\n", workload_rw_name(w->rw));
     if (workload_rw_is_mix(w->rw))
         fprintf(out, "rwmixread=%u\n", w->read_percent);
@@ -352,11 +338,35 @@ char *fio_print(const struct workload *w, uint64_t size_bytes)
     fprintf(out, "iodepth=%u\n", w->depth);
     if (w->jobs > 1)
         fprintf(out, "numjobs=%u\n", w->jobs);
+    /* Jobs of one work share a file, as they do here. Not by a filename_format without the number
+     * of the job, with which all but one of fio's threads come to nothing. */
+    if (w->jobs > 1)
+        fputs("filename=virt-disktune.shared\n", out);
+    if (work->span_bytes)
+        fprintf(out, "size=%llu\n", (unsigned long long)work->span_bytes);
+    /* Not refill_buffers: at depth 1 fio spends more time on making data than some disks on writing
+     * it. Without, it makes random data once and stamps it, as we do. */
+    if (w->zeros)
+        fputs("zero_buffers=1\n", out);
+    if (workload_is_random(w))
+        fputs("norandommap=1\n", out);
     if (w->zipf > 0)
         print_zipf(out, w->zipf);
     print_rate(out, w);
     if (w->sync_every)
         fprintf(out, "%s=%u\n", w->datasync ? "fdatasync" : "fsync", w->sync_every);
+}
+
+char *fio_print(const struct suite *suite)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    if (!out)
+        abort();
+    print_global(out);
+    for (unsigned i = 0; i < suite->count; i++)
+        print_work(out, &suite->works[i], i == 0 || suite->works[i].group == suite->works[i - 1].group);
     fclose(out);
     return text;
 }

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "measure/workload.h"
+#include "measure/suite.h"
 
 #define FIO_FILE_MAX ((size_t)1 << 20)
 #define FIO_LINE_MAX 4096
@@ -48,7 +48,8 @@ void fio_free(struct fio_file *file);
 CLEANUP_PTR(cleanup_fio_handler, struct fio_file, fio_free)
 #define cleanup_fio at_scope_end(cleanup_fio_handler)
 
-/* A job file with which fio does this work; size_bytes 0 leaves the size to whoever runs it. Read
- * by fio_parse it is the same work again, but for characters that a section's name cannot have and
- * for a zipf of exactly 1, which fio does not take. The caller frees the text. */
-char *fio_print(const struct workload *w, uint64_t size_bytes);
+/* A job file with which fio does these works, groups one after another; a span of 0 leaves the size to
+ * whoever runs it, and bounds and weights are not in it. Read by fio_parse they are the same works
+ * again, but for characters that a section's name cannot have and for a zipf of exactly 1, which fio
+ * does not take. The caller frees the text. */
+char *fio_print(const struct suite *suite);

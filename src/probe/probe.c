@@ -207,6 +207,8 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
               : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
                                                         : try_accelerator(p, &spec, ACCELERATOR_TCG, err) > 0;
+    /* QEMU has read it, and the next guest in this directory brings its own. */
+    unlink(initramfs);
     return up ? TAKE_PTR(p) : NULL;
 }
 

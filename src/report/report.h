@@ -39,26 +39,53 @@ void report_tune_text(const struct tune_report *r, FILE *out);
 
 /* --- measure ---------------------------------------------------------------------------------- */
 
-/* One piece of work, done. */
+/* One piece of work, done: the host's figures, of a whole run, or of slices beside a guest's. */
 struct measured {
     struct work work;
-    struct run_result run;
-    struct figures figures;
-    uint64_t syncs; /* among the requests */
+    bool fresh;            /* first writes */
+    struct figures host;
+    struct run_result run; /* of a whole run alone */
+    uint64_t syncs;        /* among its requests */
     struct latency_us sync_latency;
+    struct figures guest;  /* of a run with a guest alone */
+    struct interval share; /* of the host's speed that the guest has */
 };
+
+/* Several, and all of them together. */
+struct measured_set {
+    size_t count;
+    struct measured *items;
+    struct figures host, guest;
+    struct interval share;
+    struct run_result total;     /* of whole runs */
+    struct histogram *latencies; /* of these */
+    uint64_t written_bytes;      /* everything, filling included */
+};
+
+void measured_set_add(struct measured_set *s, const struct measured *item);
+
+/* The guest that the disk was in. */
+struct measured_guest {
+    char *disk; /* the id of its configuration; NULL: there was no guest */
+    char *kernel;
+    const char *accelerator;
+    unsigned vcpus;
+};
+
+void measured_guest_done(struct measured_guest *g);
 
 struct measure_report {
     const char *directory;
-    bool fresh;
-    size_t count; /* at least 1 */
-    const struct measured *items;
-    struct run_result total; /* of all items, as the figures are */
-    struct figures figures;
-    uint64_t written_bytes; /* everything, filling included */
-    GPtrArray *notes;       /* strings: what was done otherwise than a fio file says */
-    GPtrArray *warnings;    /* strings: why figures should be read with care */
+    bool fresh; /* the set's works are first writes */
+    struct measured_guest guest;
+    struct measured_set set;          /* at least one item */
+    struct measured_set first_writes; /* of the works that have them, beside the set's rewrites */
+    GPtrArray *notes;    /* strings: what was done otherwise than a fio file says; not owned */
+    GPtrArray *warnings; /* strings: why figures should be read with care; not owned */
 };
+
+void measure_report_done(struct measure_report *r);
+#define cleanup_measure at_scope_end(measure_report_done)
 
 /* The contract of `measure --json`; the caller owns it. */
 json_t *report_measure_json(const struct measure_report *r);

@@ -331,7 +331,8 @@ static void plan(struct runner *r)
         r->parts = stage->host_lanes;
 
     r->start_ns = clock_now_ns();
-    uint64_t end = r->options->deadline_ns;
+    uint64_t end = r->options->deadline_ns ? r->options->deadline_ns
+                                           : r->start_ns + r->options->duration_ns;
     uint64_t left = end > r->start_ns ? end - r->start_ns : 0;
     uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
     uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;

@@ -23,12 +23,18 @@
 
 #include "tune/stage.h"
 
+/* What tells a slice's end from its noise: so many requests at least, and none of the first, for which
+ * an iothread may have to wake up. */
+#define RACE_MIN_REQUESTS 8
+#define RACE_RAMP 2
+
 struct race_options {
     uint64_t slice_ns;
     uint64_t min_requests; /* of a slice: slow work gets longer slices */
     unsigned ramp;         /* requests at the start of a slice that do not count */
     size_t max_rounds;
-    uint64_t deadline_ns; /* clock.h: when all measuring is to be over */
+    uint64_t deadline_ns; /* clock.h: when all measuring is to be over; 0: by the duration alone */
+    uint64_t duration_ns; /* of all measuring, where there is no deadline */
     uint64_t seed;
 };
 

@@ -85,40 +85,20 @@ static uint64_t space_needed(const struct stage *s)
 
 static int take_claims(struct stage *s, struct error **err)
 {
-    cleanup_free char *runtime = directories_runtime();
-    if (file_make_directories(runtime, err) < 0)
-        return -1;
-    /* Below /tmp the name could be taken by somebody else. */
-    struct stat st;
-    if (lstat(runtime, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-        return error_set(err, "%s is not a directory of this user", runtime);
-    s->runtime = claim_take(runtime, CLAIM_RUNTIME_PREFIX, /* alone = */ false, err);
-    if (!s->runtime)
+    struct ground *g = s->options->ground;
+    if (ground_take(g, s->options->uri, err) < 0)
         return -1;
     s->scratch = claim_take(s->options->directory, CLAIM_SCRATCH_PREFIX, /* alone = */ true, err);
-    if (!s->scratch || claim_link(s->runtime, s->scratch, err) < 0)
+    if (!s->scratch || claim_link(g->runtime, s->scratch, err) < 0)
         return -1;
     /* A daemon's QEMU is another user, who must be able to pass through; the files in there are
      * handed over by libvirt, one by one. */
-    if (s->options->uri &&
-        (chmod(runtime, 0711) < 0 || chmod(s->runtime->path, 0711) < 0 ||
-         chmod(s->scratch->path, 0711) < 0))
-        return error_set_errno(err, errno, "cannot let QEMU's user into %s", runtime);
+    if (s->options->uri && chmod(s->scratch->path, 0711) < 0)
+        return error_set_errno(err, errno, "cannot let QEMU's user into %s", s->scratch->path);
     return 0;
 }
 
 /* --- The guest -------------------------------------------------------------------------------- */
-
-static int connect_to_libvirt(struct stage *s, struct error **err)
-{
-    if (!s->options->uri) {
-        cleanup_free char *cache = directories_cache();
-        s->connection = connection_open_embedded(s->runtime->path, cache, err);
-        return s->connection ? 0 : -1;
-    }
-    s->connection = connection_open(s->options->uri, err);
-    return s->connection ? connection_require_local_qemu(s->connection, err) : -1;
-}
 
 /* What the guest will need, looked for before anything is written. */
 static int find_means(struct stage *s, struct error **err)
@@ -129,7 +109,7 @@ static int find_means(struct stage *s, struct error **err)
         probe_spec_check_path(s->kernel->image, err) < 0 ||
         (s->options->emulator && probe_spec_check_path(s->options->emulator, err) < 0))
         return -1;
-    return connect_to_libvirt(s, err);
+    return ground_connect(s->options->ground, s->options->uri, err);
 }
 
 /* The disks of the guest lanes, in their order; free the array and each path. */
@@ -174,11 +154,11 @@ static int start_guest(struct stage *s, struct error **err)
     cleanup_free char *state = directories_state();
     cleanup_free char *name =
         xasprintf(CLAIM_DOMAIN_PREFIX "%s",
-                  strrchr(s->runtime->path, '/') + 1 + strlen(CLAIM_RUNTIME_PREFIX));
+                  strrchr(s->options->ground->runtime->path, '/') + 1 + strlen(CLAIM_RUNTIME_PREFIX));
     struct probe_options options = {
         .accelerator = s->options->accelerator,
         .kernel = s->kernel,
-        .directory = s->runtime->path,
+        .directory = s->options->ground->runtime->path,
         .state_directory = state,
         .emulator = s->options->emulator,
         .vcpus = s->options->vcpus,
@@ -187,7 +167,7 @@ static int start_guest(struct stage *s, struct error **err)
     size_t count;
     cleanup_free struct probe_disk *disks = probe_disks(s, &count);
     tell(s, "starting the probe guest", 0, 0);
-    s->probe = probe_start(s->connection, &options, disks, count, err);
+    s->probe = probe_start(s->options->ground->connection, &options, disks, count, err);
     if (!s->probe)
         return -1;
     return read_back(s, disks, count, err);
@@ -297,7 +277,6 @@ void stage_free(struct stage *s)
     if (!s)
         return;
     probe_stop(s->probe);
-    connection_close(s->connection);
     for (size_t i = 0; i < s->lane_count; i++) {
         free(s->lanes[i].path);
         free(s->lanes[i].failure);
@@ -306,6 +285,5 @@ void stage_free(struct stage *s)
     sites_free(s->sites);
     kernel_free(s->kernel);
     claim_release(s->scratch);
-    claim_release(s->runtime);
     free(s);
 }

@@ -14,6 +14,7 @@
 #include "measure/sites.h"
 #include "probe/probe.h"
 #include "tune/candidate.h"
+#include "tune/ground.h"
 
 #define LANE_HOST (-1)
 
@@ -27,6 +28,7 @@ struct lane {
 };
 
 struct stage_options {
+    struct ground *ground; /* outlives the stage */
     const char *directory; /* an absolute path */
     const char *uri; /* NULL: libvirt's embedded driver */
     const struct suite *suite; /* the works, each with its weight */
@@ -47,10 +49,8 @@ struct stage_options {
 struct stage {
     const struct stage_options *options;
     GPtrArray *candidates; /* not owned */
-    struct claim *runtime;
     struct claim *scratch;
     struct kernel *kernel;
-    struct connection *connection;
     struct probe *probe;
     struct sites *sites; /* the host's lanes */
     size_t host_lanes;
@@ -66,7 +66,7 @@ struct stage {
 struct stage *stage_new(const struct stage_options *options, GPtrArray *candidates,
                         struct error **err);
 
-/* Destroys the guest and removes every file. */
+/* Destroys the guest and removes every file but the ground. */
 void stage_free(struct stage *s);
 CLEANUP_PTR(cleanup_stage_handler, struct stage, stage_free)
 #define cleanup_stage at_scope_end(cleanup_stage_handler)

@@ -61,7 +61,7 @@ def version():
 def verb_help():
     common = ("--json", "--quiet", "--verbose", "--connect=", "--help", "--directory=", "--size=", "--rw=",
               "--rwmixread=", "--block=", "--depth=", "--zeros", "--fresh")
-    own = {"measure": (), "tune": ("--candidates=", "--time=", "--rounds=", "--slice=", "--replicas=", "--seed=",
+    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--slice=", "--replicas=", "--seed=",
                                    "--accel=", "--vcpus=", "--kernel=", "--emulator=")}
     for verb in VERBS:
         result = run(verb, "--help")

@@ -48,7 +48,8 @@ def measure(*arguments):
 @case("the JSON has every key of the contract, in its type, with its unit in the name")
 def contract():
     report = measure(*QUICK)
-    for key in ("version", "accelerator", "directory", "workload", "state", "host", "guest", "share_of_host", "written_bytes"):
+    for key in ("version", "accelerator", "directory", "workload", "state", "host", "guest", "share_of_host", "workloads",
+                "first_writes", "notes", "warnings", "written_bytes"):
         assert key in report, f"no {key}"
     equal(report["directory"], str(_directory), "directory")
     assert report["accelerator"] is report["guest"] is report["share_of_host"] is None, "there was no guest"
@@ -69,9 +70,26 @@ def amounts():
     assert 0.3 * host["seconds"] < busy < 1.1 * host["seconds"], f"{busy} s of requests in {host['seconds']} s"
 
 
+@case("first writes and rewrites have a row each, each on a file of its own")
+def both_states():
+    report = measure(*QUICK)
+    equal([item["state"] for item in report["workloads"]], ["rewrite"], "states of the works")
+    equal([item["state"] for item in report["first_writes"]], ["fresh"], "states of the first writes")
+    first = report["first_writes"][0]
+    equal(first["workload"], report["workload"], "the work")
+    check_figures(first["host"], 65536)
+    equal((first["host"]["bytes"], first["host"]["requests"]), (16 << 20, 256), "amount of first writes")
+    # What reads would read what is not there; several jobs would write the same blocks.
+    for arguments in (("--rw", "read"), ("--rw", "randrw"), ("--jobs", "2"), ("--rewrite",)):
+        equal(measure(*QUICK, *arguments)["first_writes"], [], f"first writes with {arguments}")
+    equal(measure(*QUICK, "--rw", "read")["workloads"][0]["state"], "read", "state of reads")
+    assert_error(run("measure", "-d", _directory, "--fresh", "--rewrite"), "--rewrite")
+
+
 @case("what is written is counted: the file once, then the work, and only first writes with --fresh")
 def written():
-    equal(measure(*QUICK)["written_bytes"], 32 << 20, "rewrite")
+    equal(measure(*QUICK)["written_bytes"], 48 << 20, "rewrite and first writes")
+    equal(measure(*QUICK, "--rewrite")["written_bytes"], 32 << 20, "rewrite")
     equal(measure(*QUICK, "--rw", "read")["written_bytes"], 16 << 20, "read")
     report = measure(*QUICK, "--fresh")
     equal(report["written_bytes"], 16 << 20, "fresh")
@@ -88,7 +106,7 @@ def directions():
 @case("a mix has the share of reads that was asked for")
 def mixes():
     for percent in (0, 30, 100):
-        report = measure(*QUICK, "--block", "4k", "--rw", "randrw", "--rwmixread", percent)
+        report = measure(*QUICK, "--block", "4k", "--rw", "randrw", "--rwmixread", percent, "--rewrite")
         equal(report["workload"]["read_percent"], percent, "read_percent")
         writes = (report["written_bytes"] - (16 << 20)) / 4096
         # 4096 requests, drawn: five standard deviations are 4 %.
@@ -113,7 +131,8 @@ def shapes():
 def text():
     result = run("measure", "-d", _directory, *QUICK)
     assert_done(result)
-    for word in (str(_directory), "16777216 bytes in", "MB/s", "IOPS", "p99.9", "write 64 KiB, queue depth 1"):
+    for word in (str(_directory), "16777216 bytes in", "MB/s", "IOPS", "p99.9", "write 64 KiB, queue depth 1",
+                 ", rewrite", ", first write"):
         assert word in result.out, f"no {word!r} in {result.out!r}"
     equal(result.err, "", "standard error, which is no terminal")
 

@@ -40,6 +40,7 @@ static const struct suite suite = {.count = 1, .works = &work};
 static GPtrArray *candidates;
 static struct stage_options options;
 static struct stage *stage;
+static struct ground ground;
 
 static int set_up(void **state)
 {
@@ -50,6 +51,7 @@ static int set_up(void **state)
         candidates_select(candidates, "raw-native,qcow2-threads-iothread", &err) < 0)
         return -1;
     options = (struct stage_options){
+        .ground = &ground,
         .directory = scratch,
         .suite = &suite,
         .size_bytes = SIZE,
@@ -66,6 +68,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     stage_free(stage);
+    ground_done(&ground);
     g_ptr_array_unref(candidates);
     return scratch_tear_down(state);
 }

@@ -91,6 +91,16 @@ def round_trip():
         equal(report["workload"], ours["workload"], f"{name} by way of fio's file")
 
 
+@case("a mix is printed as one file, whose sections come one after another as they do here")
+def printed_mix():
+    printed = run("measure", "--print-fio", "-w", "general", *QUICK)
+    assert_done(printed)
+    equal(printed.out.count("[global]"), 1, "global sections")
+    equal(printed.out.count("stonewall"), 4, "works that wait for the one before")
+    back = run("measure", "--print-fio", "--fio", job_file("general.fio", printed.out))
+    equal(back.out, printed.out, "what is read back and printed again")
+
+
 @case("sections of one group run at the same time, and stonewall ends the group")
 def groups():
     section = "rw=randread\nbs=4k\ntime_based\nruntime=1\n"
@@ -140,7 +150,7 @@ def refusals():
 def text():
     result = run("measure", "-d", _directory, "-w", "dd,commit", *QUICK)
     assert_done(result)
-    for row in (r"^  dd +\d", r"^  commit +\d", r"^  commit, syncs +\d"):
+    for row in (r"^  dd, rewrite +\d", r"^  dd, first write +\d", r"^  commit, rewrite +\d", r"^  commit, rewrite, syncs +\d"):
         assert re.search(row, result.out, re.M), (row, result.out)
 
 

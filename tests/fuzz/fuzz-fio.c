@@ -35,7 +35,9 @@ static void check_job(const struct fio_job *job)
     json_t *json = workload_to_json(&job->workload);
     assert(json);
     json_decref(json);
-    cleanup_free char *text = fio_print(&job->workload, job->size_bytes);
+    struct work work = {.workload = job->workload, .span_bytes = job->size_bytes};
+    const struct suite suite = {.count = 1, .works = &work};
+    cleanup_free char *text = fio_print(&suite);
     cleanup_error struct error *err = NULL;
     cleanup_fio struct fio_file *again = fio_parse(text, "again", &err);
     assert(again && again->count == 1);

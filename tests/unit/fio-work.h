@@ -26,6 +26,14 @@ static inline struct fio_file *parse(const char *text)
     return file;
 }
 
+/* One work alone as a job file. The caller frees. */
+static inline char *print_one(const struct workload *w, uint64_t size_bytes)
+{
+    struct work work = {.workload = *w, .span_bytes = size_bytes};
+    const struct suite suite = {.count = 1, .works = &work};
+    return fio_print(&suite);
+}
+
 static inline void check_sizes(const char *text, const struct workload *is,
                                const struct workload *wanted)
 {

@@ -295,12 +295,31 @@ static void test_printed(void **state)
     for (size_t i = 0; i < ALL; i++) {
         struct workload w = work_number(i);
         assert_int_equal(workload_check(&w, NULL), 0);
-        cleanup_free char *text = fio_print(&w, i << 20);
+        cleanup_free char *text = print_one(&w, i << 20);
         cleanup_fio struct fio_file *file = parse(text);
         assert_int_equal(file->count, 1);
         check_work(text, &file->jobs[0].workload, &w);
         assert_string_equal(file->jobs[0].workload.name, *w.name ? w.name : "job");
         assert_int_equal(file->jobs[0].size_bytes, i << 20);
+    }
+}
+
+/* Works at the same time and one after another stay so, with the sizes of each. */
+static void test_printed_groups(void **state)
+{
+    (void)state;
+    cleanup_suite struct suite *suite = suite_new("");
+    for (unsigned i = 0; i < 6; i++) {
+        const struct work work = {.workload = work_number(i * 7), .span_bytes = (i + 1) << 20};
+        suite_add(suite, &work, /* beside = */ i == 2 || i == 3);
+    }
+    cleanup_free char *text = fio_print(suite);
+    cleanup_fio struct fio_file *file = parse(text);
+    assert_int_equal(file->count, suite->count);
+    for (unsigned i = 0; i < suite->count; i++) {
+        assert_int_equal(file->jobs[i].group, suite->works[i].group);
+        assert_int_equal(file->jobs[i].size_bytes, suite->works[i].span_bytes);
+        check_work(text, &file->jobs[i].workload, &suite->works[i].workload);
     }
 }
 
@@ -321,7 +340,7 @@ static void test_names(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         struct workload w = with_defaults((struct workload){.rw = WORKLOAD_WRITE});
         strcpy(w.name, names[i].name);
-        cleanup_free char *text = fio_print(&w, 0);
+        cleanup_free char *text = print_one(&w, 0);
         cleanup_fio struct fio_file *file = parse(text);
         assert_string_equal(file->jobs[0].name, names[i].printed);
     }
@@ -332,7 +351,7 @@ static void test_theta_one(void **state)
 {
     (void)state;
     struct workload w = with_defaults((struct workload){MIX(50), .zipf = 1});
-    cleanup_free char *text = fio_print(&w, 0);
+    cleanup_free char *text = print_one(&w, 0);
     cleanup_fio struct fio_file *file = parse(text);
     assert_true(file->jobs[0].workload.zipf > 0.9999 && file->jobs[0].workload.zipf < 1);
 }
@@ -379,7 +398,7 @@ static void test_real_printed(void **state)
     const char *arguments[ALL + 3] = {"fio", "--parse-only"};
     for (size_t i = 0; i < ALL; i++) {
         struct workload w = work_number(i);
-        cleanup_free char *text = fio_print(&w, i << 20);
+        cleanup_free char *text = print_one(&w, i << 20);
         arguments[i + 2] = write_scratch(text);
     }
     int status = run_fio(arguments);
@@ -410,7 +429,7 @@ static void test_real_kept(void **state)
     }
     assert_int_equal(fio_takes_text(sections), 0);
     struct workload w = with_defaults((struct workload){MIX(50), .zipf = 1});
-    cleanup_free char *text = fio_print(&w, 0);
+    cleanup_free char *text = print_one(&w, 0);
     assert_int_equal(fio_takes_text(text), 0);
     /* It does refuse something. */
     assert_int_not_equal(fio_takes_text("[a]\nrw=nonsense\n"), 0);
@@ -435,7 +454,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_notes_once), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_kept),       cmocka_unit_test(test_read_errors),
         cmocka_unit_test(test_printed),    cmocka_unit_test(test_names),
-        cmocka_unit_test(test_theta_one),
+        cmocka_unit_test(test_theta_one),  cmocka_unit_test(test_printed_groups),
     };
     if (argc > 1 && strcmp(argv[1], "--real") == 0)
         return run_real();
