@@ -61,22 +61,29 @@ static struct variance pool(const struct contender *contenders, const struct sum
     return pooled;
 }
 
-static struct variance larger(struct variance a, struct variance b)
-{
-    return a.value > b.value || b.dof <= 0 ? a : b;
-}
-
-/* Variance of a contender's location. Its own replicas may show more than all together do. */
-static struct variance variance_of(const struct contender *c, const struct summary *s,
-                                   struct variance pooled)
-{
-    double between = fmax(pooled.value, s->between);
-    return larger((struct variance){between / (double)c->lane_count, pooled.dof}, s->within);
-}
-
 static double half_width(struct variance v)
 {
     return v.dof > 0 ? stats_t_quantile(0.975, fmax(v.dof, 1)) * sqrt(v.value) : INFINITY;
+}
+
+/* The wider of two intervals for one figure; that between lanes exists where there are replicas.
+ * Not the interval of the larger variance: the one between lanes is the right one, and by chance
+ * the smaller where it has few degrees of freedom. To go by the other then, and its many, would
+ * choose the narrower interval by looking at the data. */
+static double wider(struct variance between, struct variance within)
+{
+    double half = half_width(within);
+    return between.dof > 0 ? fmax(half_width(between), half) : half;
+}
+
+/* Half the interval of a contender's location; `extra` is a variance that comes on top. Its own
+ * replicas may show more than all together do. */
+static double half_interval(const struct contender *c, const struct summary *s,
+                            struct variance pooled, double extra)
+{
+    double between = fmax(pooled.value, s->between) / (double)c->lane_count;
+    return wider((struct variance){between + extra, pooled.dof},
+                 (struct variance){s->within.value + extra, s->within.dof});
 }
 
 /* Variance of the difference of two locations within lanes, from the rounds' own differences: what
@@ -104,8 +111,7 @@ static bool is_slower(const struct contender *a, const struct summary *sa,
                  fmax(pooled.value, sb->between) / (double)b->lane_count,
         .dof = pooled.dof,
     };
-    struct variance v = larger(between, paired(a, b, rounds));
-    return sa->location - sb->location > half_width(v);
+    return sa->location - sb->location > wider(between, paired(a, b, rounds));
 }
 
 double contest_variance(const struct contender *contender, size_t rounds)
@@ -132,13 +138,11 @@ void contest_decide(const struct contender *contenders, size_t count, size_t rou
     struct variance pooled = pool(contenders, summaries, count);
     bool alone = true;
     for (size_t i = 0; i < count; i++) {
-        struct variance v = variance_of(&contenders[i], &summaries[i], pooled);
-        v.value += host_variance;
-        double half = half_width(v), location = summaries[i].location;
+        double half = half_interval(&contenders[i], &summaries[i], pooled, host_variance);
+        double location = summaries[i].location;
         c.logs[i] = (struct interval){location, location - half, location + half};
-        bool slower = i != c.leader &&
-                      is_slower(&contenders[c.leader], &summaries[c.leader], &contenders[i],
-                                &summaries[i], pooled, rounds);
+        bool slower = i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],
+                                                 &contenders[i], &summaries[i], pooled, rounds);
         c.verdicts[i] = slower ? VERDICT_SLOWER : VERDICT_EQUAL;
         alone &= slower || i == c.leader;
     }

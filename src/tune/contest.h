@@ -11,12 +11,23 @@
  * differ: steadily, by where their files lie, and no number of rounds makes that less. The second
  * is estimated from all candidates' replicas together (pooled variance, with one degree of freedom
  * for each replica beyond a candidate's first) and, where a candidate's own replicas differ by
- * more, from those. It contains the first. Intervals are Student's t at 95 %.
+ * more, from those. It contains the first. Intervals are Student's t at 95 %, each source with its
+ * own degrees of freedom, and the wider of the two counts: a false winner has to pass both tests,
+ * so there are no more of them than the right one of the two lets through (the intersection-union
+ * test: R. L. Berger, Technometrics 24, 1982). The larger of the variances would not do: of two
+ * candidates with two replicas each it would take the rounds' many degrees of freedom just where
+ * replicas agree by chance.
  *
  * The fastest candidate is `best` when the interval of its difference from each other one excludes
- * zero. Those it does not exclude are `equal` to it, and so is the fastest then. That the largest of
- * several figures is compared with the others does not make a false best likelier than 5 %: of k
+ * zero. Those it does not exclude are `equal` to it, and so is the fastest then. That the largest
+ * of several figures is compared with the others does not make a false best likelier than 5 %: of k
  * equal candidates the two largest lie closer together than two taken at random.
+ *
+ * Simulated with noises of the field (tests/unit/test-false-winners.c), two equals with two
+ * replicas each have a winner in 0.1 % to 4.8 % of races, four or eight in fewer. A pooled variance
+ * takes for granted that candidates are about equally noisy. With one of two twice as noisy as the
+ * other it still holds 5 %; three times as noisy 6 %, ten times 10 % (of eight 3 % and 8 %).
+ * Welch's test, which does not take it for granted, would have a single degree of freedom to go by.
  */
 #pragma once
 

@@ -16,8 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/memory.h"
-#include "measure/random.h"
 #include "measure/stats.h"
+#include "noise.h"
 
 /* cmocka compares floats, not doubles. */
 static void check_close(const char *what, double value, double expected, double relative)
@@ -275,35 +275,6 @@ static void test_t_shape(void **state)
 #define RUNS 2000
 #define ROUNDS_MAX 800
 
-/* A source of rounds that may depend on the one before. */
-struct noise {
-    struct random random;
-    double last;
-    bool burst;
-};
-
-static double normal(struct noise *s)
-{
-    /* G. Box and M. Muller (1958). */
-    double radius = sqrt(-2 * log(1 - random_double(&s->random)));
-    return radius * cos(2 * M_PI * random_double(&s->random));
-}
-
-/* Skewed, and threefold in bursts that last five rounds on average and take 5 % of the time. */
-static double bursty(struct noise *s)
-{
-    double change = s->burst ? 1.0 / 5 : 1.0 / 95;
-    if (random_double(&s->random) < change)
-        s->burst = !s->burst;
-    return exp(0.3 * normal(s)) * (s->burst ? 3 : 1);
-}
-
-/* Each round is correlated with the one before by 0.5. */
-static double autoregressive(struct noise *s)
-{
-    return s->last = 0.5 * s->last + normal(s);
-}
-
 /* The bands are what a simulation ten times as long found, and four standard errors at least. */
 static const struct {
     const char *what;
@@ -312,15 +283,15 @@ static const struct {
     size_t n;
     double least, most;
 } sources[] = {
-    {"normal, 20 rounds", normal, false, 20, 0.925, 0.97},
-    {"normal, 39 rounds", normal, false, 39, 0.925, 0.97},
+    {"normal, 20 rounds", noise_normal, false, 20, 0.925, 0.97},
+    {"normal, 39 rounds", noise_normal, false, 39, 0.925, 0.97},
     /* From here on with batches, and so a little too wide. */
-    {"normal, 40 rounds", normal, false, 40, 0.935, 0.98},
-    {"normal, 200 rounds", normal, false, 200, 0.94, 0.985},
-    {"bursts, 200 rounds", bursty, true, 200, 0.925, 0.97},
-    {"bursts, 800 rounds", bursty, true, 800, 0.94, 0.985},
-    {"AR(1), 200 rounds", autoregressive, false, 200, 0.91, 0.955},
-    {"AR(1), 800 rounds", autoregressive, false, 800, 0.92, 0.965},
+    {"normal, 40 rounds", noise_normal, false, 40, 0.935, 0.98},
+    {"normal, 200 rounds", noise_normal, false, 200, 0.94, 0.985},
+    {"bursts, 200 rounds", noise_bursty, true, 200, 0.925, 0.97},
+    {"bursts, 800 rounds", noise_bursty, true, 800, 0.94, 0.985},
+    {"AR(1), 200 rounds", noise_autoregressive, false, 200, 0.91, 0.955},
+    {"AR(1), 800 rounds", noise_autoregressive, false, 800, 0.92, 0.965},
 };
 
 static void draw(struct noise *s, double (*next)(struct noise *s), double *x, size_t n)
@@ -377,7 +348,7 @@ static void test_coverage(void **state)
         if (c.batches < sources[i].least || c.batches > sources[i].most)
             fail_msg("%s: the interval holds in %.1f %%", sources[i].what, 100 * c.batches);
         /* What the batches are for: were they not needed, this would not be noise to test with. */
-        if (sources[i].next != normal && c.independent > 0.86)
+        if (sources[i].next != noise_normal && c.independent > 0.86)
             fail_msg("%s: the rounds are as good as independent", sources[i].what);
     }
 }
