@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * core.c - the measuring core alone, on a file that is there: for bench/core-cost and
- * bench/fio-agreement.
+ * core.c - the measuring core alone, on a file that is there: for bench/core-cost,
+ * bench/fio-agreement and tests/functional/test-instructions.py.
  *
- * usage: core FILE WORKLOAD direct|cached SECONDS
+ * usage: core FILE WORKLOAD direct|cached SECONDS [REQUESTS]
  *
- * Prints one JSON object: requests, seconds, latencies, and the CPU time of this process in µs. It
+ * Ends after so many seconds, or after so many requests. Prints one JSON object: requests, seconds, latencies, and the CPU time of this process in µs. It
  * writes to the file if the workload does.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -25,7 +26,7 @@ static double cpu_us(const struct timeval *t)
     return (double)t->tv_sec * 1e6 + (double)t->tv_usec;
 }
 
-static const char usage[] = "usage: core FILE WORKLOAD direct|cached SECONDS";
+static const char usage[] = "usage: core FILE WORKLOAD direct|cached SECONDS [REQUESTS]";
 
 static int fail(const struct error *err)
 {
@@ -36,7 +37,7 @@ static int fail(const struct error *err)
 int main(int argc, char **argv)
 {
     cleanup_error struct error *err = NULL;
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return fail(NULL);
     const struct workload *w = named_workload(argv[2], &err);
     if (!w)
@@ -50,7 +51,7 @@ int main(int argc, char **argv)
         return fail(NULL);
     struct budget budget = {
         .duration_ns = (uint64_t)(strtod(argv[4], NULL) * 1e9),
-        .max_requests = UINT64_MAX,
+        .max_requests = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX,
     };
     struct rusage before, after;
     struct slice slice;
