@@ -31,13 +31,13 @@ struct summary {
     struct variance within; /* of `location`, from the lanes' standard errors */
 };
 
-static struct summary summarise(const struct contender *c, size_t rounds)
+static struct summary summarise(const struct contender *c)
 {
     struct summary s = {.within.dof = INFINITY};
     cleanup_free double *locations = xcalloc(c->lane_count, sizeof(*locations));
     double n = (double)c->lane_count;
     for (size_t i = 0; i < c->lane_count; i++) {
-        struct stats_location l = stats_location(c->lanes[i], rounds);
+        struct stats_location l = stats_location(c->lanes[i], c->rounds);
         locations[i] = l.robust;
         s.within.value += l.se * l.se / (n * n);
         s.within.dof = fmin(s.within.dof, l.dof);
@@ -86,10 +86,11 @@ static double half_interval(const struct contender *c, const struct summary *s,
                  (struct variance){s->within.value + extra, s->within.dof});
 }
 
-/* Variance of the difference of two locations within lanes, from the rounds' own differences: what
- * both have in common is gone. */
-static struct variance paired(const struct contender *a, const struct contender *b, size_t rounds)
+/* Variance of the difference of two locations within lanes, from the differences in the rounds that
+ * both have: what they have in common is gone. */
+static struct variance paired(const struct contender *a, const struct contender *b)
 {
+    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
     cleanup_free double *differences = xcalloc(rounds, sizeof(*differences));
     for (size_t i = 0; i < rounds; i++) {
         for (size_t k = 0; k < a->lane_count; k++)
@@ -103,25 +104,24 @@ static struct variance paired(const struct contender *a, const struct contender 
 
 /* Whether b is slower than a for certain. */
 static bool is_slower(const struct contender *a, const struct summary *sa,
-                      const struct contender *b, const struct summary *sb, struct variance pooled,
-                      size_t rounds)
+                      const struct contender *b, const struct summary *sb, struct variance pooled)
 {
     struct variance between = {
         .value = fmax(pooled.value, sa->between) / (double)a->lane_count +
                  fmax(pooled.value, sb->between) / (double)b->lane_count,
         .dof = pooled.dof,
     };
-    return sa->location - sb->location > wider(between, paired(a, b, rounds));
+    return sa->location - sb->location > wider(between, paired(a, b));
 }
 
-double contest_variance(const struct contender *contender, size_t rounds)
+double contest_variance(const struct contender *contender)
 {
-    struct summary s = summarise(contender, rounds);
+    struct summary s = summarise(contender);
     return fmax(s.between / (double)contender->lane_count, s.within.value);
 }
 
-void contest_decide(const struct contender *contenders, size_t count, size_t rounds,
-                    double host_variance, struct contest *ret)
+void contest_decide(const struct contender *contenders, size_t count, double host_variance,
+                    struct contest *ret)
 {
     cleanup_free struct summary *summaries = xcalloc(count, sizeof(*summaries));
     struct contest c = {
@@ -129,7 +129,7 @@ void contest_decide(const struct contender *contenders, size_t count, size_t rou
         .verdicts = xcalloc(count, sizeof(*c.verdicts)),
     };
     for (size_t i = 0; i < count; i++) {
-        summaries[i] = summarise(&contenders[i], rounds);
+        summaries[i] = summarise(&contenders[i]);
         /* Nothing compares with what is not a number: it must not lead by standing first. */
         if (summaries[i].location > summaries[c.leader].location ||
             isnan(summaries[c.leader].location))
@@ -142,7 +142,7 @@ void contest_decide(const struct contender *contenders, size_t count, size_t rou
         double location = summaries[i].location;
         c.logs[i] = (struct interval){location, location - half, location + half};
         bool slower = i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],
-                                                 &contenders[i], &summaries[i], pooled, rounds);
+                                                 &contenders[i], &summaries[i], pooled);
         c.verdicts[i] = slower ? VERDICT_SLOWER : VERDICT_EQUAL;
         alone &= slower || i == c.leader;
     }

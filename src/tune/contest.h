@@ -44,10 +44,12 @@ enum verdict { VERDICT_BEST, VERDICT_EQUAL, VERDICT_SLOWER, VERDICT_FAILED };
 /* "best", "equal", "slower", "failed". */
 const char *verdict_name(enum verdict v);
 
-/* `lane_count` series, each with the logarithm of the ratio to the host in every round. */
+/* `lane_count` series, each with the logarithm of the ratio to the host in every one of its rounds,
+ * the first ones of the race: who is out takes part in no more. */
 struct contender {
     size_t lane_count;
     double **lanes;
+    size_t rounds;
 };
 
 struct contest {
@@ -56,12 +58,12 @@ struct contest {
     size_t leader; /* the contender with the largest figure */
 };
 
-/* Applies the rule to `count` contenders measured in the same `rounds`. `host_variance` is that of
+/* Applies the rule to `count` contenders. `host_variance` is that of
  * the host's own figure (contest_variance): part of each interval, but not of a comparison, where
  * it cancels. The caller frees with contest_done. */
-void contest_decide(const struct contender *contenders, size_t count, size_t rounds,
-                    double host_variance, struct contest *ret);
+void contest_decide(const struct contender *contenders, size_t count, double host_variance,
+                    struct contest *ret);
 void contest_done(struct contest *c);
 
 /* The variance of a contender's figure on its own: between its lanes, and at least within them. */
-double contest_variance(const struct contender *contender, size_t rounds);
+double contest_variance(const struct contender *contender);

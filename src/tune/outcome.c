@@ -7,10 +7,9 @@
 #include "base/memory.h"
 #include "measure/stats.h"
 #include "tune/race.h"
+#include "tune/ratios.h"
 
 /* --- Figures ---------------------------------------------------------------------------------- */
-
-#define ALL_WORKS SIZE_MAX
 
 /* The records of a candidate's lanes (or the host's) of one work, or of all, added up. */
 struct sum {
@@ -27,7 +26,7 @@ static struct sum *sum_of(const struct stage *stage, const struct race *race, in
     for (size_t i = 0; i < race->lane_count * race->work_count; i++) {
         const struct record *r = &race->records[i];
         bool own = stage->lanes[i / race->work_count].candidate == candidate;
-        if (!own || (work != ALL_WORKS && i % race->work_count != work))
+        if (!own || (work != RATIOS_ALL && i % race->work_count != work))
             continue;
         sum->requests += r->requests;
         sum->bytes += r->bytes;
@@ -48,75 +47,10 @@ static struct figures figures_of(const struct stage *stage, const struct race *r
 
 static double cpu_us_per_io(const struct stage *stage, const struct race *race, int candidate)
 {
-    cleanup_free struct sum *sum = sum_of(stage, race, candidate, ALL_WORKS);
+    cleanup_free struct sum *sum = sum_of(stage, race, candidate, RATIOS_ALL);
     return stage->probe->pid && sum->long_requests
                ? (double)sum->cpu_ns / 1e3 / (double)sum->long_requests
                : NAN;
-}
-
-/* --- Ratios to the host ----------------------------------------------------------------------- */
-
-/* Which slices a ratio is of. */
-struct scope {
-    const struct stage *stage;
-    const struct race *race;
-    size_t work; /* or ALL_WORKS */
-    bool long_slices;
-};
-
-static size_t rounds_of(const struct scope *s)
-{
-    return s->long_slices ? s->race->passes : s->race->rounds;
-}
-
-static double log_ns(const struct scope *s, size_t lane, size_t work, size_t round)
-{
-    const struct record *r = race_record(s->race, lane, work);
-    return log(s->long_slices ? r->long_ns[round] : r->ns[round]);
-}
-
-/* log(speed of lane / speed of host) of one work in one round; the host's is the geometric mean of
- * its lanes. */
-static double log_share(const struct scope *s, size_t lane, size_t work, size_t round)
-{
-    double host = 0;
-    for (size_t i = 0; i < s->stage->host_lanes; i++)
-        host += log_ns(s, i, work, round);
-    return host / (double)s->stage->host_lanes - log_ns(s, lane, work, round);
-}
-
-/* The same in each round, over several works their mean by weight; the caller frees. A lane or a host
- * that had no request in a round (its slice was empty) makes it NaN: such rounds do not exist, since
- * a slice has a least number of requests. */
-static double *log_shares(const struct scope *s, size_t lane)
-{
-    const struct suite *suite = s->stage->options->suite;
-    double *logs = xcalloc(rounds_of(s), sizeof(*logs));
-    double all = s->work == ALL_WORKS ? suite_weight(suite) : suite->works[s->work].weight;
-    for (size_t k = 0; k < suite->count; k++) {
-        if (s->work != ALL_WORKS && k != s->work)
-            continue;
-        for (size_t i = 0; i < rounds_of(s); i++)
-            logs[i] += suite->works[k].weight / all * log_share(s, lane, k, i);
-    }
-    return logs;
-}
-
-static struct contender contender_new(const struct scope *s, int candidate)
-{
-    struct contender c = {0};
-    c.lanes = xcalloc(s->stage->lane_count, sizeof(*c.lanes));
-    for (size_t i = 0; i < s->stage->lane_count; i++)
-        if (s->stage->lanes[i].candidate == candidate)
-            c.lanes[c.lane_count++] = log_shares(s, i);
-    return c;
-}
-
-static void contender_done(struct contender *c)
-{
-    for (size_t i = 0; i < c->lane_count; i++)
-        free(c->lanes[i]);
-    free(c->lanes);
 }
 
 /* --- Standings -------------------------------------------------------------------------------- */
@@ -129,11 +63,11 @@ static const char *failure_of(const struct stage *stage, int candidate)
     return NULL;
 }
 
-static double spread_of(const struct contender *c, size_t rounds)
+static double spread_of(const struct contender *c)
 {
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < c->lane_count; i++) {
-        double location = stats_location(c->lanes[i], rounds).robust;
+        double location = stats_location(c->lanes[i], c->rounds).robust;
         low = fmin(low, location);
         high = fmax(high, location);
     }
@@ -145,11 +79,11 @@ static double spread_of(const struct contender *c, size_t rounds)
 static void confirm(const struct stage *stage, const struct race *race, int candidate,
                     struct standing *s)
 {
-    const struct scope scope = {stage, race, ALL_WORKS, /* long_slices = */ true};
+    const struct ratios scope = {stage, race, RATIOS_ALL, /* long_slices = */ true};
     s->long_share = NAN;
     if (!race->passes)
         return;
-    struct contender c = contender_new(&scope, candidate);
+    struct contender c = ratios_contender(&scope, candidate);
     size_t count = 0;
     cleanup_free double *all = xcalloc(c.lane_count * race->passes, sizeof(*all));
     for (size_t i = 0; i < c.lane_count; i++)
@@ -190,7 +124,7 @@ static struct standing standing_new(const struct stage *stage, const struct race
         s.verdict = VERDICT_FAILED;
         return s;
     }
-    s.figures = figures_of(stage, race, candidate, ALL_WORKS);
+    s.figures = figures_of(stage, race, candidate, RATIOS_ALL);
     s.parts = parts_of(stage, race, candidate);
     s.cpu_us_per_io = cpu_us_per_io(stage, race, candidate);
     return s;
@@ -223,15 +157,14 @@ static struct interval share_from(const struct interval *logs)
 }
 
 /* Applies the rule to one work, or to all of them. The caller frees with contest_done. */
-static struct contest weigh(const struct scope *scope, const struct field *field)
+static struct contest weigh(const struct ratios *scope, const struct field *field)
 {
     cleanup_free struct contender *contenders = xcalloc(field->count, sizeof(*contenders));
-    struct contender host = contender_new(scope, LANE_HOST);
+    struct contender host = ratios_contender(scope, LANE_HOST);
     struct contest contest;
     for (size_t i = 0; i < field->count; i++)
-        contenders[i] = contender_new(scope, field->candidates[i]);
-    contest_decide(contenders, field->count, rounds_of(scope),
-                   contest_variance(&host, rounds_of(scope)), &contest);
+        contenders[i] = ratios_contender(scope, field->candidates[i]);
+    contest_decide(contenders, field->count, contest_variance(&host), &contest);
     for (size_t i = 0; i < field->count; i++)
         contender_done(&contenders[i]);
     contender_done(&host);
@@ -241,7 +174,7 @@ static struct contest weigh(const struct scope *scope, const struct field *field
 static void weigh_part(const struct stage *stage, const struct race *race, struct outcome *o,
                        const struct field *field, size_t work)
 {
-    const struct scope scope = {stage, race, work, false};
+    const struct ratios scope = {stage, race, work, false};
     struct contest contest = weigh(&scope, field);
     for (size_t i = 0; i < field->count; i++)
         o->standings[field->standings[i]].parts[work].share = share_from(&contest.logs[i]);
@@ -262,16 +195,16 @@ static double mean_share_of(const struct outcome *o, const struct standing *s,
 static void decide(const struct stage *stage, const struct race *race, struct outcome *o,
                    const struct field *field)
 {
-    const struct scope scope = {stage, race, ALL_WORKS, false};
+    const struct ratios scope = {stage, race, RATIOS_ALL, false};
     for (size_t k = 0; k < race->work_count; k++)
         weigh_part(stage, race, o, field, k);
     struct contest contest = weigh(&scope, field);
     for (size_t i = 0; i < field->count; i++) {
         struct standing *s = &o->standings[field->standings[i]];
-        struct contender c = contender_new(&scope, field->candidates[i]);
+        struct contender c = ratios_contender(&scope, field->candidates[i]);
         s->share = share_from(&contest.logs[i]);
         s->mean_share = mean_share_of(o, s, stage->options->suite);
-        s->replica_spread = spread_of(&c, race->rounds);
+        s->replica_spread = spread_of(&c);
         s->verdict = contest.verdicts[i];
         confirm(stage, race, field->candidates[i], s);
         contender_done(&c);
@@ -287,7 +220,7 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     cleanup_free size_t *standings = xcalloc(all, sizeof(*standings));
     struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
-    o->host = figures_of(stage, race, LANE_HOST, ALL_WORKS);
+    o->host = figures_of(stage, race, LANE_HOST, RATIOS_ALL);
     o->part_count = race->work_count;
     o->host_parts = parts_of(stage, race, LANE_HOST);
     o->standings = xcalloc(all, sizeof(*o->standings));

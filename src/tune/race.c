@@ -168,7 +168,8 @@ static int run_round(struct runner *r, struct error **err)
     if (r->exhausted)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
-        append(&race->records[i].ns, race->rounds, r->tally.sums[i], r->tally.counts[i]);
+        append(&race->records[i].ns, race->records[i].rounds++, r->tally.sums[i],
+               r->tally.counts[i]);
     race->rounds++;
     return 0;
 }

@@ -41,6 +41,7 @@ struct race_options {
 /* What the slices of one work on one lane added up to. */
 struct record {
     double *ns;         /* time per request in each round; NaN where the round does not count */
+    size_t rounds;      /* that it took part in */
     uint64_t requests;  /* of the short slices, counted */
     uint64_t bytes;     /* moved by these */
     uint64_t elapsed_ns;

@@ -22,7 +22,7 @@ static inline void field_init(struct field *f, size_t count, size_t lanes, size_
     f->count = count;
     f->rounds = rounds;
     for (size_t i = 0; i < count; i++) {
-        f->contenders[i] = (struct contender){lanes, f->lanes[i]};
+        f->contenders[i] = (struct contender){lanes, f->lanes[i], rounds};
         for (size_t k = 0; k < lanes; k++)
             f->lanes[i][k] = f->series[i][k];
     }

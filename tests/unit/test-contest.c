@@ -104,7 +104,7 @@ static void test_steady(void **state)
                 f.series[0][k][round] = steady[i].a[k];
                 f.series[1][k][round] = steady[i].b[k];
             }
-        contest_decide(f.contenders, 2, 4, steady[i].host_variance, &c);
+        contest_decide(f.contenders, 2, steady[i].host_variance, &c);
         double a = (steady[i].a[0] + steady[i].a[1]) / 2, b = (steady[i].b[0] + steady[i].b[1]) / 2;
         check_close(steady[i].what, c.logs[0].value, a);
         check_close(steady[i].what, c.logs[1].value, b);
@@ -129,7 +129,7 @@ static void test_single_replica(void **state)
     field_init(&f, 2, 1, 4);
     memcpy(f.series[0][0], (double[]){0.08, 0.10, 0.12, 0.14}, 4 * sizeof(double));
     memcpy(f.series[1][0], (double[]){0.06, 0.04, 0.02, 0.00}, 4 * sizeof(double));
-    contest_decide(f.contenders, 2, 4, 0, &c);
+    contest_decide(f.contenders, 2, 0, &c);
     /* The values' variance is 0.002 / 3, that of their mean a fourth. */
     double half = T3 * sqrt(0.002 / 12);
     check_close("low", c.logs[0].low, 0.11 - half);
@@ -141,7 +141,7 @@ static void test_single_replica(void **state)
     contest_done(&c);
     for (size_t i = 0; i < 4; i++)
         f.series[0][0][i] += 0.003;
-    contest_decide(f.contenders, 2, 4, 0, &c);
+    contest_decide(f.contenders, 2, 0, &c);
     assert_int_equal(c.verdicts[0], VERDICT_BEST);
     assert_int_equal(c.verdicts[1], VERDICT_SLOWER);
     contest_done(&c);
@@ -162,7 +162,7 @@ static void test_replicas_agree_by_chance(void **state)
             f.series[0][i / 4][i % 4] = aheads[n] + off + (i % 2 ? noise : -noise);
             f.series[1][i / 4][i % 4] = off;
         }
-        contest_decide(f.contenders, 2, 4, 0, &c);
+        contest_decide(f.contenders, 2, 0, &c);
         /* Within lanes: a variance of 0.0001 with 3 degrees of freedom, between them 0.00009. */
         check_close("low", c.logs[0].low, aheads[n] - T2 * disk);
         /* Of the difference: within 0.0002, a half-width of 0.045, between 0.00018 and 0.0578. */
@@ -183,7 +183,7 @@ static void test_common_weather(void **state)
         f.series[0][0][i] = weather;
         f.series[1][0][i] = weather - 0.01 - 0.001 * (double)(i % 3);
     }
-    contest_decide(f.contenders, 2, 40, 0, &c);
+    contest_decide(f.contenders, 2, 0, &c);
     assert_true(c.logs[0].high - c.logs[0].low > 0.5);
     assert_int_equal(c.verdicts[0], VERDICT_BEST);
     assert_int_equal(c.verdicts[1], VERDICT_SLOWER);
@@ -200,14 +200,14 @@ static void test_alone(void **state)
         f.series[0][0][i] = 0.10;
         f.series[0][1][i] = 0.12;
     }
-    contest_decide(f.contenders, 1, 4, 0, &c);
+    contest_decide(f.contenders, 1, 0, &c);
     assert_int_equal(c.verdicts[0], VERDICT_EQUAL);
     assert_int_equal(c.leader, 0);
     /* Its two lanes have one degree of freedom. */
     check_close("low", c.logs[0].low, 0.11 - 12.7062047 * 0.01);
     contest_done(&c);
     assert_null(c.logs);
-    contest_decide(f.contenders, 0, 4, 0, &c);
+    contest_decide(f.contenders, 0, 0, &c);
     contest_done(&c);
 }
 
@@ -220,7 +220,7 @@ static void test_one_round(void **state)
     field_init(&f, 2, 1, 1);
     f.series[0][0][0] = 5;
     f.series[1][0][0] = 0;
-    contest_decide(f.contenders, 2, 1, 0, &c);
+    contest_decide(f.contenders, 2, 0, &c);
     assert_true(isinf(c.logs[0].high) && isinf(c.logs[0].low));
     assert_int_equal(c.verdicts[0], VERDICT_EQUAL);
     assert_int_equal(c.verdicts[1], VERDICT_EQUAL);
@@ -236,11 +236,11 @@ static void test_variance(void **state)
         f.series[0][0][i] = 0.10;
         f.series[0][1][i] = 0.12;
     }
-    check_close("between lanes", contest_variance(f.contenders, 4), 0.0001);
+    check_close("between lanes", contest_variance(f.contenders), 0.0001);
     for (size_t i = 0; i < 4; i++)
         f.series[0][0][i] = f.series[0][1][i] = 0.1 * (double)i;
     /* Each lane's mean has the variance 0.05 / 3 / 4; both are the same. */
-    check_close("within lanes", contest_variance(f.contenders, 4), 0.05 / 12 / 2);
+    check_close("within lanes", contest_variance(f.contenders), 0.05 / 12 / 2);
 }
 
 static void test_names(void **state)
@@ -267,7 +267,7 @@ static void test_missing_rounds(void **state)
             f.series[slow][0][i] = 0.001 * (double)(i % 2);
             f.series[place][0][i] = i == 5 ? NAN : 0.5;
         }
-        contest_decide(f.contenders, 3, 10, 0, &c);
+        contest_decide(f.contenders, 3, 0, &c);
         assert_true(isnan(c.logs[place].value));
         assert_int_not_equal(c.verdicts[place], VERDICT_BEST);
         if (c.leader != fast || c.verdicts[slow] != VERDICT_SLOWER)
@@ -330,7 +330,7 @@ static void simulate(const struct race_kind *kind, uint64_t seed, double *winner
     for (size_t n = 0; n < CONTESTS; n++) {
         struct contest c;
         draw(&s, kind, &f);
-        contest_decide(f.contenders, f.count, f.rounds, 0, &c);
+        contest_decide(f.contenders, f.count, 0, &c);
         for (size_t i = 0; i < f.count; i++) {
             double truth = i ? 0 : kind->ahead;
             held += c.logs[i].low <= truth && truth <= c.logs[i].high;

@@ -158,7 +158,7 @@ static double simulate(const struct kind *kind, size_t candidates, size_t races,
         draw_race(&s, kind, disks, candidates, &f);
         for (size_t i = 0; i < 2 * f.rounds; i++)
             f.series[0][i / f.rounds][i % f.rounds] += log1p(ahead);
-        contest_decide(f.contenders, f.count, f.rounds, 0, &c);
+        contest_decide(f.contenders, f.count, 0, &c);
         for (size_t i = 0; i < candidates; i++) {
             bool best = c.verdicts[i] == VERDICT_BEST;
             right += best && ahead > 0 && i == 0;

@@ -46,7 +46,7 @@ struct scene {
 static void set_speed(struct scene *s, size_t lane, double ns)
 {
     struct record *record = &s->records[lane];
-    *record = (struct record){.ns = s->ns[lane], .long_ns = s->long_ns[lane]};
+    *record = (struct record){.rounds = ROUNDS, .ns = s->ns[lane], .long_ns = s->long_ns[lane]};
     for (size_t i = 0; i < ROUNDS; i++)
         record->ns[i] = ns * (1 + 0.001 * ((double)((i * 3 + lane) % 5) - 2));
     for (size_t i = 0; i < PASSES; i++)

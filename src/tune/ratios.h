@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ratios.h - what the rounds of a race say of a candidate: its speed against the host's, lane by lane.
+ */
+#pragma once
+
+#include "tune/contest.h"
+#include "tune/race.h"
+
+#define RATIOS_ALL SIZE_MAX
+
+/* Which slices the ratios are of. */
+struct ratios {
+    const struct stage *stage;
+    const struct race *race;
+    size_t work;      /* or RATIOS_ALL, all of them by their weights */
+    bool long_slices; /* the long ones instead of the short */
+};
+
+/* The series of a candidate's lanes, or of the host's (LANE_HOST). Release it with contender_done. */
+struct contender ratios_contender(const struct ratios *r, int candidate);
+void contender_done(struct contender *c);
