@@ -19,19 +19,7 @@ const char *verdict_name(enum verdict v)
     return verdict_names[v];
 }
 
-/* An estimate of a variance, and how much is known about it. */
-struct variance {
-    double value, dof;
-};
-
-/* What the rule knows of one contender. */
-struct summary {
-    double location;        /* mean over its lanes */
-    double between;         /* variance of its lanes about that */
-    struct variance within; /* of `location`, from the lanes' standard errors */
-};
-
-static struct summary summarise(const struct contender *c)
+struct summary contest_summarise(const struct contender *c)
 {
     struct summary s = {.within.dof = INFINITY};
     cleanup_free double *locations = xcalloc(c->lane_count, sizeof(*locations));
@@ -47,9 +35,8 @@ static struct summary summarise(const struct contender *c)
     return s;
 }
 
-/* The variance between equal disks, from all replicas together; dof 0 where there are none. */
-static struct variance pool(const struct contender *contenders, const struct summary *summaries,
-                            size_t count)
+struct variance contest_pool(const struct contender *contenders, const struct summary *summaries,
+                             size_t count)
 {
     struct variance pooled = {0};
     for (size_t i = 0; i < count; i++) {
@@ -102,21 +89,30 @@ static struct variance paired(const struct contender *a, const struct contender 
     return (struct variance){l.se * l.se, l.dof};
 }
 
+struct comparison contest_compare(const struct contender *a, const struct summary *sa,
+                                  const struct contender *b, const struct summary *sb,
+                                  struct variance pooled)
+{
+    return (struct comparison){
+        .difference = sa->location - sb->location,
+        .within = paired(a, b),
+        .between = {.value = fmax(pooled.value, sa->between) / (double)a->lane_count +
+                             fmax(pooled.value, sb->between) / (double)b->lane_count,
+                    .dof = pooled.dof},
+    };
+}
+
 /* Whether b is slower than a for certain. */
 static bool is_slower(const struct contender *a, const struct summary *sa,
                       const struct contender *b, const struct summary *sb, struct variance pooled)
 {
-    struct variance between = {
-        .value = fmax(pooled.value, sa->between) / (double)a->lane_count +
-                 fmax(pooled.value, sb->between) / (double)b->lane_count,
-        .dof = pooled.dof,
-    };
-    return sa->location - sb->location > wider(between, paired(a, b));
+    struct comparison c = contest_compare(a, sa, b, sb, pooled);
+    return c.difference > wider(c.between, c.within);
 }
 
 double contest_variance(const struct contender *contender)
 {
-    struct summary s = summarise(contender);
+    struct summary s = contest_summarise(contender);
     return fmax(s.between / (double)contender->lane_count, s.within.value);
 }
 
@@ -129,13 +125,13 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
         .verdicts = xcalloc(count, sizeof(*c.verdicts)),
     };
     for (size_t i = 0; i < count; i++) {
-        summaries[i] = summarise(&contenders[i]);
+        summaries[i] = contest_summarise(&contenders[i]);
         /* Nothing compares with what is not a number: it must not lead by standing first. */
         if (summaries[i].location > summaries[c.leader].location ||
             isnan(summaries[c.leader].location))
             c.leader = i;
     }
-    struct variance pooled = pool(contenders, summaries, count);
+    struct variance pooled = contest_pool(contenders, summaries, count);
     bool alone = true;
     for (size_t i = 0; i < count; i++) {
         double half = half_interval(&contenders[i], &summaries[i], pooled, host_variance);

@@ -65,5 +65,33 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
                     struct contest *ret);
 void contest_done(struct contest *c);
 
+/* --- What the rule, and whoever asks during a race, knows -------------------------------------- */
+
+/* An estimate of a variance, and the degrees of freedom that it has: how much is known about it. */
+struct variance {
+    double value, dof;
+};
+
+struct summary {
+    double location;        /* mean over its lanes */
+    double between;         /* variance of its lanes about that */
+    struct variance within; /* of `location`, from the lanes' standard errors */
+};
+
+struct summary contest_summarise(const struct contender *c);
+
+/* The variance between equal disks, from all replicas together; dof 0 where there are none. */
+struct variance contest_pool(const struct contender *contenders, const struct summary *summaries,
+                             size_t count);
+
+/* a's location less b's, and its variance by each of the two sources. */
+struct comparison {
+    double difference;
+    struct variance within, between;
+};
+struct comparison contest_compare(const struct contender *a, const struct summary *sa,
+                                  const struct contender *b, const struct summary *sb,
+                                  struct variance pooled);
+
 /* The variance of a contender's figure on its own: between its lanes, and at least within them. */
 double contest_variance(const struct contender *contender);
