@@ -172,6 +172,8 @@ int option_size(const char *option, const char *value, uint64_t *ret, struct err
 int option_image_size(const char *option, const char *value, uint64_t *ret, struct error **err);
 int option_number(const char *option, const char *value, uint64_t min, uint64_t max, uint64_t *ret,
                   struct error **err);
+int option_percent(const char *option, const char *value, double min, double max, double *ret,
+                   struct error **err);
 int option_duration(const char *option, const char *value, uint64_t *ret_ns, struct error **err);
 
 /* Replaces the path of a directory, which has to be there, by its absolute path: QEMU has a working

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,21 @@ int option_number(const char *option, const char *value, uint64_t min, uint64_t 
 {
     if (value && text_parse_number(value, min, max, ret, err) < 0)
         return error_prefix(err, "%s", option);
+    return 0;
+}
+
+int option_percent(const char *option, const char *value, double min, double max, double *ret,
+                   struct error **err)
+{
+    char *end;
+    if (!value)
+        return 0;
+    double percent = g_ascii_isdigit(value[0]) ? g_ascii_strtod(value, &end) : NAN;
+    if (!isfinite(percent) || strcmp(end[0] == '%' ? end + 1 : end, "") != 0)
+        return error_set(err, "%s: '%s' is not a percentage", option, value);
+    if (percent < min || percent > max)
+        return error_set(err, "%s: %s is out of range (%g to %g)", option, value, min, max);
+    *ret = percent;
     return 0;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "cmd/cmd.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -20,11 +21,13 @@ struct arguments {
     struct common_options common;
     struct workload_options work;
     struct guest_options guest;
-    char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed;
+    char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
+    gboolean exhaustive, no_confirm;
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */
     struct guest_choice choice;
+    double margin;
     uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;
 };
 
@@ -37,6 +40,12 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
          "Find the best disk configuration for images in this directory", "DIR"},
         {"candidates", 0, 0, G_OPTION_ARG_STRING, &a->candidates,
          "Only these: a comma list of ids, or a file with one a line", "LIST"},
+        {"margin", 0, 0, G_OPTION_ARG_STRING, &a->margin_percent,
+         "Who is slower by more than this is out [2]", "PERCENT"},
+        {"exhaustive", 0, 0, G_OPTION_ARG_NONE, &a->exhaustive,
+         "Put nobody out, and go on until the time or the rounds are over", NULL},
+        {"no-confirm", 0, 0, G_OPTION_ARG_NONE, &a->no_confirm,
+         "Leave out the long slices at the end, and CPU times with them", NULL},
         {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
@@ -57,6 +66,7 @@ static void set_defaults(struct arguments *a)
     a->max_rounds = UINT32_MAX;
     a->time_ns = 120 * NS_PER_SECOND;
     a->replica_count = 2;
+    a->margin = 2;
     a->seed_number = clock_now_ns() & INT32_MAX;
 }
 
@@ -81,6 +91,7 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
         option_duration("--time", a->time, &a->time_ns, err) < 0 ||
         option_number("--rounds", a->rounds, 1, UINT32_MAX, &a->max_rounds, err) < 0 ||
+        option_percent("--margin", a->margin_percent, 0.1, 50, &a->margin, err) < 0 ||
         option_number("--replicas", a->replicas, 1, 8, &a->replica_count, err) < 0 ||
         option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
         options_guest(&a->guest, &a->choice, err) < 0)
@@ -135,6 +146,7 @@ static int conclude(const struct arguments *a, const struct raced *raced, GPtrAr
         .seed = a->seed_number,
         .written_bytes = stage->written_bytes,
         .replicas = (unsigned)a->replica_count,
+        .margin = a->exhaustive ? NAN : a->margin / 100,
         .seconds = (double)(clock_now_ns() - start_ns) / 1e9,
         .clock_drift = raced->race->clock_drift,
         .candidates = candidates,
@@ -181,6 +193,9 @@ static int tune(const struct arguments *a, struct progress *progress, uint64_t s
         .min_requests = RACE_MIN_REQUESTS,
         .ramp = RACE_RAMP,
         .max_rounds = a->max_rounds,
+        .margin = a->margin / 100,
+        .exhaustive = a->exhaustive,
+        .confirm = !a->no_confirm,
         .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
         .seed = a->seed_number,
     };

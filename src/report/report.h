@@ -25,6 +25,7 @@ struct tune_report {
     bool fresh;
     uint64_t size_bytes, slice_ns, seed, written_bytes;
     unsigned replicas;
+    double margin;  /* of the elimination; NaN where nobody was put out */
     double seconds; /* of the whole run */
     double clock_drift;
     GPtrArray *candidates; /* all, for those that were left out */

@@ -33,14 +33,27 @@ static void print_work(const struct tune_report *r, FILE *out)
     }
 }
 
+/* Those that the race put out: they took part in fewer rounds. */
+static size_t count_out(const struct outcome *o)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < o->count; i++)
+        count += !o->standings[i].failure && o->standings[i].rounds < o->rounds;
+    return count;
+}
+
 static void print_header(const struct tune_report *r, FILE *out)
 {
     fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
     print_work(r, out);
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
-    fprintf(out, "%zu rounds in %.0f s; each configuration on %u disk%s\n\n", r->outcome->rounds,
+    fprintf(out, "%zu rounds in %.0f s; each configuration on %u disk%s", r->outcome->rounds,
             r->seconds, r->replicas, r->replicas == 1 ? "" : "s");
+    size_t out_early = count_out(r->outcome);
+    if (out_early)
+        fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);
+    fputs("\n\n", out);
 }
 
 /* A table's columns stand for the work, or for each of several: more than these do not fit. */
@@ -190,6 +203,9 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     unsigned equal = count_equal(o);
     if (o->best)
         fprintf(out, "\n%s is best:\n", s->candidate->id);
+    else if (equal > 1 && o->settled)
+        fprintf(out, "\nThe first %u are within %.3g %% of each other; of them\n%s changes least:\n",
+                equal, r->margin * 100, s->candidate->id);
     else if (equal > 1)
         fprintf(out, "\nThe first %u are equal as far as these rounds can tell; of them\n"
                      "%s changes least:\n", equal, s->candidate->id);

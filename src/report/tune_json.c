@@ -41,7 +41,7 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
         json_object_set_new(json, "failure", json_string(s->failure));
         return json;
     }
-    json_object_set_new(json, "rounds", json_integer((json_int_t)r->outcome->rounds));
+    json_object_set_new(json, "rounds", json_integer((json_int_t)s->rounds));
     json_object_set_new(json, "requests", json_integer((json_int_t)s->figures.requests));
     json_object_set_new(json, "share_of_host", share_json(s));
     json_object_set_new(json, "vs_current", json_null());
@@ -125,6 +125,8 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "host", host_json(r));
     json_object_set_new(json, "candidates", standings_json(r));
     json_object_set_new(json, "left_out", left_out_json(r->candidates));
+    json_object_set_new(json, "margin", report_number_json(r->margin));
+    json_object_set_new(json, "settled", json_boolean(r->outcome->settled));
     json_object_set_new(json, "best", id_json(r->outcome->best));
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
     json_object_set_new(json, "plan", json_null());

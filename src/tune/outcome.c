@@ -192,6 +192,19 @@ static double mean_share_of(const struct outcome *o, const struct standing *s,
     return exp(sum / suite_weight(suite));
 }
 
+/* What the race has settled stands; what it left open the figures decide. */
+static enum verdict verdict_of(const struct race *race, const struct stage *stage, int candidate,
+                               enum verdict by_figures)
+{
+    size_t left = 0;
+    bool out = false;
+    for (size_t i = stage->host_lanes; i < stage->lane_count; i++) {
+        left += !race->out[i] && !stage->lanes[i].failure && stage->lanes[i].candidate != candidate;
+        out |= race->out[i] && stage->lanes[i].candidate == candidate;
+    }
+    return out ? VERDICT_SLOWER : !race->settled ? by_figures : left ? VERDICT_EQUAL : VERDICT_BEST;
+}
+
 static void decide(const struct stage *stage, const struct race *race, struct outcome *o,
                    const struct field *field)
 {
@@ -205,7 +218,8 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         s->share = share_from(&contest.logs[i]);
         s->mean_share = mean_share_of(o, s, stage->options->suite);
         s->replica_spread = spread_of(&c);
-        s->verdict = contest.verdicts[i];
+        s->rounds = c.rounds;
+        s->verdict = verdict_of(race, stage, field->candidates[i], contest.verdicts[i]);
         confirm(stage, race, field->candidates[i], s);
         contender_done(&c);
     }
@@ -220,6 +234,7 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     cleanup_free size_t *standings = xcalloc(all, sizeof(*standings));
     struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
+    o->settled = race->settled;
     o->host = figures_of(stage, race, LANE_HOST, RATIOS_ALL);
     o->part_count = race->work_count;
     o->host_parts = parts_of(stage, race, LANE_HOST);

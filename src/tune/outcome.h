@@ -20,6 +20,7 @@ struct part {
 struct standing {
     const struct candidate *candidate;
     struct disk_config effective;
+    size_t rounds;             /* that it took part in */
     struct figures figures;    /* of all works together */
     struct part *parts;        /* of each work; NULL of a failed one */
     struct interval share;     /* of the host's speed: robust location and its interval; over several
@@ -35,6 +36,7 @@ struct standing {
 
 struct outcome {
     size_t rounds;
+    bool settled; /* by the race, before its time was up */
     struct figures host;     /* of all works together */
     size_t part_count;       /* works */
     struct part *host_parts; /* of each; their share is 1 */

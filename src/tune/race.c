@@ -8,11 +8,16 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "host/process.h"
+#include "tune/elimination.h"
+#include "tune/ratios.h"
 #include "tune/slices.h"
 
 /* Guest slices between two turns of the host: few enough that both share the weather, enough
  * that the conversation does not count. */
 #define PART_LANES 8
+
+/* The chance that the fastest is put out, or one settled for that is too slow. */
+#define ELIMINATION_ERROR 0.05
 
 #define LONG_PASSES 3
 #define LONG_SLICE_MIN_NS (20 * NS_PER_MS)
@@ -31,6 +36,8 @@ struct runner {
     const struct race_options *options;
     struct race *race;
     struct random random;
+    int *candidates; /* those that are raced, as the elimination numbers them */
+    struct elimination elimination;
     size_t *order; /* lane numbers of the guest lanes that run */
     size_t order_count;
     size_t *groups; /* in the order in which a round has them */
@@ -40,7 +47,7 @@ struct runner {
     bool exhausted;     /* in this round */
     struct slice *slices; /* room for those of a part */
     struct tally tally;
-    uint64_t start_ns;
+    uint64_t start_ns, end_ns;
     uint64_t short_deadline_ns; /* when the long slices have to begin */
 };
 
@@ -168,10 +175,60 @@ static int run_round(struct runner *r, struct error **err)
     if (r->exhausted)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
-        append(&race->records[i].ns, race->records[i].rounds++, r->tally.sums[i],
-               r->tally.counts[i]);
+        if (!race->out[i / race->work_count])
+            append(&race->records[i].ns, race->records[i].rounds++, r->tally.sums[i],
+                   r->tally.counts[i]);
     race->rounds++;
     return 0;
+}
+
+/* The lanes that run, cut into parts, and when the long slices have to begin: less is to be done the
+ * fewer are left. */
+static void plan(struct runner *r)
+{
+    struct stage *stage = r->stage;
+    r->order_count = 0;
+    for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
+        if (!stage->lanes[i].failure && !r->race->out[i])
+            r->order[r->order_count++] = i;
+    r->parts = (r->order_count + PART_LANES - 1) / PART_LANES;
+    if (r->parts < stage->host_lanes)
+        r->parts = stage->host_lanes;
+
+    uint64_t left = r->end_ns > r->start_ns ? r->end_ns - r->start_ns : 0;
+    uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
+    uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;
+    each = each < LONG_SLICE_MIN_NS ? LONG_SLICE_MIN_NS
+           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS : each;
+    bool confirm = r->options->confirm && !stage->options->fresh;
+    uint64_t reserve = confirm ? slices * each * 11 / 10 : 0;
+    r->race->long_slice_ns = each;
+    r->short_deadline_ns = r->end_ns > r->start_ns + reserve ? r->end_ns - reserve : r->start_ns;
+}
+
+/* Asks who can still win; the lanes of the others rest from here on. */
+static void look(struct runner *r)
+{
+    struct race *race = r->race;
+    const struct ratios ratios = {r->stage, race, RATIOS_ALL, /* long_slices = */ false};
+    struct elimination *e = &r->elimination;
+    cleanup_free struct contender *contenders = xcalloc(e->count, sizeof(*contenders));
+    for (size_t i = 0; i < e->count; i++)
+        contenders[i] = ratios_contender(&ratios, r->candidates[i]);
+    elimination_look(e, contenders);
+    for (size_t i = 0; i < e->count; i++) {
+        for (size_t lane = 0; e->out[i] && lane < race->lane_count; lane++)
+            race->out[lane] |= r->stage->lanes[lane].candidate == r->candidates[i];
+        contender_done(&contenders[i]);
+    }
+    race->settled = e->settled;
+    plan(r);
+}
+
+/* Whether anybody could be put out: there is somebody to be slower than. */
+static bool is_contested(const struct runner *r)
+{
+    return !r->options->exhaustive && r->elimination.count > 1;
 }
 
 static double round_progress(const struct runner *r)
@@ -185,7 +242,7 @@ static double round_progress(const struct runner *r)
 static int run_short(struct runner *r, struct error **err)
 {
     uint64_t longest = 0;
-    while (r->race->rounds < r->options->max_rounds && !r->exhausted) {
+    while (r->race->rounds < r->options->max_rounds && !r->exhausted && !r->race->settled) {
         uint64_t before = clock_now_ns();
         /* A round that would end after the deadline is not begun. */
         if (before + longest > r->short_deadline_ns)
@@ -195,6 +252,8 @@ static int run_short(struct runner *r, struct error **err)
         uint64_t took = clock_now_ns() - before;
         longest = took > longest ? took : longest;
         progress(r, "measuring", round_progress(r));
+        if (is_contested(r) && r->race->rounds >= r->elimination.next_look)
+            look(r);
     }
     r->race->exhausted = r->exhausted;
     if (r->race->rounds)
@@ -280,7 +339,7 @@ static int run_pass(struct runner *r, struct error **err)
 /* First writes have no long slices: the disks are full by then. */
 static int run_long(struct runner *r, struct error **err)
 {
-    if (r->exhausted || r->stage->options->fresh)
+    if (r->exhausted || r->stage->options->fresh || !r->options->confirm)
         return 0;
     progress(r, "long slices", 0);
     while (r->race->passes < LONG_PASSES)
@@ -290,6 +349,23 @@ static int run_long(struct runner *r, struct error **err)
 }
 
 /* --- The race --------------------------------------------------------------------------------- */
+
+/* Enters each candidate all of whose lanes run; returns how many there are. */
+static size_t enter_candidates(struct runner *r)
+{
+    size_t count = 0;
+    const struct stage *stage = r->stage;
+    for (int c = 0; c < (int)stage->candidates->len; c++) {
+        size_t lanes = 0, failures = 0;
+        for (size_t i = 0; i < stage->lane_count; i++) {
+            lanes += stage->lanes[i].candidate == c;
+            failures += stage->lanes[i].candidate == c && stage->lanes[i].failure;
+        }
+        if (lanes && !failures)
+            r->candidates[count++] = c;
+    }
+    return count;
+}
 
 static struct runner *runner_new(struct stage *stage, const struct race_options *options,
                                  struct race *race)
@@ -306,11 +382,18 @@ static struct runner *runner_new(struct stage *stage, const struct race_options 
     r->slices = xcalloc(PART_LANES * race->work_count, sizeof(*r->slices));
     r->tally.sums = xcalloc(places, sizeof(*r->tally.sums));
     r->tally.counts = xcalloc(places, sizeof(*r->tally.counts));
+    r->candidates = xcalloc(stage->candidates->len, sizeof(*r->candidates));
+    r->elimination = elimination_new(enter_candidates(r), options->margin, ELIMINATION_ERROR);
+    r->start_ns = clock_now_ns();
+    r->end_ns = options->deadline_ns ? options->deadline_ns : r->start_ns + options->duration_ns;
+    plan(r);
     return r;
 }
 
 static void runner_free(struct runner *r)
 {
+    elimination_done(&r->elimination);
+    free(r->candidates);
     free(r->order);
     free(r->groups);
     free(r->slices);
@@ -320,29 +403,6 @@ static void runner_free(struct runner *r)
 }
 CLEANUP_PTR(cleanup_runner_handler, struct runner, runner_free)
 
-/* Which lanes run, in how many parts, and when the short slices have to end. */
-static void plan(struct runner *r)
-{
-    struct stage *stage = r->stage;
-    for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
-        if (!stage->lanes[i].failure)
-            r->order[r->order_count++] = i;
-    r->parts = (r->order_count + PART_LANES - 1) / PART_LANES;
-    if (r->parts < stage->host_lanes)
-        r->parts = stage->host_lanes;
-
-    r->start_ns = clock_now_ns();
-    uint64_t end = r->options->deadline_ns ? r->options->deadline_ns
-                                           : r->start_ns + r->options->duration_ns;
-    uint64_t left = end > r->start_ns ? end - r->start_ns : 0;
-    uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
-    uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;
-    each = each < LONG_SLICE_MIN_NS ? LONG_SLICE_MIN_NS
-           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS : each;
-    uint64_t reserve = stage->options->fresh ? 0 : slices * each * 11 / 10;
-    r->race->long_slice_ns = each;
-    r->short_deadline_ns = end > r->start_ns + reserve ? end - reserve : r->start_ns;
-}
 
 static int run_all(struct runner *r, struct error **err)
 {
@@ -367,9 +427,9 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     cleanup_race struct race *race = xcalloc(1, sizeof(*race));
     race->lane_count = stage->lane_count;
     race->work_count = stage->options->suite->count;
+    race->out = xcalloc(race->lane_count, sizeof(*race->out));
     race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
     at_scope_end(cleanup_runner_handler) struct runner *r = runner_new(stage, options, race);
-    plan(r);
     return run_all(r, err) < 0 ? NULL : TAKE_PTR(race);
 }
 
@@ -382,5 +442,6 @@ void race_free(struct race *r)
         free(r->records[i].long_ns);
     }
     free(r->records);
+    free(r->out);
     free(r);
 }

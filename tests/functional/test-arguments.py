@@ -61,7 +61,7 @@ def version():
 def verb_help():
     common = ("--json", "--quiet", "--verbose", "--connect=", "--help", "--directory=", "--size=", "--rw=",
               "--rwmixread=", "--block=", "--depth=", "--zeros", "--fresh")
-    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--slice=", "--replicas=", "--seed=",
+    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--margin=", "--exhaustive", "--no-confirm", "--slice=", "--replicas=", "--seed=",
                                    "--accel=", "--vcpus=", "--kernel=", "--emulator=")}
     for verb in VERBS:
         result = run(verb, "--help")
@@ -175,6 +175,7 @@ def tune_values():
     refuse_values("tune", "--slice", times + ("0", "1us", "11s", "1h"))
     refuse_values("tune", "--rounds", BAD_NUMBERS + ("0", "4294967296"))
     refuse_values("tune", "--replicas", BAD_NUMBERS + ("0", "9"))
+    refuse_values("tune", "--margin", ("", "-1", "x", "1x", "nan", "inf", "0", "51", "2%%", " 2", "1e3"))
     refuse_values("tune", "--vcpus", BAD_NUMBERS + ("0", "257"))
     refuse_values("tune", "--seed", BAD_NUMBERS + ("2147483648",))
     refuse_values("tune", "--accel", ("", "KVM", "hvf"))

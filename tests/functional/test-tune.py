@@ -193,6 +193,26 @@ def general():
     assert_nothing_left(_directory)
 
 
+@case("who is slower by more than the margin is out early, and the race ends when it is settled")
+def elimination():
+    arguments = ("--candidates", "raw-threads,raw-native,qcow2-threads,raw-native-iothread", "--rounds", "100", "--margin", "25")
+    report = tune(*arguments)
+    equal(report["margin"], 0.25, "margin")
+    left = [c for c in report["candidates"] if c["rounds"] == report["host"]["rounds"]]
+    assert left, "everybody is out"
+    for candidate in report["candidates"]:
+        assert candidate["rounds"] >= 40, "out before the first look"
+        if candidate not in left:
+            equal(candidate["verdict"], "slower", f"{candidate['id']}, which was out")
+    if report["settled"]:
+        verdicts = {c["verdict"] for c in left}
+        assert verdicts == {"best"} if len(left) == 1 else verdicts <= {"equal", "slower"}, verdicts
+    whole = tune(*arguments[:2], "--rounds", "50", "--exhaustive", "--no-confirm")
+    equal((whole["settled"], whole["margin"]), (False, None), "settled and margin with --exhaustive")
+    equal({c["rounds"] for c in whole["candidates"]}, {50}, "rounds with --exhaustive")
+    equal({c["cpu_us_per_io"] for c in whole["candidates"]}, {None}, "CPU times without long slices")
+
+
 @case("two of the same end in equal: an A/A race has no winner")
 def same():
     # Intervals of 95 % are wrong now and then. Wrong twice is a finding: about one time in 400.
@@ -218,7 +238,7 @@ def candidate_file():
 
 @case("--time bounds the run")
 def bounded():
-    result = run("tune", "-d", _directory, "-w", "dd", "--size", "8M", *TWO, "--time", "25")
+    result = run("tune", "-d", _directory, "-w", "dd", "--size", "8M", *TWO, "--time", "25", "--exhaustive")
     assert_done(result)
     # Far above the noise of a busy machine, far below a run that forgot its bound.
     assert result.seconds < 40, f"--time 25 took {result.seconds:.0f} s"

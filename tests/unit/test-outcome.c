@@ -37,6 +37,7 @@ struct scene {
     struct candidate candidates[CANDIDATES];
     struct lane lanes[LANES];
     struct record records[LANES];
+    bool out[LANES];
     double ns[LANES][ROUNDS], long_ns[LANES][PASSES];
 };
 
@@ -93,6 +94,7 @@ static struct scene *scene_new(void)
                             .work_count = 1,
                             .rounds = ROUNDS,
                             .passes = PASSES,
+                            .out = s->out,
                             .records = s->records};
     for (size_t i = 0; i < CANDIDATES; i++) {
         s->candidates[i] = (struct candidate){.id = ids[i], .config = configs[i]};
@@ -232,6 +234,35 @@ static void test_two_works(void **state)
     check_close(b->figures.requests, 2.0 * b->parts[0].figures.requests, 1e-9);
 }
 
+/* Who was put out is slower, however its few rounds went; of those that the race has settled all are
+ * equal, or the one that is left is the best. */
+static void test_settled(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 0.6);
+    set_share(s, 1, 0.8);
+    set_share(s, 2, 0.81);
+    set_share(s, 3, 0.9);
+    for (size_t i = HOSTS; i < LANES; i++) {
+        s->out[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
+        s->records[i].rounds = s->out[i] ? ROUNDS / 2 : ROUNDS;
+    }
+    s->race.settled = true;
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    assert_true(o->settled);
+    assert_null(o->best);
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        bool out = s->out[HOSTS + 2 * (o->standings[i].candidate - s->candidates)];
+        assert_int_equal(o->standings[i].verdict, out ? VERDICT_SLOWER : VERDICT_EQUAL);
+        assert_int_equal(o->standings[i].rounds, out ? ROUNDS / 2 : ROUNDS);
+    }
+    s->out[HOSTS + 2] = s->out[HOSTS + 3] = true;
+    cleanup_outcome struct outcome *one = outcome_new(&s->stage, &s->race);
+    assert_non_null(one->best);
+    assert_string_equal(one->best->candidate->id, "c");
+}
+
 /* One lane that gave none is enough to leave a candidate without a figure, however fast. */
 static void test_failed(void **state)
 {
@@ -328,7 +359,7 @@ int main(void)
         cmocka_unit_test(test_equals),      cmocka_unit_test(test_failed),
         cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
-        cmocka_unit_test(test_two_works),
+        cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
