@@ -266,18 +266,23 @@ static void check_ceiling(const char *serial, uint32_t block, double per_second)
     assert_true((double)s.requests >= due - slack - unused);
 }
 
-/* More pass than a bucket with this ceiling could let through. */
+/* In some slice more pass than a bucket with this ceiling could ever let through: in the first one,
+ * unless others keep the host's disk busy. */
 static void check_free(const char *serial, uint32_t block, double per_second)
 {
     struct work w = make_work(WORKLOAD_RANDWRITE, block, 1, 0);
     struct budget budget = short_slice;
-    struct slice s;
+    bool is_free = false;
     budget.duration_ns = 500 * NS_PER_MS;
     stage_prepare(&w, 1, &serial, 1);
-    stage_run(0, (const int[]){0}, 1, &budget, &s);
-    double seconds = (double)s.elapsed_ns / 1e9;
-    print_message("# %s: %.1f IOPS\n", serial, (double)s.requests / seconds);
-    assert_true((double)s.requests > per_second * (seconds + BURST_SECONDS) + 1);
+    for (unsigned attempt = 0; attempt < 20 && !is_free; attempt++) {
+        struct slice s;
+        stage_run(0, (const int[]){0}, 1, &budget, &s);
+        double seconds = (double)s.elapsed_ns / 1e9;
+        print_message("# %s: %.1f IOPS\n", serial, (double)s.requests / seconds);
+        is_free = (double)s.requests > per_second * (seconds + BURST_SECONDS) + 1;
+    }
+    assert_true(is_free);
 }
 
 static void throttle(const char *what, unsigned long long ceiling)
