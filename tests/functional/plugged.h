@@ -176,7 +176,7 @@ static bool have_nbdkit;
 static inline int start_nbdkits(struct error **err)
 {
     for (int i = 0; i < NBDS; i++) {
-        cleanup_free char *socket = xasprintf("%s/%s", stage->runtime->path, nbd_serials[i]);
+        cleanup_free char *socket = xasprintf("%s/%s", ground.runtime->path, nbd_serials[i]);
         cleanup_free char *pidfile = xasprintf("%s.pid", socket);
         if (plugged_start_nbdkit(socket, pidfile, nbd_arguments[i], &nbdkits[i], err) < 0)
             return -1;
@@ -192,7 +192,7 @@ static inline int plug(struct error **err)
         disks[count] =
             (struct plugged){null_serials[count], plugged_null_node(null_latency_ns[count])};
     for (size_t i = 0; have_nbdkit && i < NBDS; i++) {
-        cleanup_free char *socket = xasprintf("%s/%s", stage->runtime->path, nbd_serials[i]);
+        cleanup_free char *socket = xasprintf("%s/%s", ground.runtime->path, nbd_serials[i]);
         disks[count++] = (struct plugged){nbd_serials[i], plugged_nbd_node(socket)};
     }
     return plugged_all(disks, count, err);
