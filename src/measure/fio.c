@@ -331,6 +331,12 @@ static void print_work(FILE *out, const struct work *work, bool first)
     if (!first)
         fputs("stonewall\n", out);
     fprintf(out, "ioengine=%s\n", w->depth > 1 ? "io_uring" : "psync");
+    /* As we do (engine_uring.c): without both, fio spends a tenth more CPU on a request of 4 KiB, and
+     * two thirds more on one of 1 MiB. Where memory may not be locked we go on without, but fio ends,
+     * so that this one is left to whoever runs it. */
+    if (w->depth > 1)
+        fputs("registerfiles=1\n; as virt-disktune has it where ulimit -l allows:\n;fixedbufs=1\n",
+              out);
     fprintf(out, "rw=%s\n", workload_rw_name(w->rw));
     if (workload_rw_is_mix(w->rw))
         fprintf(out, "rwmixread=%u\n", w->read_percent);
