@@ -3,9 +3,10 @@
  * core.c - the measuring core alone, on a file that is there: for bench/core-cost,
  * bench/fio-agreement and tests/functional/test-instructions.py.
  *
- * usage: core FILE WORKLOAD direct|cached SECONDS [REQUESTS]
+ * usage: core FILE WORKLOAD direct|cached SECONDS [RAMP [REQUESTS]]
  *
- * Ends after so many seconds, or after so many requests. Prints one JSON object: requests, seconds, latencies, and the CPU time of this process in µs. It
+ * Ends after so many seconds, or after so many requests; before them there are RAMP seconds that do not
+ * count. Prints one JSON object: requests, seconds, latencies, and the CPU time of this process in µs. It
  * writes to the file if the workload does.
  */
 #include <fcntl.h>
@@ -26,7 +27,7 @@ static double cpu_us(const struct timeval *t)
     return (double)t->tv_sec * 1e6 + (double)t->tv_usec;
 }
 
-static const char usage[] = "usage: core FILE WORKLOAD direct|cached SECONDS [REQUESTS]";
+static const char usage[] = "usage: core FILE WORKLOAD direct|cached SECONDS [RAMP [REQUESTS]]";
 
 static int fail(const struct error *err)
 {
@@ -34,10 +35,22 @@ static int fail(const struct error *err)
     return 2;
 }
 
+static int ramp_up(struct target *t, double seconds, struct error **err)
+{
+    struct budget budget = {.duration_ns = (uint64_t)(seconds * 1e9), .max_requests = UINT64_MAX};
+    struct slice slice;
+    if (!budget.duration_ns)
+        return 0;
+    if (target_run(t, &budget, &slice, err) < 0)
+        return -1;
+    histogram_clear(&t->histogram);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     cleanup_error struct error *err = NULL;
-    if (argc != 5 && argc != 6)
+    if (argc < 5 || argc > 7)
         return fail(NULL);
     const struct workload *w = named_workload(argv[2], &err);
     if (!w)
@@ -51,8 +64,10 @@ int main(int argc, char **argv)
         return fail(NULL);
     struct budget budget = {
         .duration_ns = (uint64_t)(strtod(argv[4], NULL) * 1e9),
-        .max_requests = argc == 6 ? strtoull(argv[5], NULL, 10) : UINT64_MAX,
+        .max_requests = argc > 6 ? strtoull(argv[6], NULL, 10) : UINT64_MAX,
     };
+    if (argc > 5 && ramp_up(t, strtod(argv[5], NULL), &err) < 0)
+        return fail(err);
     struct rusage before, after;
     struct slice slice;
     getrusage(RUSAGE_SELF, &before);

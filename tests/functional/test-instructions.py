@@ -49,7 +49,7 @@ def check_build():
 def instructions(path, workload, requests):
     # What is written goes to the page cache, and seconds are no bound.
     done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-                           CORE, path, workload, "cached", "1e6", str(requests)],
+                           CORE, path, workload, "cached", "1e6", "0", str(requests)],
                           capture_output=True, text=True, timeout=PATIENCE)
     if "io_uring_setup" in done.stderr or "io_uring cannot be set up" in done.stderr:
         raise Skip("valgrind does not know io_uring here")
