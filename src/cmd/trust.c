@@ -168,6 +168,9 @@ static void check_standing(const struct standing *s, GPtrArray *warnings)
     const char *id = s->candidate->id;
     if (s->failure)
         return;
+    if (!disk_config_is_direct(&s->effective))
+        trust_say(warnings, "%s: the host's page cache is in its path, and holds what was measured; with "
+                  "images larger than the host's free memory it does not", id);
     if (s->share.low > 1)
         trust_say(warnings, "%s: faster than the host (%.0f %%): a cache in its path answers", id,
                   s->share.value * 100);

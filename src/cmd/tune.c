@@ -14,6 +14,7 @@
 #include "report/report.h"
 #include "tune/outcome.h"
 #include "tune/race.h"
+#include "tune/space.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -22,11 +23,13 @@ struct arguments {
     struct workload_options work;
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
-    gboolean exhaustive, no_confirm;
+    char *axes, *fix;
+    gboolean exhaustive, no_confirm, allow_host_cache, list_axes;
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */
     struct guest_choice choice;
+    struct space space;
     double margin;
     uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;
 };
@@ -46,6 +49,14 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
          "Put nobody out, and go on until the time or the rounds are over", NULL},
         {"no-confirm", 0, 0, G_OPTION_ARG_NONE, &a->no_confirm,
          "Leave out the long slices at the end, and CPU times with them", NULL},
+        {"axes", 0, 0, G_OPTION_ARG_STRING, &a->axes,
+         "Vary these settings, and no others [image,io,iothread]", "LIST"},
+        {"fix", 0, 0, G_OPTION_ARG_STRING, &a->fix,
+         "Settings that all configurations have, as in cache=directsync,image=raw", "LIST"},
+        {"list-axes", 0, 0, G_OPTION_ARG_NONE, &a->list_axes, "List the settings and their values",
+         NULL},
+        {"allow-host-cache", 0, 0, G_OPTION_ARG_NONE, &a->allow_host_cache,
+         "Try cache modes that use the host's page cache, too", NULL},
         {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
@@ -67,6 +78,7 @@ static void set_defaults(struct arguments *a)
     a->time_ns = 120 * NS_PER_SECOND;
     a->replica_count = 2;
     a->margin = 2;
+    a->space = space_new();
     a->seed_number = clock_now_ns() & INT32_MAX;
 }
 
@@ -96,6 +108,12 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
         options_guest(&a->guest, &a->choice, err) < 0)
         return -1;
+    if (a->axes && space_vary(&a->space, a->axes, err) < 0)
+        return error_prefix(err, "--axes");
+    if (a->fix && space_fix(&a->space, a->fix, err) < 0)
+        return error_prefix(err, "--fix");
+    if (a->list_axes)
+        return 0;
     if (!a->directory) {
         error_set(err, "tune needs --directory DIR");
         return error_hint(err, "the directory that disk images are, or will be, stored in");
@@ -109,11 +127,38 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
 
 /* --- The run ---------------------------------------------------------------------------------- */
 
+/* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
+#define LANES_MAX 160
+
+static int check_number(const struct arguments *a, GPtrArray *candidates, struct error **err)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < candidates->len; i++)
+        count += !((struct candidate *)candidates->pdata[i])->left_out;
+    if (!count)
+        return error_set(err, "no configuration is left to try: each is left out by a rule");
+    if (count * a->replica_count <= LANES_MAX)
+        return 0;
+    error_set(err, "%zu configurations on %u disks each do not fit into one guest (at most %d disks)",
+              count, (unsigned)a->replica_count, LANES_MAX);
+    return error_hint(err, "fewer --axes, or some of them fixed by --fix");
+}
+
 static GPtrArray *list_candidates(const struct arguments *a, struct error **err)
 {
     struct candidate_facts facts = candidate_facts_read("", (unsigned)a->replica_count * 4);
-    g_autoptr(GPtrArray) candidates = candidates_for_new_disk(&facts);
+    struct space space = a->space;
+    space.allow_host_cache = a->allow_host_cache;
+    space.vcpus = a->choice.vcpus;
+    space.concurrent = false;
+    for (unsigned i = 0; i < a->suite->count; i++) {
+        const struct workload *w = &a->suite->works[i].workload;
+        space.concurrent |= w->depth * w->jobs > 1;
+    }
+    g_autoptr(GPtrArray) candidates = space_candidates(&space, &facts);
     if (a->candidates && candidates_select(candidates, a->candidates, err) < 0)
+        return NULL;
+    if (check_number(a, candidates, err) < 0)
         return NULL;
     return g_steal_pointer(&candidates);
 }
@@ -213,7 +258,11 @@ int cmd_tune(int argc, char **argv)
     uint64_t start_ns = clock_now_ns();
     struct progress progress = {.options = &a.common};
     int r = parse(argc, argv, &a, &err);
-    if (r == 0) {
+    if (r == 0 && a.list_axes) {
+        cleanup_free char *text = space_describe();
+        fputs(text, stdout);
+        r = finish_output(&err);
+    } else if (r == 0) {
         progress.deadline_ns = start_ns + a.time_ns;
         r = tune(&a, &progress, start_ns, &err);
     }

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The strings belong to whoever made the configuration and outlive it. */
 struct disk_config {
@@ -15,10 +16,25 @@ struct disk_config {
     const char *cache;         /* "none", "writeback", … */
     const char *io;            /* "threads", "native", "io_uring" */
     bool iothread;             /* served by an iothread of its own */
+    unsigned queues;           /* 0: one for each vCPU, as machine types have it from 5.2 on */
+    uint32_t cluster_bytes;    /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
+    bool extended_l2;          /* clusters of qcow2 are allocated in 32 parts */
+    bool discard;              /* what the guest discards is given back to the host */
+    bool detect_zeroes;        /* writes of zeros become zeroes of the image; with discard, holes */
 };
 
-/* {"bus","format","preallocation","cache","io","iothread"}; the caller owns it. */
+/* {"bus","format","preallocation","cache","io","iothread","queues","cluster_bytes","extended_l2",
+ * "discard","detect_zeroes"}; the caller owns it. */
 json_t *disk_config_to_json(const struct disk_config *c);
+
+/* Whether QEMU goes round the host's page cache. */
+bool disk_config_is_direct(const struct disk_config *c);
+
+/* libvirt's word for detect_zeroes: "off", "on", "unmap". */
+const char *disk_config_detect_zeroes(const struct disk_config *c);
+
+/* What qemu-img's -o takes for an image of this configuration. The caller frees. */
+char *disk_config_image_options(const struct disk_config *c);
 
 /* The <driver …/> line of this configuration, with iothread='1' if it has one. The caller frees. */
 char *disk_config_driver_line(const struct disk_config *c);

@@ -110,12 +110,21 @@ int storage_create_file(const char *path, uint64_t bytes, bool allocated, struct
     return r ? error_set_errno(err, r, "cannot allocate %s", path) : 0;
 }
 
-int storage_create_image(const char *path, const char *format, const char *preallocation,
-                         uint64_t bytes, struct error **err)
+int storage_create_image(const char *path, const char *format, const char *options, uint64_t bytes,
+                         struct error **err)
 {
-    cleanup_free char *options = xasprintf("preallocation=%s", preallocation);
     cleanup_free char *size = xasprintf("%" PRIu64, bytes);
     const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, "-o", options, path, size,
                                 NULL};
     return process_run(argv, "Debian: apt-get install qemu-utils", err);
+}
+
+int storage_drop_cached(const char *path, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open %s", path);
+    /* Only what is clean can be dropped. */
+    int r = fsync(fd) < 0 ? errno : posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return r ? error_set_errno(err, r, "cannot drop the cached pages of %s", path) : 0;
 }

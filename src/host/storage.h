@@ -24,6 +24,9 @@ void storage_explain_full(const char *directory, struct error **err);
 /* Creates a file of this size with all blocks allocated (or none), for the host's own figure. */
 int storage_create_file(const char *path, uint64_t bytes, bool allocated, struct error **err);
 
-/* qemu-img create: format "raw" or "qcow2", preallocation by qemu-img's names. */
-int storage_create_image(const char *path, const char *format, const char *preallocation,
-                         uint64_t bytes, struct error **err);
+/* qemu-img create: format "raw" or "qcow2", options as its -o takes them. */
+int storage_create_image(const char *path, const char *format, const char *options, uint64_t bytes,
+                         struct error **err);
+
+/* Writes out what the page cache has of this file, and drops it: who reads it next reads the disk. */
+int storage_drop_cached(const char *path, struct error **err);

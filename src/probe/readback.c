@@ -20,6 +20,9 @@
 #include "base/memory.h"
 #include "host/process.h"
 
+/* What qemu-img gives a qcow2 unasked. */
+#define DEFAULT_CLUSTER 65536
+
 /* --- QMP -------------------------------------------------------------------------------------- */
 
 /* The "return" of a QMP command; the caller owns it. */
@@ -91,8 +94,14 @@ static int read_device(struct probe *p, const char *device, struct disk_config *
     cleanup_json json_t *iothread = type ? qom_get(p, device, "iothread", err) : NULL;
     if (!type || !iothread)
         return -1;
+    cleanup_json json_t *queues = qom_get(p, device, "num-queues", err);
+    if (!queues)
+        return -1;
     const char *name = json_string_value(type);
     const char *thread = json_string_value(iothread);
+    unsigned count = (unsigned)json_integer_value(queues);
+    /* As many as there are vCPUs is what a disk has unasked. */
+    ret->queues = count == p->hello.vcpus ? 0 : count;
     ret->bus = name && strncmp(name, "virtio-blk", 10) == 0 ? "virtio" : "other";
     ret->iothread = thread && thread[0];
     return 0;
@@ -126,6 +135,40 @@ static const char *read_aio(struct probe *p, const char *image, struct error **e
     }
     error_set(err, "QEMU's command line does not say how it reads %s", image);
     return NULL;
+}
+
+/* Whether the node of the format gives back what the guest discards; QMP does not tell, so this is
+ * from the command line, too. That node has a name, and the one of its file is not the image's. */
+static bool read_discard(struct probe *p, const char *node_name)
+{
+    size_t length;
+    cleanup_free char *line = p->pid ? process_command_line(p->pid, &length) : NULL;
+    for (const char *a = line; line && a < line + length; a += strlen(a) + 1) {
+        cleanup_json json_t *node = a[0] == '{' ? json_loads(a, 0, NULL) : NULL;
+        const char *name = json_string_value(json_object_get(node, "node-name"));
+        const char *discard = json_string_value(json_object_get(node, "discard"));
+        if (name && strcmp(name, node_name) == 0)
+            return discard && strcmp(discard, "unmap") == 0;
+    }
+    return false;
+}
+
+/* What query-block says of the image and of the node of its format. */
+static void read_image(struct probe *p, json_t *block, struct disk_config *ret)
+{
+    const char *node = "", *zeroes = "off";
+    json_int_t cluster = 0;
+    int extended = 0;
+    json_t *inserted = json_object_get(block, "inserted");
+    json_unpack(inserted, "{s:s, s:s}", "node-name", &node, "detect_zeroes", &zeroes);
+    json_unpack(inserted, "{s:{s:I}}", "image", "cluster-size", &cluster);
+    json_unpack(inserted, "{s:{s:{s:{s:b}}}}", "image", "format-specific", "data", "extended-l2",
+                &extended);
+    bool qcow2 = strcmp(ret->format, "qcow2") == 0;
+    ret->cluster_bytes = qcow2 && cluster != DEFAULT_CLUSTER ? (uint32_t)cluster : 0;
+    ret->extended_l2 = extended;
+    ret->discard = read_discard(p, node);
+    ret->detect_zeroes = strcmp(zeroes, "off") != 0;
 }
 
 /* How many lines of /proc/PID/maps name a mapping of a Linux AIO context. */
@@ -250,6 +293,7 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     if (read_device(p, device ? device : "", &c, err) < 0)
         return -1;
     c.format = strcmp(format, "raw") == 0 ? "raw" : strcmp(format, "qcow2") == 0 ? "qcow2" : "other";
+    read_image(p, block, &c);
     c.cache = cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
     c.io = read_aio(p, asked->image_path, err);
     if (!c.io)
@@ -260,9 +304,19 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     return 0;
 }
 
+static const char *yes_or_no(bool value)
+{
+    return value ? "yes" : "no";
+}
+
 int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
                      struct error **err)
 {
+    char numbers[4][16];
+    const unsigned values[] = {asked->queues, effective->queues, asked->cluster_bytes,
+                               effective->cluster_bytes};
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+        snprintf(numbers[i], sizeof(numbers[i]), "%u", values[i]);
     const struct {
         const char *what, *asked, *effective;
     } rows[] = {
@@ -271,7 +325,12 @@ int readback_compare(const struct disk_config *asked, const struct disk_config *
         {"preallocation", asked->preallocation, effective->preallocation},
         {"cache", asked->cache, effective->cache},
         {"io", asked->io, effective->io},
-        {"iothread", asked->iothread ? "yes" : "no", effective->iothread ? "yes" : "no"},
+        {"iothread", yes_or_no(asked->iothread), yes_or_no(effective->iothread)},
+        {"queues", numbers[0], numbers[1]},
+        {"cluster_size", numbers[2], numbers[3]},
+        {"extended_l2", yes_or_no(asked->extended_l2), yes_or_no(effective->extended_l2)},
+        {"discard", yes_or_no(asked->discard), yes_or_no(effective->discard)},
+        {"detect_zeroes", yes_or_no(asked->detect_zeroes), yes_or_no(effective->detect_zeroes)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (strcmp(rows[i].asked, rows[i].effective) != 0)

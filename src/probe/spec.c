@@ -114,13 +114,16 @@ static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i
 {
     const struct disk_config *c = disk->config;
     cleanup_free char *thread = iothread ? xasprintf("%u", iothread) : NULL;
+    cleanup_free char *queues = c->queues ? xasprintf("%u", c->queues) : NULL;
     char target[8];
     disk_target(i, target);
     xmlNodePtr node = add(devices, "disk", "type", "file", "device", "disk", NULL);
     /* error_policy: QEMU's own default would stop the guest when the host's disk is full, and a
      * stopped guest says nothing. */
     add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache, "error_policy",
-        "report", "io", c->io, "iothread", thread, NULL);
+        "report", "io", c->io, "iothread", thread, "queues", queues, "discard",
+        c->discard ? "unmap" : NULL, "detect_zeroes",
+        c->detect_zeroes ? disk_config_detect_zeroes(c) : NULL, NULL);
     add(node, "source", "file", disk->image_path, NULL);
     add(node, "target", "dev", target, "bus", c->bus, NULL);
     add_text(node, "serial", disk->serial);

@@ -27,8 +27,8 @@ struct candidate_facts {
  * be asked for. */
 struct candidate_facts candidate_facts_read(const char *sysroot, unsigned contexts);
 
-/* The candidates for a new disk: raw and qcow2, growing and preallocated, by io mode, with and
- * without an iothread; the forbidden ones are in it, with the reason. An array of
+/* The candidates that are tried by default (space.h): raw and qcow2, growing and preallocated, by io
+ * mode, with and without an iothread; the forbidden ones are in it, with the reason. An array of
  * struct candidate *, which owns them. */
 GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 
@@ -36,6 +36,8 @@ GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
  * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
  * that a race must find equal. Errors: an id that is not there, a file that cannot be read, nothing left to try. */
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
+
+void candidate_free(void *candidate);
 
 /* How many of the settings differ from those of a disk that virt-install makes unasked. */
 unsigned candidate_distance(const struct candidate *c);

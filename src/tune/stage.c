@@ -69,7 +69,8 @@ static int create_files(struct stage *s, struct error **err)
             continue;
         }
         const struct disk_config *c = &candidate_of(s, lane)->config;
-        if (storage_create_image(lane->path, c->format, c->preallocation, size, err) < 0)
+        cleanup_free char *image_options = disk_config_image_options(c);
+        if (storage_create_image(lane->path, c->format, image_options, size, err) < 0)
             return -1;
     }
     return 0;
@@ -205,7 +206,9 @@ static int fill(struct stage *s, struct error **err)
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
-        if (r < 0)
+        bool buffered = lane->candidate != LANE_HOST &&
+                        !disk_config_is_direct(&candidate_of(s, lane)->config);
+        if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0))
             return -1;
     }
     return 0;

@@ -61,7 +61,8 @@ def version():
 def verb_help():
     common = ("--json", "--quiet", "--verbose", "--connect=", "--help", "--directory=", "--size=", "--rw=",
               "--rwmixread=", "--block=", "--depth=", "--zeros", "--fresh")
-    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--margin=", "--exhaustive", "--no-confirm", "--slice=", "--replicas=", "--seed=",
+    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--margin=", "--exhaustive", "--no-confirm", "--axes=", "--fix=", "--list-axes",
+                                   "--allow-host-cache", "--slice=", "--replicas=", "--seed=",
                                    "--accel=", "--vcpus=", "--kernel=", "--emulator=")}
     for verb in VERBS:
         result = run(verb, "--help")
@@ -206,6 +207,20 @@ def candidate_files():
     refuse(".", "tune", "-d", _directory, "--candidates", _directory)
     refuse("no candidate", "tune", "-d", _directory, "--candidates", "")
     refuse("no candidate", "tune", "-d", _directory, "--candidates", ",,")
+
+
+@case("an axis or a value that is none is an error that lists the known, and --list-axes has all of them")
+def axes():
+    for value in ("", "speed", "io,speed", "io=native"):
+        refuse("--axes: there is no axis", "tune", "-d", _directory, "--axes", value, hint="image, cluster")
+    refuse("--fix: there is no axis 'speed'", "tune", "-d", _directory, "--fix", "speed=high", hint="image, cluster")
+    refuse("--fix: 'io' has to be AXIS=VALUE", "tune", "-d", _directory, "--fix", "io")
+    refuse("--fix: cache is never 'unsafe'", "tune", "-d", _directory, "--fix", "cache=unsafe", hint="none, directsync")
+    refuse("--fix: '' has to be AXIS=VALUE|--fix", "tune", "-d", _directory, "--fix", "io=threads,")
+    result = run("tune", "--list-axes")
+    assert_done(result)
+    for axis in ("image", "cluster", "extended_l2", "io", "cache", "iothread", "queues", "discard", "detect_zeroes"):
+        assert f"\n{axis} " in "\n" + result.out, result.out
 
 
 # --- The URI --------------------------------------------------------------------------------------

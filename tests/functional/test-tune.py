@@ -12,7 +12,8 @@ from harness import (SMALL, TWO, Skip, assert_done, assert_error, assert_nothing
 
 LATENCY = ("mean", "p50", "p95", "p99", "p999", "max")
 VERDICTS = ("best", "equal", "slower")
-DISK = {"bus": str, "format": str, "preallocation": str, "cache": str, "io": str, "iothread": bool}
+DISK = {"bus": str, "format": str, "preallocation": str, "cache": str, "io": str, "iothread": bool, "queues": int,
+        "cluster_bytes": int, "extended_l2": bool, "discard": bool, "detect_zeroes": bool}
 LINE_MAX = 100
 
 _directory = scratch()
@@ -145,6 +146,39 @@ def defaults():
         disk = candidate["disk"]
         equal((disk["format"], disk["iothread"], disk["preallocation"]), wanted, candidate["id"])
     assert any("one disk for each" in warning for warning in report["warnings"]), report["warnings"]
+
+
+@case("settings beyond the usual ones are raced, and run as asked for")
+def axes():
+    for options, ids_wanted in (
+        (("--axes", "cluster,extended_l2", "--fix", "cluster=128k"),
+         ["qcow2-128k-extended_l2-threads", "qcow2-128k-threads"]),
+        (("--axes", "discard,detect_zeroes", "--fix", "image=raw,cache=directsync"),
+         ["raw-threads-directsync", "raw-threads-directsync-detect_zeroes", "raw-threads-directsync-discard",
+          "raw-threads-directsync-discard-detect_zeroes"]),
+        (("--axes", "queues,cache", "--fix", "image=raw", "--allow-host-cache", "--depth", "4", "--vcpus", "2"),
+         [f"raw-threads{cache}{queues}" for cache in ("", "-directsync", "-writeback", "-writethrough")
+          for queues in ("", "-1queue")]),
+    ):
+        report = tune(*options, "--replicas", "1", "--rounds", "2")
+        equal(sorted(ids(report)), sorted(ids_wanted), f"candidates of {options}")
+        for candidate in report["candidates"]:
+            assert "failure" not in candidate, candidate
+            equal(candidate["effective"], candidate["disk"], f"what QEMU ran as {candidate['id']}")
+    assert any("page cache is in its path" in warning for warning in report["warnings"]), report["warnings"]
+
+
+@case("what a rule leaves out of the space has its reason, and a space that is empty or too large is an error")
+def rules_of_the_space():
+    report = tune("--axes", "cache,queues", "--replicas", "1", "--rounds", "1")
+    reasons = {candidate["id"]: candidate["why"] for candidate in report["left_out"]}
+    assert "--allow-host-cache" in reasons["qcow2-threads-writeback"], reasons
+    assert "one request in flight" in reasons["qcow2-threads-1queue"], reasons
+    equal(sorted(ids(report)), ["qcow2-threads", "qcow2-threads-directsync"], "candidates")
+    arguments = ("tune", "-d", _directory, *SMALL)
+    assert_error(run(*arguments, "--axes", "io", "--fix", "io=native"), "no configuration is left")
+    assert_error(run(*arguments, "--axes", "image,io,iothread,cluster,extended_l2"), "do not fit into one guest", hint="--fix")
+    assert_nothing_left(_directory)
 
 
 @case("first writes are measured as first writes")

@@ -33,6 +33,16 @@ static const struct {
      {"virtio", "qcow2", "falloc", "none", "threads", true}},
     {"iothread='yes' was asked for, QEMU runs iothread='no'",
      {"virtio", "qcow2", "falloc", "none", "native", false}},
+    {"queues='0' was asked for, QEMU runs queues='1'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .queues = 1}},
+    {"cluster_size='0' was asked for, QEMU runs cluster_size='131072'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .cluster_bytes = 131072}},
+    {"extended_l2='no' was asked for, QEMU runs extended_l2='yes'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .extended_l2 = true}},
+    {"discard='no' was asked for, QEMU runs discard='yes'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .discard = true}},
+    {"detect_zeroes='no' was asked for, QEMU runs detect_zeroes='yes'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .detect_zeroes = true}},
 };
 
 static void test_same(void **state)

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-space.c - the candidates of a space are all combinations of what is varied, once each; what is
+ * fixed all of them have; what a rule is against has its reason; and nothing in it loses data.
+ */
+#undef NDEBUG
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "tune/space.h"
+
+static const struct candidate_facts plenty = {.io_uring_allowed = true, .aio_contexts_left = true};
+
+static struct space everything(void)
+{
+    struct space s = space_new();
+    assert_int_equal(space_vary(&s, "image,cluster,extended_l2,io,cache,iothread,queues,discard,"
+                                    "detect_zeroes", NULL), 0);
+    s.allow_host_cache = true;
+    return s;
+}
+
+static const struct candidate *at(GPtrArray *all, unsigned i)
+{
+    return all->pdata[i];
+}
+
+static void check_ids(struct space *s, const char *wanted)
+{
+    g_autoptr(GPtrArray) all = space_candidates(s, &plenty);
+    g_autoptr(GString) ids = g_string_new(NULL);
+    for (unsigned i = 0; i < all->len; i++)
+        g_string_append_printf(ids, "%s%s", i ? " " : "", at(all, i)->id);
+    assert_string_equal(ids->str, wanted);
+}
+
+static void test_ids(void **state)
+{
+    (void)state;
+    struct space s = space_new();
+    assert_int_equal(space_vary(&s, "iothread", NULL), 0);
+    check_ids(&s, "qcow2-threads qcow2-threads-iothread");
+    assert_int_equal(space_vary(&s, "image, io", NULL), 0);
+    assert_int_equal(space_fix(&s, "io=native,iothread=yes", NULL), 0);
+    check_ids(&s, "qcow2-native-iothread qcow2-prealloc-native-iothread raw-native-iothread");
+    /* raw has no clusters. */
+    assert_int_equal(space_vary(&s, "image,extended_l2", NULL), 0);
+    assert_int_equal(space_fix(&s, "cluster=128k", NULL), 0);
+    check_ids(&s, "qcow2-128k-threads qcow2-128k-extended_l2-threads qcow2-prealloc-128k-threads "
+                  "qcow2-prealloc-128k-extended_l2-threads");
+    assert_int_equal(space_vary(&s, "queues", NULL), 0);
+    assert_int_equal(space_fix(&s, "cache=directsync,discard=unmap,detect_zeroes=on,image=raw", NULL), 0);
+    check_ids(&s, "raw-threads-directsync-discard-detect_zeroes "
+                  "raw-threads-directsync-1queue-discard-detect_zeroes");
+}
+
+/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for both qcow2, six
+ * cluster sizes and extended L2 entries besides. */
+static void test_everything(void **state)
+{
+    (void)state;
+    struct space s = everything();
+    g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
+    g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
+    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 2 * 6 * 2));
+    for (unsigned i = 0; i < all->len; i++) {
+        const struct candidate *c = at(all, i);
+        if (!g_hash_table_add(ids, c->id))
+            fail_msg("%s comes twice", c->id);
+        assert_string_not_equal(c->config.cache, "unsafe");
+        bool native = strcmp(c->config.io, "native") == 0;
+        if (native && !disk_config_is_direct(&c->config))
+            assert_non_null(c->left_out);
+    }
+}
+
+static const struct {
+    const char *fix, *why;
+    bool allow_host_cache, concurrent;
+    unsigned vcpus;
+} rules[] = {
+    {"cache=writeback", "--allow-host-cache", false, true, 2},
+    {"cache=writethrough", "--allow-host-cache", false, true, 2},
+    {"cache=writeback", NULL, true, true, 2},
+    {"cache=directsync", NULL, false, true, 2},
+    {"cache=writeback,io=native", "libvirt refuses it", true, true, 2},
+    {"queues=1", NULL, false, true, 2},
+    {"queues=1", "one vCPU", false, true, 1},
+    {"queues=1", "one request in flight", false, false, 2},
+    {"queues=vcpus", NULL, false, false, 1},
+    {"io=native", "grows", false, true, 2},
+    {"io=native,image=raw", NULL, false, true, 2},
+};
+
+static void test_rules(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        struct space s = space_new();
+        space_vary(&s, "discard", NULL);
+        assert_int_equal(space_fix(&s, rules[i].fix, NULL), 0);
+        assert_int_equal(space_fix(&s, "discard=ignore", NULL), 0);
+        s.allow_host_cache = rules[i].allow_host_cache;
+        s.concurrent = rules[i].concurrent;
+        s.vcpus = rules[i].vcpus;
+        g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
+        assert_int_equal(all->len, 1);
+        const char *why = at(all, 0)->left_out;
+        if (rules[i].why ? !why || !strstr(why, rules[i].why) : why != NULL)
+            fail_msg("%s: %s", rules[i].fix, why ? why : "not left out");
+    }
+}
+
+/* What is refused leaves the space as it was. */
+static void test_refused(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {"", "speed", "io,", "IO", "io=native"};
+    static const char *const fixes[] = {"", "io", "speed=1", "io=fast", "io=", "io=native,x", "cache=unsafe"};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        struct space s = space_new(), before = s;
+        assert_int_equal(space_vary(&s, lists[i], NULL), -1);
+        assert_memory_equal(s.values, before.values, sizeof(s.values));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fixes); i++) {
+        struct space s = space_new(), before = s;
+        assert_int_equal(space_fix(&s, fixes[i], NULL), -1);
+        assert_memory_equal(s.values, before.values, sizeof(s.values));
+    }
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    struct space s = everything();
+    assert_int_equal(space_fix(&s, "image=qcow2-prealloc,cluster=1m,extended_l2=yes,io=io_uring,cache=none,"
+                                   "iothread=yes,queues=1,discard=unmap,detect_zeroes=on", NULL), 0);
+    g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
+    cleanup_free char *create = candidate_create_line(at(all, 0));
+    cleanup_free char *driver = disk_config_driver_line(&at(all, 0)->config);
+    assert_string_equal(create, "qemu-img create -f qcow2 -o preallocation=falloc,cluster_size=1048576,"
+                                "extended_l2=on IMAGE SIZE");
+    assert_string_equal(driver, "<driver name='qemu' type='qcow2' cache='none' io='io_uring' "
+                                "discard='unmap' detect_zeroes='unmap' queues='1' iothread='1'/>");
+    assert_int_equal(candidate_distance(at(all, 0)), 8);
+    cleanup_free char *text = space_describe();
+    assert_non_null(strstr(text, "detect_zeroes off, on"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ids),     cmocka_unit_test(test_everything), cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
