@@ -131,8 +131,7 @@ static json_t *do_prepare(json_t *command, struct error **err)
         return NULL;
     size_t i;
     json_t *value;
-    json_array_foreach(serials, i, value)
-    {
+    json_array_foreach (serials, i, value) {
         const char *serial = json_string_value(value);
         cleanup_free char *path = disks_find(serial ? serial : "", err);
         if (!path || sites_add(sites, path, seed + i, err) < 0) {
@@ -183,8 +182,7 @@ static json_t *do_run(json_t *command, struct error **err)
         return NULL;
     cleanup_json json_t *slices = json_array();
     json_t *number;
-    json_array_foreach(json_object_get(command, "order"), i, number)
-    {
+    json_array_foreach (json_object_get(command, "order"), i, number) {
         if (prepared_number(number, prepared_disks(), &disk, err) < 0)
             return NULL;
         json_t *own = run_disk(disk, (unsigned)group, &budget, err);
@@ -210,8 +208,8 @@ static const struct {
     const char *name;
     json_t *(*run)(json_t *command, struct error **err);
 } commands[] = {
-    {"clock", do_clock},     {"fill", do_fill},           {"prepare", do_prepare},
-    {"run", do_run},         {"latencies", do_latencies},
+    {"clock", do_clock}, {"fill", do_fill},           {"prepare", do_prepare},
+    {"run", do_run},     {"latencies", do_latencies},
 };
 
 static json_t *dispatch(json_t *command, struct error **err)

@@ -22,14 +22,15 @@ static const struct {
 static void print_usage(FILE *out)
 {
     fputs("virt-disktune gives the disks of KVM virtual machines the speed of the host's own.\n\n"
-          "Usage: virt-disktune [-c URI] VERB [OPTION…]\n\n", out);
+          "Usage: virt-disktune [-c URI] VERB [OPTION…]\n\n",
+          out);
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
     fputs("\nvirt-disktune VERB --help lists the options of a verb.\n", out);
 }
 
-/* -c URI, --connect URI or --connect=URI may stand before the verb, as virsh's users write it; moves
- * it behind. Returns where the verb stands then, argc where there is none. */
+/* -c URI, --connect URI or --connect=URI may stand before the verb, as virsh's users write it;
+ * moves it behind. Returns where the verb stands then, argc where there is none. */
 static int find_verb(int argc, char **argv)
 {
     int options = 0;

@@ -52,9 +52,9 @@ struct guest_choice {
     unsigned vcpus;
 };
 
-/* Parses a verb's arguments by its own table and the tables that verbs share (`workload` and `guest`
- * may be NULL). Prints the help and exits for --help. Errors: an unknown option, a left-over
- * argument. */
+/* Parses a verb's arguments by its own table and the tables that verbs share (`workload` and
+ * `guest` may be NULL). Prints the help and exits for --help. Errors: an unknown option, a
+ * left-over argument. */
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
                   struct guest_options *guest, struct error **err);
@@ -76,21 +76,22 @@ int options_check_fresh(const struct workload_options *o, const struct workload 
 /* --- works.c ---------------------------------------------------------------------------------- */
 
 /* The pieces of work that the options name: each of the list of --workload ("a:2,b", each with its
- * weight; `unnamed` is the list where nothing at all is said of the work, and dd where something is),
- * or each job of the file of --fio, whose notes are appended to `notes`. What says nothing of its size
- * has `size_bytes`; with a `runtime_ns` the work goes on for so long. The caller frees. */
+ * weight; `unnamed` is the list where nothing at all is said of the work, and dd where something
+ * is), or each job of the file of --fio, whose notes are appended to `notes`. What says nothing of
+ * its size has `size_bytes`; with a `runtime_ns` the work goes on for so long. The caller frees. */
 struct suite *options_suite(const struct workload_options *o, const char *unnamed,
                             uint64_t size_bytes, uint64_t runtime_ns, GPtrArray *notes,
                             struct error **err);
 
-/* Fits the works into disks of this size, and notes where that or slices are not what was asked for.
- * An error where a disk would hold less than 16 requests. */
+/* Fits the works into disks of this size, and notes where that or slices are not what was asked
+ * for. An error where a disk would hold less than 16 requests. */
 int options_fit_suite(const struct workload_options *o, struct suite *suite, uint64_t size_bytes,
                       GPtrArray *notes, struct error **err);
 
 /* --- trust.c ---------------------------------------------------------------------------------- */
 
-/* Each appends to the warnings what there is to say and was not said yet; `name` is that of the work. */
+/* Each appends to the warnings what there is to say and was not said yet; `name` is that of the
+ * work. */
 void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /* What others do to the disk below the directory, MB/s over a quarter of a second; NAN where the
@@ -98,8 +99,8 @@ void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3)
 double trust_look_before(const char *directory);
 void trust_check_idle(double others_mb_per_s, double own_mb_per_s, GPtrArray *warnings);
 
-/* An eye on the disk below a directory while it is measured: what it does beyond our own `own_bytes`,
- * and the other guests that do it; `probe` is the process of ours, or 0. */
+/* An eye on the disk below a directory while it is measured: what it does beyond our own
+ * `own_bytes`, and the other guests that do it; `probe` is the process of ours, or 0. */
 struct watch {
     const char *directory;
     bool known;
@@ -152,12 +153,12 @@ struct measure_task {
     const char *disk; /* the id of the guest's configuration */
     struct progress *progress;
     struct ground *ground; /* of the guests */
-    GPtrArray *notes;    /* what of a fio file is done otherwise */
-    GPtrArray *warnings; /* why figures should be read with care */
+    GPtrArray *notes;      /* what of a fio file is done otherwise */
+    GPtrArray *warnings;   /* why figures should be read with care */
 };
 
-/* Measure the suite, which is the task's or a part of it, as rewrites or as first writes, and append
- * what it came to to the set. */
+/* Measure the suite, which is the task's or a part of it, as rewrites or as first writes, and
+ * append what it came to to the set. */
 int measure_on_host(const struct measure_task *t, const struct suite *suite, bool fresh,
                     struct measure_report *report, struct measured_set *set, struct error **err);
 int measure_in_guest(const struct measure_task *t, const struct suite *suite, bool fresh,

@@ -3,8 +3,8 @@
  * measure.c - virt-disktune measure: the host's own speed, and with --guest that of a guest's disk
  * beside it.
  *
- * Work that writes has two rows, first writes and rewrites, since they can differ by ten times: each
- * is measured on a file of its own and never mixed with the other.
+ * Work that writes has two rows, first writes and rewrites, since they can differ by ten times:
+ * each is measured on a file of its own and never mixed with the other.
  */
 #include "cmd/cmd.h"
 
@@ -36,8 +36,8 @@ struct arguments {
 static int parse_options(int argc, char **argv, struct arguments *a, struct error **err)
 {
     const GOptionEntry own[] = {
-        {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory,
-         "Measure in this directory", "DIR"},
+        {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory, "Measure in this directory",
+         "DIR"},
         {"guest", 0, 0, G_OPTION_ARG_NONE, &a->guest,
          "Measure a disk of a throw-away guest beside the host", NULL},
         {"disk", 0, 0, G_OPTION_ARG_STRING, &a->disk,
@@ -51,8 +51,8 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
          "Print the work as a fio job file, and measure nothing", NULL},
         {NULL},
     };
-    return options_parse(argc, argv, "measure the disk, in the host and in a guest", own, &a->common,
-                         &a->work, &a->guest_options, err);
+    return options_parse(argc, argv, "measure the disk, in the host and in a guest", own,
+                         &a->common, &a->work, &a->guest_options, err);
 }
 
 /* Options that say something of the guest alone. */
@@ -74,12 +74,12 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
     a->size_bytes = a->guest ? DEFAULT_GUEST_SIZE : DEFAULT_SIZE;
     int r = a->guest ? option_image_size("--size", a->size, &a->size_bytes, err)
                      : option_size("--size", a->size, &a->size_bytes, err);
-    if (r < 0 ||
-        option_duration("--runtime", a->runtime, &t->runtime_ns, err) < 0)
+    if (r < 0 || option_duration("--runtime", a->runtime, &t->runtime_ns, err) < 0)
         return -1;
     t->notes = g_ptr_array_new_with_free_func(g_free);
     t->warnings = g_ptr_array_new_with_free_func(g_free);
-    t->suite = options_suite(&a->work, "dd", a->size_bytes, a->guest ? 0 : t->runtime_ns, t->notes, err);
+    t->suite =
+        options_suite(&a->work, "dd", a->size_bytes, a->guest ? 0 : t->runtime_ns, t->notes, err);
     if (!t->suite)
         return -1;
     if (a->print_fio)
@@ -100,7 +100,8 @@ static void free_arguments(struct arguments *a)
 
 /* --- The rows --------------------------------------------------------------------------------- */
 
-/* Whether a group's first writes can be told: it only writes, and no two jobs write the same blocks. */
+/* Whether a group's first writes can be told: it only writes, and no two jobs write the same
+ * blocks. */
 static bool has_first_writes(const struct suite *suite, unsigned group)
 {
     unsigned count;
@@ -137,7 +138,8 @@ static int measure_first_writes(const struct arguments *a, measure_fn *measure, 
     return 0;
 }
 
-static int measure_rows(const struct arguments *a, struct measure_report *report, struct error **err)
+static int measure_rows(const struct arguments *a, struct measure_report *report,
+                        struct error **err)
 {
     measure_fn *measure = a->guest ? measure_in_guest : measure_on_host;
     if (a->work.fresh)

@@ -64,15 +64,15 @@ static void take_figures(struct measuring *m, const struct site *site, const str
     cleanup_free struct histogram *syncs = xcalloc(1, sizeof(*syncs));
     site_add_latencies(site, i, requests);
     site_add_syncs(site, i, syncs);
-    measured_set_add(m->set, &(struct measured){
-                                 .work = *work,
-                                 .fresh = m->fresh,
-                                 .run = *run,
-                                 .host = figures_from(run->requests, run->bytes, run->elapsed_ns,
-                                                      requests),
-                                 .syncs = syncs->count,
-                                 .sync_latency = latency_us_from(syncs),
-                             });
+    measured_set_add(m->set,
+                     &(struct measured){
+                         .work = *work,
+                         .fresh = m->fresh,
+                         .run = *run,
+                         .host = figures_from(run->requests, run->bytes, run->elapsed_ns, requests),
+                         .syncs = syncs->count,
+                         .sync_latency = latency_us_from(syncs),
+                     });
     histogram_merge(m->set->latencies, requests);
 }
 

@@ -34,15 +34,14 @@ static void add_workload(GArray *all, struct workload_options *o)
          "The work by its name, or several: a:2,b counts a twice", "LIST"},
         {"fio", 0, 0, G_OPTION_ARG_FILENAME, &o->fio, "Do the jobs of this fio file", "FILE"},
         {"list-workloads", 0, 0, G_OPTION_ARG_NONE, &o->list, "List the names of workloads", NULL},
-        {"rw", 0, 0, G_OPTION_ARG_STRING, &o->rw,
-         "read, write, randread, randwrite, rw or randrw", "DIRECTION"},
+        {"rw", 0, 0, G_OPTION_ARG_STRING, &o->rw, "read, write, randread, randwrite, rw or randrw",
+         "DIRECTION"},
         {"rwmixread", 0, 0, G_OPTION_ARG_STRING, &o->read_percent,
          "Reads among the requests of rw and randrw [50]", "PERCENT"},
         {"block", 0, 0, G_OPTION_ARG_STRING, &o->block, "Size of a request", "SIZE"},
         {"depth", 0, 0, G_OPTION_ARG_STRING, &o->depth, "Requests in flight of each job", "N"},
         {"jobs", 0, 0, G_OPTION_ARG_STRING, &o->jobs, "Threads that do the work at a time", "N"},
-        {"zeros", 0, 0, G_OPTION_ARG_NONE, &o->zeros, "Write zeros, not incompressible data",
-         NULL},
+        {"zeros", 0, 0, G_OPTION_ARG_NONE, &o->zeros, "Write zeros, not incompressible data", NULL},
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &o->fresh, "Measure first writes, not rewrites", NULL},
     };
     g_array_append_vals(all, entries, ARRAY_SIZE(entries));

@@ -73,8 +73,8 @@ static void check_guests(const struct watch *w, uint64_t own_bytes, GPtrArray *w
         const struct guest_load *g = w->guests->pdata[i];
         uint64_t now = load_guest_bytes(g->pid);
         if (now > g->bytes && is_much(now - g->bytes, own_bytes))
-            trust_say(warnings, "the guest %s (process %d) used the disk meanwhile: %.0f MB", g->name,
-                      (int)g->pid, (double)(now - g->bytes) / 1e6);
+            trust_say(warnings, "the guest %s (process %d) used the disk meanwhile: %.0f MB",
+                      g->name, (int)g->pid, (double)(now - g->bytes) / 1e6);
     }
 }
 
@@ -95,11 +95,14 @@ void trust_watched(struct watch *w, uint64_t own_bytes, const char *name, GPtrAr
 void trust_check_run(const struct run_result *run, const char *name, GPtrArray *warnings)
 {
     if (run->spread > SPREAD)
-        trust_say(warnings, "%s: the speed varied by %.0f %% (standard deviation of quarter seconds)",
-                  name, run->spread * 100);
+        trust_say(warnings,
+                  "%s: the speed varied by %.0f %% (standard deviation of quarter seconds)", name,
+                  run->spread * 100);
     if (run->trend < -DECAY)
-        trust_say(warnings, "%s: the last part was %.0f %% slower than the first: a cache that filled, "
-                  "burst credit, or heat", name, -run->trend * 100);
+        trust_say(warnings,
+                  "%s: the last part was %.0f %% slower than the first: a cache that filled, "
+                  "burst credit, or heat",
+                  name, -run->trend * 100);
 }
 
 /* --- Races ------------------------------------------------------------------------------------ */
@@ -111,11 +114,15 @@ static void check_clocks(const struct stage *stage, const struct race *race, GPt
 {
     const char *note = stage->probe->accelerator_note;
     if (stage->probe->accelerator == ACCELERATOR_TCG)
-        trust_say(warnings, "the guest's CPU was emulated (TCG): its own share of each request is "
-                  "inflated%s%s", note ? "; " : "", note ? note : "");
+        trust_say(warnings,
+                  "the guest's CPU was emulated (TCG): its own share of each request is "
+                  "inflated%s%s",
+                  note ? "; " : "", note ? note : "");
     if (fabs(race->clock_drift) > 0.01 + race->clock_uncertainty)
-        trust_say(warnings, "the guest's clock runs %+.1f %% against the host's: its figures are off "
-                  "by that", race->clock_drift * 100);
+        trust_say(warnings,
+                  "the guest's clock runs %+.1f %% against the host's: its figures are off "
+                  "by that",
+                  race->clock_drift * 100);
 }
 
 /* The host's time per request in a tenth of the rounds, from `first` on. */
@@ -136,9 +143,10 @@ static void check_decay(const struct stage *stage, const struct race *race, GPtr
         double first = host_ns(stage, race, k, 0);
         double change = first / host_ns(stage, race, k, race->rounds - race->rounds / 10) - 1;
         if (change < -DECAY)
-            trust_say(warnings, "%s: the host's disk was %.0f %% slower at the end than at the beginning: "
-                      "a cache that filled, burst credit, or heat", *name ? name : "this work",
-                      -change * 100);
+            trust_say(warnings,
+                      "%s: the host's disk was %.0f %% slower at the end than at the beginning: "
+                      "a cache that filled, burst credit, or heat",
+                      *name ? name : "this work", -change * 100);
     }
 }
 
@@ -158,9 +166,10 @@ static void check_intervals(const struct outcome *o, GPtrArray *warnings)
         wide += half_of(&o->standings[i]) > WIDE;
     }
     if (wide)
-        trust_say(warnings, "%zu of %zu shares of the host are known to no more than ±%.0f %%, one of "
-                  "them to ±%.0f %%: more time, or a host with less noise", wide, o->count, WIDE * 100,
-                  widest * 100);
+        trust_say(warnings,
+                  "%zu of %zu shares of the host are known to no more than ±%.0f %%, one of "
+                  "them to ±%.0f %%: more time, or a host with less noise",
+                  wide, o->count, WIDE * 100, widest * 100);
 }
 
 static void check_standing(const struct standing *s, GPtrArray *warnings)
@@ -169,8 +178,10 @@ static void check_standing(const struct standing *s, GPtrArray *warnings)
     if (s->failure)
         return;
     if (!disk_config_is_direct(&s->effective))
-        trust_say(warnings, "%s: the host's page cache is in its path, and holds what was measured; with "
-                  "images larger than the host's free memory it does not", id);
+        trust_say(warnings,
+                  "%s: the host's page cache is in its path, and holds what was measured; with "
+                  "images larger than the host's free memory it does not",
+                  id);
     if (s->share.low > 1)
         trust_say(warnings, "%s: faster than the host (%.0f %%): a cache in its path answers", id,
                   s->share.value * 100);
@@ -184,7 +195,8 @@ void trust_check_race(const struct stage *stage, const struct race *race,
 {
     check_clocks(stage, race, warnings);
     if (stage->options->replicas < 2)
-        trust_say(warnings, "one disk for each configuration: the intervals do not know how much two "
+        trust_say(warnings,
+                  "one disk for each configuration: the intervals do not know how much two "
                   "equal disks differ");
     check_decay(stage, race, warnings);
     check_intervals(outcome, warnings);

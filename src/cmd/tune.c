@@ -60,8 +60,8 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
         {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
-        {"replicas", 0, 0, G_OPTION_ARG_STRING, &a->replicas,
-         "Disks of each configuration [2]", "N"},
+        {"replicas", 0, 0, G_OPTION_ARG_STRING, &a->replicas, "Disks of each configuration [2]",
+         "N"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &a->size, "Size of each scratch image [128M]", "SIZE"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
         {NULL},
@@ -139,7 +139,8 @@ static int check_number(const struct arguments *a, GPtrArray *candidates, struct
         return error_set(err, "no configuration is left to try: each is left out by a rule");
     if (count * a->replica_count <= LANES_MAX)
         return 0;
-    error_set(err, "%zu configurations on %u disks each do not fit into one guest (at most %d disks)",
+    error_set(err,
+              "%zu configurations on %u disks each do not fit into one guest (at most %d disks)",
               count, (unsigned)a->replica_count, LANES_MAX);
     return error_hint(err, "fewer --axes, or some of them fixed by --fix");
 }

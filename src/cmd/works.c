@@ -71,8 +71,8 @@ static int add_list(const struct workload_options *o, const char *list, const st
     return 0;
 }
 
-/* The list that the options name, or the mix: its parts are in the list of its own. A mix with others
- * beside it would have parts whose weights nobody could tell. */
+/* The list that the options name, or the mix: its parts are in the list of its own. A mix with
+ * others beside it would have parts whose weights nobody could tell. */
 static struct suite *named_suite(const struct workload_options *o, const char *unnamed,
                                  const struct work *like, struct error **err)
 {

@@ -23,8 +23,8 @@ int load_read(const char *sysroot, const char *path, struct load *ret, struct er
     struct stat st;
     if (stat(path, &st) < 0)
         return error_set_errno(err, errno, "cannot look at %s", path);
-    cleanup_free char *name = xasprintf("%s/sys/dev/block/%u:%u/stat", sysroot, major(st.st_dev),
-                                        minor(st.st_dev));
+    cleanup_free char *name =
+        xasprintf("%s/sys/dev/block/%u:%u/stat", sysroot, major(st.st_dev), minor(st.st_dev));
     cleanup_free char *text = file_read(name, NULL, err);
     uint64_t reads, read_sectors, writes, written_sectors;
     if (!text)
@@ -55,7 +55,8 @@ uint64_t load_guest_bytes(pid_t pid)
     cleanup_free char *text = file_read(path, NULL, NULL);
     uint64_t read = 0, written = 0;
     const char *line = text ? strstr(text, "\nread_bytes: ") : NULL;
-    if (!line || sscanf(line, "\nread_bytes: %" SCNu64 "\nwrite_bytes: %" SCNu64, &read, &written) != 2)
+    if (!line ||
+        sscanf(line, "\nread_bytes: %" SCNu64 "\nwrite_bytes: %" SCNu64, &read, &written) != 2)
         return 0;
     return read + written;
 }

@@ -17,16 +17,17 @@ struct load {
     uint64_t bytes;
 };
 
-/* A guest that is neither ours nor idle spoils a figure as any other load does, but can be named. */
+/* A guest that is neither ours nor idle spoils a figure as any other load does, but can be named.
+ */
 struct guest_load {
     pid_t pid;
     char *name;
     uint64_t bytes; /* read and written by its QEMU since that started (proc(5), /proc/PID/io) */
 };
 
-/* The QEMU processes, but for the one with the number `own`, that have a file open on the file system
- * at `path`, an array of struct guest_load *, which owns them. Those of other users are not seen unless
- * by root. */
+/* The QEMU processes, but for the one with the number `own`, that have a file open on the file
+ * system at `path`, an array of struct guest_load *, which owns them. Those of other users are not
+ * seen unless by root. */
 GPtrArray *load_guests(const char *path, pid_t own);
 
 /* The bytes of one of them by now; 0 when it is gone. */

@@ -114,8 +114,8 @@ int storage_create_image(const char *path, const char *format, const char *optio
                          struct error **err)
 {
     cleanup_free char *size = xasprintf("%" PRIu64, bytes);
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", format, "-o", options, path, size,
-                                NULL};
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", format,
+                                "-o",       options,  path, size, NULL};
     return process_run(argv, "Debian: apt-get install qemu-utils", err);
 }
 

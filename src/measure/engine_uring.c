@@ -2,9 +2,9 @@
 /*
  * engine_uring.c - io_uring, with a fixed number of requests in flight.
  *
- * Each turn of the loop ends in an io_uring_enter that hands over what was prepared and waits for at
- * least one completion, or for the moment when the next request is due. One clock reading serves all
- * completions that a turn finds before it, and is the start of the requests that replace them.
+ * Each turn of the loop ends in an io_uring_enter that hands over what was prepared and waits for
+ * at least one completion, or for the moment when the next request is due. One clock reading serves
+ * all completions that a turn finds before it, and is the start of the requests that replace them.
  *
  * A job has one ring for all its targets. Their files and its memory are registered with the kernel
  * where it lets us, so that it does not look them up for each request.
@@ -36,8 +36,8 @@ struct uring {
 #define FILES_MAX 1024
 
 /* Requests handed over at once, at most. A whole queue in one batch becomes a convoy: its requests
- * come back together, and the disk idles until the next. With 4, random reads at queue depth 32 were
- * 13 % faster than with 32, at less CPU than with 1. */
+ * come back together, and the disk idles until the next. With 4, random reads at queue depth 32
+ * were 13 % faster than with 32, at less CPU than with 1. */
 #define BATCH 4
 
 /* A target's part of it. */
@@ -243,7 +243,8 @@ static void complete(struct target *t, struct progress *p, const struct slot *sl
 }
 
 /* The `ready` oldest completions, which were there when the clock was read. */
-static void reap(struct target *t, struct uring *u, struct progress *p, unsigned ready, uint64_t now)
+static void reap(struct target *t, struct uring *u, struct progress *p, unsigned ready,
+                 uint64_t now)
 {
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0;
@@ -304,7 +305,8 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
     unsigned depth = t->workload.depth;
     uint64_t now = clock_now_ns();
     /* The queue counts as full once as many requests came back as it holds. A budget without a
-     * ramp is a whole run, as dd would time it: from the first submission to the last completion. */
+     * ramp is a whole run, as dd would time it: from the first submission to the last completion.
+     */
     struct progress p = {.whole = !budget->ramp,
                          .left = budget->ramp ? UINT64_MAX : budget->max_requests,
                          .start_ns = now,

@@ -318,7 +318,8 @@ static void print_zipf(FILE *out, double theta)
     fprintf(out, "random_distribution=zipf:%s\n", text);
 }
 
-/* What every section has in common; fio knows the engines as such, and one that waits has depth 1. */
+/* What every section has in common; fio knows the engines as such, and one that waits has depth 1.
+ */
 static void print_global(FILE *out)
 {
     fputs("[global]\ndirect=1\nthread=1\ngroup_reporting=1\nrandrepeat=0\n", out);
@@ -331,9 +332,9 @@ static void print_work(FILE *out, const struct work *work, bool first)
     if (!first)
         fputs("stonewall\n", out);
     fprintf(out, "ioengine=%s\n", w->depth > 1 ? "io_uring" : "psync");
-    /* As we do (engine_uring.c): without both, fio spends a tenth more CPU on a request of 4 KiB, and
-     * two thirds more on one of 1 MiB. Where memory may not be locked we go on without, but fio ends,
-     * so that this one is left to whoever runs it. */
+    /* As we do (engine_uring.c): without both, fio spends a tenth more CPU on a request of 4 KiB,
+     * and two thirds more on one of 1 MiB. Where memory may not be locked we go on without, but fio
+     * ends, so that this one is left to whoever runs it. */
     if (w->depth > 1)
         fputs("registerfiles=1\n; as virt-disktune has it where ulimit -l allows:\n;fixedbufs=1\n",
               out);
@@ -372,7 +373,8 @@ char *fio_print(const struct suite *suite)
         abort();
     print_global(out);
     for (unsigned i = 0; i < suite->count; i++)
-        print_work(out, &suite->works[i], i == 0 || suite->works[i].group == suite->works[i - 1].group);
+        print_work(out, &suite->works[i],
+                   i == 0 || suite->works[i].group == suite->works[i - 1].group);
     fclose(out);
     return text;
 }

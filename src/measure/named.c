@@ -28,7 +28,11 @@ const struct named_workload named_workloads[] = {
       .depth = 32,
       .jobs = 1},
      "random reads of 4 KiB, 32 in flight: what data sheets call IOPS"},
-    {{.name = "randwrite", .rw = WORKLOAD_RANDWRITE, .block_bytes = 4 * KIB, .depth = 32, .jobs = 1},
+    {{.name = "randwrite",
+      .rw = WORKLOAD_RANDWRITE,
+      .block_bytes = 4 * KIB,
+      .depth = 32,
+      .jobs = 1},
      "random writes of 4 KiB, 32 in flight"},
     {{.name = "mixed",
       .rw = WORKLOAD_RANDRW,
@@ -57,8 +61,8 @@ const struct named_workload named_workloads[] = {
 };
 const size_t named_workload_count = ARRAY_SIZE(named_workloads);
 
-/* What most machines do: a database's tables and log, files that are read and written as streams, and
- * starting up. Random work weighs twice, as it is what people wait for. */
+/* What most machines do: a database's tables and log, files that are read and written as streams,
+ * and starting up. Random work weighs twice, as it is what people wait for. */
 const struct named_mix named_mixes[] = {
     {"general", "mixed:2,commit,seqread,dd,boot",
      "mixed, which counts twice, commit, seqread, dd and boot: any machine"},

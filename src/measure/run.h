@@ -18,8 +18,8 @@ struct run_result {
     double trend;  /* speed of the last part against the first, less one; NaN: too few */
 };
 
-/* Does the `count` works that the site's crew was made for, at the same time, each within its bounds
- * and in whole requests, then syncs what was written. Latencies are in the site, which must be a new
- * one. Stops with an error at a signal (base/interrupt.h). */
+/* Does the `count` works that the site's crew was made for, at the same time, each within its
+ * bounds and in whole requests, then syncs what was written. Latencies are in the site, which must
+ * be a new one. Stops with an error at a signal (base/interrupt.h). */
 int run_whole(struct site *s, const struct work *works, unsigned count, struct run_result *ret,
               struct error **err);

@@ -117,8 +117,7 @@ int sites_run(struct sites *s, size_t disk, unsigned group, const struct budget 
     return site_run(sites_site(s, disk, group), budgets, ret, err);
 }
 
-void sites_add_latencies(const struct sites *s, size_t disk, unsigned work,
-                         struct histogram *into)
+void sites_add_latencies(const struct sites *s, size_t disk, unsigned work, struct histogram *into)
 {
     unsigned count, group = s->suite->works[work].group;
     const struct work *first = suite_group(s->suite, group, &count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sites.h - every disk prepared for every group of a suite, so that going from one disk, or from one
- * work, to the next costs nothing.
+ * sites.h - every disk prepared for every group of a suite, so that going from one disk, or from
+ * one work, to the next costs nothing.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ void sites_free(struct sites *s);
 CLEANUP_PTR(cleanup_sites_handler, struct sites, sites_free)
 #define cleanup_sites at_scope_end(cleanup_sites_handler)
 
-/* Opens the disk or file for all groups; disks are numbered from 0 as they come. Errors are those of
- * site_open. */
+/* Opens the disk or file for all groups; disks are numbered from 0 as they come. Errors are those
+ * of site_open. */
 int sites_add(struct sites *s, const char *path, uint64_t seed, struct error **err);
 
 size_t sites_disks(const struct sites *s);
@@ -33,5 +33,4 @@ int sites_run(struct sites *s, size_t disk, unsigned group, const struct budget 
               struct slice *ret, struct error **err);
 
 /* Adds the latencies of the suite's work with this number on the disk. */
-void sites_add_latencies(const struct sites *s, size_t disk, unsigned work,
-                         struct histogram *into);
+void sites_add_latencies(const struct sites *s, size_t disk, unsigned work, struct histogram *into);

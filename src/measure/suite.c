@@ -69,9 +69,9 @@ static json_t *work_to_json(const struct work *w)
     const struct run_bounds *b = &w->bounds;
     return json_pack("{s:o, s:I, s:i, s:{s:I, s:I, s:I, s:b}}", "workload",
                      workload_to_json(&w->workload), "span_bytes", (json_int_t)w->span_bytes,
-                     "group", (int)w->group, "bounds", "bytes", (json_int_t)b->bytes,
-                     "duration_ns", (json_int_t)b->duration_ns, "ramp_ns", (json_int_t)b->ramp_ns,
-                     "time_based", b->time_based);
+                     "group", (int)w->group, "bounds", "bytes", (json_int_t)b->bytes, "duration_ns",
+                     (json_int_t)b->duration_ns, "ramp_ns", (json_int_t)b->ramp_ns, "time_based",
+                     b->time_based);
 }
 
 json_t *suite_to_json(const struct suite *s)
@@ -111,8 +111,7 @@ struct suite *suite_from_json(json_t *json, struct error **err)
         error_set(err, "no works, or too many");
         return NULL;
     }
-    json_array_foreach(json, i, value)
-    {
+    json_array_foreach (json, i, value) {
         struct work w;
         if (work_from_json(value, &w, err) < 0)
             return NULL;

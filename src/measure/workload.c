@@ -146,11 +146,10 @@ json_t *workload_to_json(const struct workload *w)
 {
     json_t *sizes = json_array();
     for (unsigned i = 0; i < w->size_count; i++)
-        json_array_append_new(sizes,
-                              json_pack("{s:I, s:i}", "bytes", (json_int_t)w->sizes[i].bytes,
-                                        "percent", (int)w->sizes[i].percent));
-    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:i, s:i, s:f, s:I, s:I, s:b, s:b}", "name", w->name,
-                     "rw", rw_table[w->rw].name, "read_percent", (int)w->read_percent,
+        json_array_append_new(sizes, json_pack("{s:I, s:i}", "bytes", (json_int_t)w->sizes[i].bytes,
+                                               "percent", (int)w->sizes[i].percent));
+    return json_pack("{s:s, s:s, s:i, s:I, s:o, s:i, s:i, s:f, s:I, s:I, s:b, s:b}", "name",
+                     w->name, "rw", rw_table[w->rw].name, "read_percent", (int)w->read_percent,
                      "block_bytes", (json_int_t)w->block_bytes, "sizes", sizes, "depth",
                      (int)w->depth, "jobs", (int)w->jobs, "zipf", w->zipf, "rate_iops",
                      (json_int_t)w->rate_iops, "sync_every", (json_int_t)w->sync_every, "datasync",

@@ -85,8 +85,10 @@ static int create_domain(struct probe *p, const struct probe_spec *spec, enum ac
     /* libvirt starts QEMU so that it outlives the guest's power-off, for libvirt to see to it. When
      * this program is killed nobody does: then QEMU itself has to end. */
     cleanup_free char *answer = NULL;
-    virDomainQemuMonitorCommand(p->domain, "{\"execute\":\"set-action\",\"arguments\":"
-                                           "{\"shutdown\":\"poweroff\"}}", &answer, 0);
+    virDomainQemuMonitorCommand(p->domain,
+                                "{\"execute\":\"set-action\",\"arguments\":"
+                                "{\"shutdown\":\"poweroff\"}}",
+                                &answer, 0);
     cleanup_free char *guest = xasprintf("guest=%s", spec->name);
     const char *const words[] = {guest, NULL};
     p->pid = process_find(words);
@@ -105,8 +107,7 @@ static bool has_serial(const struct hello *h, const char *serial)
 static int wait_for_hello(struct probe *p, const struct probe_spec *spec, struct error **err)
 {
     bool kvm = p->accelerator == ACCELERATOR_KVM;
-    uint64_t patience =
-        (kvm ? HELLO_KVM_NS : HELLO_TCG_NS) + spec->disk_count * HELLO_PER_DISK_NS;
+    uint64_t patience = (kvm ? HELLO_KVM_NS : HELLO_TCG_NS) + spec->disk_count * HELLO_PER_DISK_NS;
     p->port = port_open(p->connection, p->domain, PROTOCOL_PORT, err);
     if (!p->port)
         return -1;
@@ -204,9 +205,10 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
     p->connection = c;
     p->name = xstrdup(options->name);
-    bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
-              : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
-                                                        : try_accelerator(p, &spec, ACCELERATOR_TCG, err) > 0;
+    bool up = options->accelerator == ACCELERATOR_AUTO ? try_both(p, &spec, options, err) == 0
+              : options->accelerator == ACCELERATOR_KVM
+                  ? try_kvm(p, &spec, err) > 0
+                  : try_accelerator(p, &spec, ACCELERATOR_TCG, err) > 0;
     /* QEMU has read it, and the next guest in this directory brings its own. */
     unlink(initramfs);
     return up ? TAKE_PTR(p) : NULL;

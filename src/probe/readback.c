@@ -59,8 +59,7 @@ static json_t *find_block(json_t *blocks, const char *image)
 {
     size_t i;
     json_t *block;
-    json_array_foreach(blocks, i, block)
-    {
+    json_array_foreach (blocks, i, block) {
         json_t *inserted = json_object_get(block, "inserted");
         const char *file = json_string_value(json_object_get(inserted, "file"));
         if (file && strcmp(file, image) == 0)
@@ -252,13 +251,13 @@ static int unknown_disk(const char *image, struct error **err)
 static int read_file_node(struct probe *p, const char *image, bool *ret_direct, bool *ret_no_flush,
                           struct error **err)
 {
-    cleanup_json json_t *nodes =
-        qmp(p, json_pack("{s:s, s:{s:b}}", "execute", "query-named-block-nodes", "arguments", "flat",
-                         1), err);
+    cleanup_json json_t *nodes = qmp(
+        p,
+        json_pack("{s:s, s:{s:b}}", "execute", "query-named-block-nodes", "arguments", "flat", 1),
+        err);
     size_t i;
     json_t *node;
-    json_array_foreach(nodes, i, node)
-    {
+    json_array_foreach (nodes, i, node) {
         const char *driver, *file;
         int direct, no_flush;
         if (json_unpack(node, "{s:s, s:s, s:{s:b, s:b}}", "drv", &driver, "file", &file, "cache",
@@ -292,7 +291,9 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     cleanup_free char *device = device_path(block);
     if (read_device(p, device ? device : "", &c, err) < 0)
         return -1;
-    c.format = strcmp(format, "raw") == 0 ? "raw" : strcmp(format, "qcow2") == 0 ? "qcow2" : "other";
+    c.format = strcmp(format, "raw") == 0     ? "raw"
+               : strcmp(format, "qcow2") == 0 ? "qcow2"
+                                              : "other";
     read_image(p, block, &c);
     c.cache = cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
     c.io = read_aio(p, asked->image_path, err);
@@ -366,13 +367,17 @@ int readback_aio(struct probe *p, const struct probe_disk *disks, size_t count, 
 
     if (contexts < native || (fallback && native && !uring)) {
         *mode = "native";
-        return error_set(err, "io='native' was asked for, QEMU fell back to threads "
-                              "(%u AIO contexts where %u are needed)", contexts, native);
+        return error_set(err,
+                         "io='native' was asked for, QEMU fell back to threads "
+                         "(%u AIO contexts where %u are needed)",
+                         contexts, native);
     }
     if (rings < uring || (fallback && uring)) {
         *mode = "io_uring";
-        return error_set(err, "io='io_uring' was asked for, QEMU fell back to threads "
-                              "(%u rings where %u are needed)", rings, uring);
+        return error_set(err,
+                         "io='io_uring' was asked for, QEMU fell back to threads "
+                         "(%u rings where %u are needed)",
+                         rings, uring);
     }
     return 0;
 }

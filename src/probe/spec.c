@@ -109,8 +109,7 @@ static void disk_target(size_t i, char name[8])
     }
 }
 
-static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i,
-                     unsigned iothread)
+static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i, unsigned iothread)
 {
     const struct disk_config *c = disk->config;
     cleanup_free char *thread = iothread ? xasprintf("%u", iothread) : NULL;
@@ -163,7 +162,8 @@ int probe_spec_check_path(const char *path, struct error **err)
         fits &= !iscntrl((unsigned char)*c);
     if (fits)
         return 0;
-    error_set(err, "libvirt cannot be told this path, it is not UTF-8 or has control characters: %s",
+    error_set(err,
+              "libvirt cannot be told this path, it is not UTF-8 or has control characters: %s",
               path);
     return error_hint(err, "give the directory another name");
 }

@@ -91,11 +91,11 @@ static json_t *items_json(const struct measure_report *r, const struct measured_
     json_t *all = json_array();
     for (size_t i = 0; i < set->count; i++) {
         const struct measured *m = &set->items[i];
-        json_array_append_new(all, json_pack("{s:o, s:s, s:o, s:o, s:o}", "workload",
-                                             workload_to_json(&m->work.workload), "state",
-                                             state_of(m), "host", host_json(m), "guest",
-                                             guest_json(r, &m->guest), "share_of_host",
-                                             share_json(r, &m->share)));
+        json_array_append_new(all,
+                              json_pack("{s:o, s:s, s:o, s:o, s:o}", "workload",
+                                        workload_to_json(&m->work.workload), "state", state_of(m),
+                                        "host", host_json(m), "guest", guest_json(r, &m->guest),
+                                        "share_of_host", share_json(r, &m->share)));
     }
     return all;
 }
@@ -116,9 +116,9 @@ json_t *report_measure_json(const struct measure_report *r)
     json_object_set_new(json, "first_writes", items_json(r, &r->first_writes));
     json_object_set_new(json, "notes", report_strings_json(r->notes));
     json_object_set_new(json, "warnings", report_strings_json(r->warnings));
-    json_object_set_new(json, "written_bytes",
-                        json_integer((json_int_t)(set->written_bytes +
-                                                  r->first_writes.written_bytes)));
+    json_object_set_new(
+        json, "written_bytes",
+        json_integer((json_int_t)(set->written_bytes + r->first_writes.written_bytes)));
     return json;
 }
 
@@ -148,9 +148,10 @@ static char *row_name(const struct measured *m)
 {
     const char *name = m->work.workload.name[0] ? m->work.workload.name : "work";
     const char *state = state_of(m);
-    return xasprintf("%s%s", name, strcmp(state, "fresh") == 0     ? ", first write"
-                                   : strcmp(state, "rewrite") == 0 ? ", rewrite"
-                                                                   : "");
+    return xasprintf("%s%s", name,
+                     strcmp(state, "fresh") == 0     ? ", first write"
+                     : strcmp(state, "rewrite") == 0 ? ", rewrite"
+                                                     : "");
 }
 
 static void latency_cells(struct table *t, const struct latency_us *l)
@@ -200,7 +201,9 @@ static void guest_rows(struct table *t, const struct measured *m)
 
 #define FIGURES                                                                                    \
     {"MB/s", true}, {"IOPS", true}, {"mean µs", true}, {"p50 µs", true}, {"p99 µs", true},         \
-        {"p99.9 µs", true}
+    {                                                                                              \
+        "p99.9 µs", true                                                                           \
+    }
 
 static const struct table_column host_columns[] = {{"work", false}, FIGURES, {"max µs", true}};
 static const struct table_column guest_columns[] = {
@@ -228,9 +231,8 @@ static void print_many(const struct measure_report *r, FILE *out)
     print_works(&r->set, out);
     print_works(&r->first_writes, out);
     fputc('\n', out);
-    cleanup_table struct table *t =
-        guest ? table_new(guest_columns, ARRAY_SIZE(guest_columns))
-              : table_new(host_columns, ARRAY_SIZE(host_columns));
+    cleanup_table struct table *t = guest ? table_new(guest_columns, ARRAY_SIZE(guest_columns))
+                                          : table_new(host_columns, ARRAY_SIZE(host_columns));
     add_rows(t, &r->set, guest);
     add_rows(t, &r->first_writes, guest);
     table_print(t, out);

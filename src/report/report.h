@@ -43,7 +43,7 @@ void report_tune_text(const struct tune_report *r, FILE *out);
 /* One piece of work, done: the host's figures, of a whole run, or of slices beside a guest's. */
 struct measured {
     struct work work;
-    bool fresh;            /* first writes */
+    bool fresh; /* first writes */
     struct figures host;
     struct run_result run; /* of a whole run alone */
     uint64_t syncs;        /* among its requests */

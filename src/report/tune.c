@@ -24,8 +24,8 @@ static void print_work(const struct tune_report *r, FILE *out)
         fprintf(out, "Work: %s, on %s a disk\n", work, size);
         return;
     }
-    fprintf(out, "Work%s%s, on %s a disk, with what each counts for:\n", r->suite->name[0] ? ": " : "",
-            r->suite->name, size);
+    fprintf(out, "Work%s%s, on %s a disk, with what each counts for:\n",
+            r->suite->name[0] ? ": " : "", r->suite->name, size);
     for (size_t k = 0; k < r->suite->count; k++) {
         cleanup_free char *work = report_workload_text(&r->suite->works[k].workload, r->fresh);
         cleanup_free char *name = work_name(r->suite, k);
@@ -111,7 +111,7 @@ static void print_one_work(const struct tune_report *r, FILE *out)
 {
     static const struct table_column columns[] = {
         {"configuration", false}, {"MB/s", true},   {"host %", true}, {"95 % int.", true},
-        {"mean %", true},           {"p99 µs", true}, {"CPU µs", true},  {"verdict", false},
+        {"mean %", true},         {"p99 µs", true}, {"CPU µs", true}, {"verdict", false},
     };
     cleanup_table struct table *t = table_new(columns, ARRAY_SIZE(columns));
     host_row(t, &r->outcome->host);
@@ -121,7 +121,8 @@ static void print_one_work(const struct tune_report *r, FILE *out)
     fputc('\n', out);
     report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
                          "interval; mean %: plain ratio of the MB/s, lower where there are stalls; "
-                         "CPU: QEMU's, per request", 2, out);
+                         "CPU: QEMU's, per request",
+                         2, out);
 }
 
 /* The host's row has its requests a second in each work. */
@@ -173,9 +174,11 @@ static void print_several_works(const struct tune_report *r, FILE *out)
     for (size_t k = 0; k < parts; k++)
         free(names[k]);
     fputc('\n', out);
-    report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
-                         "interval, over all works the geometric mean by what each counts for; then "
-                         "that of each work; CPU: QEMU's, per request", 2, out);
+    report_print_wrapped(
+        "host %: share of the host's speed, robust mean over all rounds with its "
+        "interval, over all works the geometric mean by what each counts for; then "
+        "that of each work; CPU: QEMU's, per request",
+        2, out);
 }
 
 static void print_table(const struct tune_report *r, FILE *out)
@@ -204,11 +207,14 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     if (o->best)
         fprintf(out, "\n%s is best:\n", s->candidate->id);
     else if (equal > 1 && o->settled)
-        fprintf(out, "\nThe first %u are within %.3g %% of each other; of them\n%s changes least:\n",
+        fprintf(out,
+                "\nThe first %u are within %.3g %% of each other; of them\n%s changes least:\n",
                 equal, r->margin * 100, s->candidate->id);
     else if (equal > 1)
-        fprintf(out, "\nThe first %u are equal as far as these rounds can tell; of them\n"
-                     "%s changes least:\n", equal, s->candidate->id);
+        fprintf(out,
+                "\nThe first %u are equal as far as these rounds can tell; of them\n"
+                "%s changes least:\n",
+                equal, s->candidate->id);
     else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
@@ -219,8 +225,8 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     fprintf(out, "  %s\n", create);
 }
 
-/* The ids that are left out for this reason, as "id, id: reason"; NULL when `first` is not the first
- * of them. The caller frees. */
+/* The ids that are left out for this reason, as "id, id: reason"; NULL when `first` is not the
+ * first of them. The caller frees. */
 static char *left_out_line(GPtrArray *candidates, unsigned first)
 {
     const struct candidate *c = candidates->pdata[first];

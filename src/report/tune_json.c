@@ -111,10 +111,10 @@ static json_t *workloads_json(const struct suite *suite)
 
 json_t *report_tune_json(const struct tune_report *r)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:o}", "version", VERSION,
-                             "accelerator", r->accelerator, "accelerator_note",
-                             r->accelerator_note, "seconds", r->seconds, "domain", "disk",
-                             "directory", report_path_json(r->directory));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:o}", "version", VERSION, "accelerator",
+                  r->accelerator, "accelerator_note", r->accelerator_note, "seconds", r->seconds,
+                  "domain", "disk", "directory", report_path_json(r->directory));
     json_object_set_new(json, "workload", workload_json(r));
     json_object_set_new(json, "workloads", workloads_json(r->suite));
     json_object_set_new(json, "guest",

@@ -18,23 +18,24 @@ struct candidate {
 
 /* What the rules need to know of the host. */
 struct candidate_facts {
-    bool io_uring_allowed;     /* for QEMU as libvirt runs it, without privileges */
-    const char *io_uring_why;  /* why not */
-    bool aio_contexts_left;    /* enough of fs.aio-max-nr for native */
+    bool io_uring_allowed;    /* for QEMU as libvirt runs it, without privileges */
+    const char *io_uring_why; /* why not */
+    bool aio_contexts_left;   /* enough of fs.aio-max-nr for native */
 };
 
 /* Reads them from /proc, below `sysroot` ("" for this machine). `contexts` Linux AIO contexts will
  * be asked for. */
 struct candidate_facts candidate_facts_read(const char *sysroot, unsigned contexts);
 
-/* The candidates that are tried by default (space.h): raw and qcow2, growing and preallocated, by io
- * mode, with and without an iothread; the forbidden ones are in it, with the reason. An array of
+/* The candidates that are tried by default (space.h): raw and qcow2, growing and preallocated, by
+ * io mode, with and without an iothread; the forbidden ones are in it, with the reason. An array of
  * struct candidate *, which owns them. */
 GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 
 /* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
  * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
- * that a race must find equal. Errors: an id that is not there, a file that cannot be read, nothing left to try. */
+ * that a race must find equal. Errors: an id that is not there, a file that cannot be read, nothing
+ * left to try. */
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
 
 void candidate_free(void *candidate);

@@ -65,7 +65,8 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
                     struct contest *ret);
 void contest_done(struct contest *c);
 
-/* --- What the rule, and whoever asks during a race, knows -------------------------------------- */
+/* --- What the rule, and whoever asks during a race, knows --------------------------------------
+ */
 
 /* An estimate of a variance, and the degrees of freedom that it has: how much is known about it. */
 struct variance {

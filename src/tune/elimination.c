@@ -46,8 +46,9 @@ struct look {
     struct variance pooled;
 };
 
-/* Holds two that are in against each other: marks the one that is slower by more than the margin, and
- * returns whether they are surely within it. A difference that is not a number decides nothing. */
+/* Holds two that are in against each other: marks the one that is slower by more than the margin,
+ * and returns whether they are surely within it. A difference that is not a number decides nothing.
+ */
 static bool hold(struct elimination *e, const struct look *l, size_t a, size_t b, bool *slower)
 {
     double margin = log1p(e->margin);
@@ -59,8 +60,8 @@ static bool hold(struct elimination *e, const struct look *l, size_t a, size_t b
     return fabs(c.difference) + half <= margin;
 }
 
-/* All pairs of those that are in. Whether they are settled is asked of those that stay: who goes now
- * does not keep the others waiting. */
+/* All pairs of those that are in. Whether they are settled is asked of those that stay: who goes
+ * now does not keep the others waiting. */
 static bool hold_all(struct elimination *e, const struct look *l, bool *slower)
 {
     cleanup_free bool *close = xcalloc(e->count * e->count, sizeof(*close));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ground.h - what all stages of one run stand on, one after another: its directory for sockets, and its
- * connection to libvirt, whose embedded driver cannot be opened a second time at another place.
+ * ground.h - what all stages of one run stand on, one after another: its directory for sockets, and
+ * its connection to libvirt, whose embedded driver cannot be opened a second time at another place.
  */
 #pragma once
 

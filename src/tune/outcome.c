@@ -93,13 +93,15 @@ static void confirm(const struct stage *stage, const struct race *race, int cand
     double mean = stats_mean(all, count);
     double se = count > 1 ? sqrt(stats_variance(all, count) / (double)count) : INFINITY;
     double own = (log(s->share.high) - log(s->share.low)) / 2;
-    double tolerance = (count > 1 ? stats_t_quantile(0.975, (double)count - 1) * se : INFINITY) + own;
+    double tolerance =
+        (count > 1 ? stats_t_quantile(0.975, (double)count - 1) * se : INFINITY) + own;
     double difference = fabs(mean - log(s->share.value));
     s->long_share = exp(mean);
     s->long_disagrees = difference > tolerance && difference > log(1.05);
 }
 
-/* The figures of each work; their shares come later, when there is something to hold them against. */
+/* The figures of each work; their shares come later, when there is something to hold them against.
+ */
 static struct part *parts_of(const struct stage *stage, const struct race *race, int candidate)
 {
     struct part *parts = xcalloc(race->work_count, sizeof(*parts));

@@ -20,28 +20,28 @@ struct part {
 struct standing {
     const struct candidate *candidate;
     struct disk_config effective;
-    size_t rounds;             /* that it took part in */
-    struct figures figures;    /* of all works together */
-    struct part *parts;        /* of each work; NULL of a failed one */
-    struct interval share;     /* of the host's speed: robust location and its interval; over several
-                                * works their geometric mean by weight */
-    double mean_share;         /* ratio of the MB/s, the plain mean; over several works as above */
-    double long_share;         /* the same in long slices; NaN where there were none */
-    bool long_disagrees;       /* beyond its uncertainty, and by more than 5 % */
-    double replica_spread;     /* largest over smallest of its lanes, less one */
-    double cpu_us_per_io;      /* CPU time of the QEMU process; NaN where not measured */
+    size_t rounds;          /* that it took part in */
+    struct figures figures; /* of all works together */
+    struct part *parts;     /* of each work; NULL of a failed one */
+    struct interval share;  /* of the host's speed: robust location and its interval; over several
+                             * works their geometric mean by weight */
+    double mean_share;      /* ratio of the MB/s, the plain mean; over several works as above */
+    double long_share;      /* the same in long slices; NaN where there were none */
+    bool long_disagrees;    /* beyond its uncertainty, and by more than 5 % */
+    double replica_spread;  /* largest over smallest of its lanes, less one */
+    double cpu_us_per_io;   /* CPU time of the QEMU process; NaN where not measured */
     enum verdict verdict;
-    const char *failure;       /* of VERDICT_FAILED */
+    const char *failure; /* of VERDICT_FAILED */
 };
 
 struct outcome {
     size_t rounds;
-    bool settled; /* by the race, before its time was up */
+    bool settled;            /* by the race, before its time was up */
     struct figures host;     /* of all works together */
     size_t part_count;       /* works */
     struct part *host_parts; /* of each; their share is 1 */
     size_t count;
-    struct standing *standings; /* best first; failed ones last */
+    struct standing *standings;         /* best first; failed ones last */
     const struct standing *best;        /* NULL unless one is */
     const struct standing *recommended; /* the best, or of equals the one that changes least */
 };

@@ -25,7 +25,8 @@
 /* The part of the time that long slices may take. */
 #define LONG_SHARE 0.2
 
-/* The slices of one round (or pass) so far: sums of logarithms and their numbers, placed as records. */
+/* The slices of one round (or pass) so far: sums of logarithms and their numbers, placed as
+ * records. */
 struct tally {
     double *sums;
     unsigned *counts;
@@ -42,9 +43,9 @@ struct runner {
     size_t order_count;
     size_t *groups; /* in the order in which a round has them */
     size_t group_count;
-    size_t parts;       /* of a group's turn in a round */
-    size_t host_turn;   /* counts the host's turns, to rotate its lanes */
-    bool exhausted;     /* in this round */
+    size_t parts;         /* of a group's turn in a round */
+    size_t host_turn;     /* counts the host's turns, to rotate its lanes */
+    bool exhausted;       /* in this round */
     struct slice *slices; /* room for those of a part */
     struct tally tally;
     uint64_t start_ns, end_ns;
@@ -128,7 +129,8 @@ static int run_guest(struct runner *r, const size_t *lanes, size_t count, size_t
 
 /* --- Rounds of short slices ------------------------------------------------------------------- */
 
-/* Adds the slices of a group on a lane to what the round has of it; the host's lanes have several. */
+/* Adds the slices of a group on a lane to what the round has of it; the host's lanes have several.
+ */
 static void record_slices(struct runner *r, size_t lane, size_t group, const struct slice *slices)
 {
     unsigned count;
@@ -163,7 +165,8 @@ static int run_group(struct runner *r, size_t group, struct error **err)
     return 0;
 }
 
-/* One round: a figure more for every lane and work, or none where a lane had nothing left to write. */
+/* One round: a figure more for every lane and work, or none where a lane had nothing left to write.
+ */
 static int run_round(struct runner *r, struct error **err)
 {
     struct race *race = r->race;
@@ -182,8 +185,8 @@ static int run_round(struct runner *r, struct error **err)
     return 0;
 }
 
-/* The lanes that run, cut into parts, and when the long slices have to begin: less is to be done the
- * fewer are left. */
+/* The lanes that run, cut into parts, and when the long slices have to begin: less is to be done
+ * the fewer are left. */
 static void plan(struct runner *r)
 {
     struct stage *stage = r->stage;
@@ -198,8 +201,9 @@ static void plan(struct runner *r)
     uint64_t left = r->end_ns > r->start_ns ? r->end_ns - r->start_ns : 0;
     uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
     uint64_t each = (uint64_t)(LONG_SHARE * (double)left) / slices;
-    each = each < LONG_SLICE_MIN_NS ? LONG_SLICE_MIN_NS
-           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS : each;
+    each = each < LONG_SLICE_MIN_NS   ? LONG_SLICE_MIN_NS
+           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS
+                                      : each;
     bool confirm = r->options->confirm && !stage->options->fresh;
     uint64_t reserve = confirm ? slices * each * 11 / 10 : 0;
     r->race->long_slice_ns = each;
@@ -234,8 +238,8 @@ static bool is_contested(const struct runner *r)
 static double round_progress(const struct runner *r)
 {
     double by_rounds = (double)r->race->rounds / (double)r->options->max_rounds;
-    double by_time = (double)(clock_now_ns() - r->start_ns) /
-                     (double)(r->short_deadline_ns - r->start_ns);
+    double by_time =
+        (double)(clock_now_ns() - r->start_ns) / (double)(r->short_deadline_ns - r->start_ns);
     return fmax(by_rounds, by_time);
 }
 
@@ -260,8 +264,9 @@ static int run_short(struct runner *r, struct error **err)
         return 0;
     error_set(err, r->exhausted ? "the scratch files are too small for one round of first writes"
                                 : "the time is up before the first round");
-    return error_hint(err, r->exhausted ? "a larger --size" : "a longer --time, a smaller --size "
-                                                              "or fewer --candidates");
+    return error_hint(err, r->exhausted ? "a larger --size"
+                                        : "a longer --time, a smaller --size "
+                                          "or fewer --candidates");
 }
 
 static int collect_latencies(struct runner *r, struct error **err)
@@ -403,7 +408,6 @@ static void runner_free(struct runner *r)
 }
 CLEANUP_PTR(cleanup_runner_handler, struct runner, runner_free)
 
-
 static int run_all(struct runner *r, struct error **err)
 {
     struct clock_pair from, to;
@@ -417,8 +421,8 @@ static int run_all(struct runner *r, struct error **err)
         probe_read_clock(r->stage->probe, &to, err) < 0)
         return -1;
     r->race->clock_drift = probe_clock_drift(&from, &to);
-    r->race->clock_uncertainty = (double)(from.uncertainty_ns + to.uncertainty_ns) /
-                                 (double)(to.host_ns - from.host_ns);
+    r->race->clock_uncertainty =
+        (double)(from.uncertainty_ns + to.uncertainty_ns) / (double)(to.host_ns - from.host_ns);
     return 0;
 }
 

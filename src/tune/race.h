@@ -11,14 +11,16 @@
  * to the guest; between them the host's lanes take their turns, so the host is measured in the
  * guest's weather, and the conversation costs a few milliseconds a round.
  *
- * Where there are several works a round has all of them, one group after the other in shuffled order,
- * so that every lane's figures of every work are of the same time.
+ * Where there are several works a round has all of them, one group after the other in shuffled
+ * order, so that every lane's figures of every work are of the same time.
  *
- * Now and then it is asked who can still win (elimination.h): the lanes of the others rest from then
- * on, rounds get shorter, and those that are left get the time. The race is over when it is settled.
+ * Now and then it is asked who can still win (elimination.h): the lanes of the others rest from
+ * then on, rounds get shorter, and those that are left get the time. The race is over when it is
+ * settled.
  *
- * At the end each lane that is left gets a few long slices. They show what short ones cannot (caches that fill,
- * throttles), and are long enough to read the CPU time of the QEMU process around each.
+ * At the end each lane that is left gets a few long slices. They show what short ones cannot
+ * (caches that fill, throttles), and are long enough to read the CPU time of the QEMU process
+ * around each.
  */
 #pragma once
 
@@ -26,8 +28,8 @@
 
 #include "tune/stage.h"
 
-/* What tells a slice's end from its noise: so many requests at least, and none of the first, for which
- * an iothread may have to wake up. */
+/* What tells a slice's end from its noise: so many requests at least, and none of the first, for
+ * which an iothread may have to wake up. */
 #define RACE_MIN_REQUESTS 8
 #define RACE_RAMP 2
 
@@ -36,9 +38,9 @@ struct race_options {
     uint64_t min_requests; /* of a slice: slow work gets longer slices */
     unsigned ramp;         /* requests at the start of a slice that do not count */
     size_t max_rounds;
-    double margin;   /* 0.02: who is slower than another by more than 2 % for certain is out */
-    bool exhaustive; /* nobody is put out, and the race goes on to its end */
-    bool confirm;    /* by long slices at the end */
+    double margin;        /* 0.02: who is slower than another by more than 2 % for certain is out */
+    bool exhaustive;      /* nobody is put out, and the race goes on to its end */
+    bool confirm;         /* by long slices at the end */
     uint64_t deadline_ns; /* clock.h: when all measuring is to be over; 0: by the duration alone */
     uint64_t duration_ns; /* of all measuring, where there is no deadline */
     uint64_t seed;
@@ -46,10 +48,10 @@ struct race_options {
 
 /* What the slices of one work on one lane added up to. */
 struct record {
-    double *ns;         /* time per request in each round; NaN where the round does not count */
-    size_t rounds;      /* that it took part in */
-    uint64_t requests;  /* of the short slices, counted */
-    uint64_t bytes;     /* moved by these */
+    double *ns;        /* time per request in each round; NaN where the round does not count */
+    size_t rounds;     /* that it took part in */
+    uint64_t requests; /* of the short slices, counted */
+    uint64_t bytes;    /* moved by these */
     uint64_t elapsed_ns;
     struct histogram latencies; /* of the short slices */
     double *long_ns;            /* time per request in each pass of long slices */
@@ -65,11 +67,11 @@ struct race {
     size_t passes; /* of long slices */
     uint64_t long_slice_ns;
     struct record *records; /* see race_record() */
-    bool *out;    /* of each lane: its candidate was put out */
-    bool settled; /* those that are left lie within the margin of each other, or one is left */
-    bool exhausted;            /* first writes only: ended because a disk had no block left */
-    double clock_drift;        /* guest against host over the whole race */
-    double clock_uncertainty;  /* of that figure */
+    bool *out;              /* of each lane: its candidate was put out */
+    bool settled;   /* those that are left lie within the margin of each other, or one is left */
+    bool exhausted; /* first writes only: ended because a disk had no block left */
+    double clock_drift;       /* guest against host over the whole race */
+    double clock_uncertainty; /* of that figure */
 };
 
 /* What a work came to on a lane, by their numbers in the stage and its suite. */

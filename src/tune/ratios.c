@@ -27,9 +27,9 @@ static double log_share(const struct ratios *s, size_t lane, size_t work, size_t
     return host / (double)s->stage->host_lanes - log_ns(s, lane, work, round);
 }
 
-/* The same in each round, over several works their mean by weight; the caller frees. A lane or a host
- * that had no request in a round (its slice was empty) makes it NaN: such rounds do not exist, since
- * a slice has a least number of requests. */
+/* The same in each round, over several works their mean by weight; the caller frees. A lane or a
+ * host that had no request in a round (its slice was empty) makes it NaN: such rounds do not exist,
+ * since a slice has a least number of requests. */
 static double *log_shares(const struct ratios *s, size_t lane)
 {
     const struct suite *suite = s->stage->options->suite;

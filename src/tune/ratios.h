@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ratios.h - what the rounds of a race say of a candidate: its speed against the host's, lane by lane.
+ * ratios.h - what the rounds of a race say of a candidate: its speed against the host's, lane by
+ * lane.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct ratios {
     bool long_slices; /* the long ones instead of the short */
 };
 
-/* The series of a candidate's lanes, or of the host's (LANE_HOST). Release it with contender_done. */
+/* The series of a candidate's lanes, or of the host's (LANE_HOST). Release it with contender_done.
+ */
 struct contender ratios_contender(const struct ratios *r, int candidate);
 void contender_done(struct contender *c);

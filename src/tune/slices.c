@@ -11,8 +11,8 @@ static void account(struct stage *s, const struct slice *slices, size_t count)
         const struct slice *slice = &slices[i];
         s->written_bytes += slice->written_bytes;
         if (slice->requests)
-            s->sliced_bytes += (uint64_t)((double)slice->bytes / (double)slice->requests *
-                                          (double)slice->issued);
+            s->sliced_bytes +=
+                (uint64_t)((double)slice->bytes / (double)slice->requests * (double)slice->issued);
     }
 }
 
@@ -77,8 +77,8 @@ int slices_latencies(struct stage *s, size_t lane, unsigned work, struct histogr
         sites_add_latencies(s->sites, (size_t)l->number, work, into);
         return 0;
     }
-    json_t *command = json_pack("{s:s, s:i, s:i}", "do", "latencies", "disk", l->number, "work",
-                                (int)work);
+    json_t *command =
+        json_pack("{s:s, s:i, s:i}", "do", "latencies", "disk", l->number, "work", (int)work);
     cleanup_json json_t *reply = probe_request(s->probe, command, 30 * NS_PER_SECOND, err);
     return reply ? histogram_from_json(reply, into, err) : -1;
 }

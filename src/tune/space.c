@@ -64,7 +64,8 @@ static const char *rule_against(const struct disk_config *c, const struct candid
     if (strcmp(c->io, "io_uring") == 0 && !facts->io_uring_allowed)
         return facts->io_uring_why;
     if (!disk_config_is_direct(c) && !space->allow_host_cache)
-        return "libvirt does not migrate a guest whose disk uses the host's cache, and its memory is "
+        return "libvirt does not migrate a guest whose disk uses the host's cache, and its memory "
+               "is "
                "taken from the host: --allow-host-cache tries it";
     if (c->queues && space->vcpus == 1)
         return "queues make no difference to a guest with one vCPU";
@@ -77,28 +78,40 @@ static const char *rule_against(const struct disk_config *c, const struct candid
 
 #define VALUES_MAX 6
 
-/* A setting, and what it can be. The first value is the one of a disk that virt-install makes, which an
- * axis has that is neither varied nor fixed. */
+/* A setting, and what it can be. The first value is the one of a disk that virt-install makes,
+ * which an axis has that is neither varied nor fixed. */
 static const struct axis {
     const char *name;
     const char *values[VALUES_MAX + 1];
     bool by_default; /* varied unless told otherwise */
     const char *what;
 } axes[] = {
-    [SPACE_IMAGE] = {"image", {"qcow2", "qcow2-prealloc", "raw"}, true,
+    [SPACE_IMAGE] = {"image",
+                     {"qcow2", "qcow2-prealloc", "raw"},
+                     true,
                      "format of the image; qcow2-prealloc and raw have all blocks allocated"},
-    [SPACE_CLUSTER] = {"cluster", {"64k", "128k", "256k", "512k", "1m", "2m"}, false,
+    [SPACE_CLUSTER] = {"cluster",
+                       {"64k", "128k", "256k", "512k", "1m", "2m"},
+                       false,
                        "cluster size of qcow2"},
-    [SPACE_EXTENDED_L2] = {"extended_l2", {"no", "yes"}, false,
+    [SPACE_EXTENDED_L2] = {"extended_l2",
+                           {"no", "yes"},
+                           false,
                            "qcow2 allocates clusters in 32 parts"},
     [SPACE_IO] = {"io", {"threads", "native", "io_uring"}, true, "how QEMU does asynchronous I/O"},
-    [SPACE_CACHE] = {"cache", {"none", "directsync", "writeback", "writethrough"}, false,
+    [SPACE_CACHE] = {"cache",
+                     {"none", "directsync", "writeback", "writethrough"},
+                     false,
                      "the last two only with --allow-host-cache"},
     [SPACE_IOTHREAD] = {"iothread", {"no", "yes"}, true, "a thread of its own serves the disk"},
     [SPACE_QUEUES] = {"queues", {"vcpus", "1"}, false, "request queues of the disk"},
-    [SPACE_DISCARD] = {"discard", {"ignore", "unmap"}, false,
+    [SPACE_DISCARD] = {"discard",
+                       {"ignore", "unmap"},
+                       false,
                        "what the guest discards is given back"},
-    [SPACE_DETECT_ZEROES] = {"detect_zeroes", {"off", "on"}, false,
+    [SPACE_DETECT_ZEROES] = {"detect_zeroes",
+                             {"off", "on"},
+                             false,
                              "zeros become holes or zero clusters; costs CPU for each write"},
 };
 static_assert(ARRAY_SIZE(axes) == SPACE_AXES, "a row for each axis");
@@ -203,8 +216,8 @@ char *space_describe(void)
         g_string_append_printf(text, "%-14s", axes[i].name);
         for (unsigned k = 0; k < count_values((enum space_axis)i); k++)
             g_string_append_printf(text, "%s%s", k ? ", " : "", axes[i].values[k]);
-        g_string_append_printf(text, "%s\n%14s%s\n", axes[i].by_default ? "; varied by default" : "",
-                               "", axes[i].what);
+        g_string_append_printf(text, "%s\n%14s%s\n",
+                               axes[i].by_default ? "; varied by default" : "", "", axes[i].what);
     }
     return xstrdup(text->str);
 }

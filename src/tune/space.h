@@ -2,9 +2,9 @@
 /*
  * space.h - the configurations that a disk could have, as combinations of settings.
  *
- * Every setting is an axis with a few values. A space has some values of each; its candidates are all
- * combinations of these that exist, with the reason where a rule is against one. What could lose data
- * that the guest was told is on the disk (cache='unsafe') is no value of any axis.
+ * Every setting is an axis with a few values. A space has some values of each; its candidates are
+ * all combinations of these that exist, with the reason where a rule is against one. What could
+ * lose data that the guest was told is on the disk (cache='unsafe') is no value of any axis.
  */
 #pragma once
 

@@ -154,8 +154,8 @@ static int start_guest(struct stage *s, struct error **err)
 {
     cleanup_free char *state = directories_state();
     cleanup_free char *name =
-        xasprintf(CLAIM_DOMAIN_PREFIX "%s",
-                  strrchr(s->options->ground->runtime->path, '/') + 1 + strlen(CLAIM_RUNTIME_PREFIX));
+        xasprintf(CLAIM_DOMAIN_PREFIX "%s", strrchr(s->options->ground->runtime->path, '/') + 1 +
+                                                strlen(CLAIM_RUNTIME_PREFIX));
     struct probe_options options = {
         .accelerator = s->options->accelerator,
         .kernel = s->kernel,
@@ -206,8 +206,8 @@ static int fill(struct stage *s, struct error **err)
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
-        bool buffered = lane->candidate != LANE_HOST &&
-                        !disk_config_is_direct(&candidate_of(s, lane)->config);
+        bool buffered =
+            lane->candidate != LANE_HOST && !disk_config_is_direct(&candidate_of(s, lane)->config);
         if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0))
             return -1;
     }
@@ -224,10 +224,10 @@ static int open_guest_lanes(struct stage *s, struct error **err)
         s->lanes[i].number = (int)json_array_size(serials);
         json_array_append_new(serials, json_string(serial));
     }
-    json_t *command = json_pack("{s:s, s:o, s:O, s:b, s:I}", "do", "prepare", "works",
-                                suite_to_json(s->options->suite), "serials", serials, "once",
-                                s->options->fresh, "seed",
-                                (json_int_t)(s->options->seed & INT32_MAX));
+    json_t *command =
+        json_pack("{s:s, s:o, s:O, s:b, s:I}", "do", "prepare", "works",
+                  suite_to_json(s->options->suite), "serials", serials, "once", s->options->fresh,
+                  "seed", (json_int_t)(s->options->seed & INT32_MAX));
     cleanup_json json_t *reply = probe_request(s->probe, command, 60 * NS_PER_SECOND, err);
     return reply ? 0 : -1;
 }

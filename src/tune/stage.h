@@ -19,20 +19,20 @@
 #define LANE_HOST (-1)
 
 struct lane {
-    int candidate;         /* index into the candidates, or LANE_HOST */
-    unsigned replica;      /* 0, 1, … */
-    char *path;            /* of the scratch file */
-    int number;            /* among the host's disks, or the guest's in the conversation; -1: not open */
-    char *failure;         /* why it gives no figure; NULL when it does */
+    int candidate;    /* index into the candidates, or LANE_HOST */
+    unsigned replica; /* 0, 1, … */
+    char *path;       /* of the scratch file */
+    int number;       /* among the host's disks, or the guest's in the conversation; -1: not open */
+    char *failure;    /* why it gives no figure; NULL when it does */
     struct disk_config effective; /* as read back from the running QEMU */
 };
 
 struct stage_options {
-    struct ground *ground; /* outlives the stage */
-    const char *directory; /* an absolute path */
-    const char *uri; /* NULL: libvirt's embedded driver */
+    struct ground *ground;     /* outlives the stage */
+    const char *directory;     /* an absolute path */
+    const char *uri;           /* NULL: libvirt's embedded driver */
     const struct suite *suite; /* the works, each with its weight */
-    uint64_t size_bytes; /* of each scratch file, a multiple of 1 MiB */
+    uint64_t size_bytes;       /* of each scratch file, a multiple of 1 MiB */
     unsigned replicas;
     bool fresh; /* measure first writes: nothing is filled, no block is written twice */
     uint64_t seed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-elimination.c - over a whole race, however often one looks, the fastest is seldom put out, and
- * seldom is one settled for that is slower by more than the margin; those that are much slower go soon;
- * and settings that only pay together are found.
+ * test-elimination.c - over a whole race, however often one looks, the fastest is seldom put out,
+ * and seldom is one settled for that is slower by more than the margin; those that are much slower
+ * go soon; and settings that only pay together are found.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -23,7 +23,8 @@
 #define ROUNDS 200
 
 /* A share of 5 % has a standard error of 1.3 % among so many races, and what is seen is held to 5 %
- * all the same: ten times as many have shown 0 % to 1.4 %, as a union bound is far below its promise. */
+ * all the same: ten times as many have shown 0 % to 1.4 %, as a union bound is far below its
+ * promise. */
 #define RACES 300
 #define CROWDED_RACES 40
 
@@ -88,8 +89,8 @@ static void check_kinds(const char *what, size_t count, const double *speeds, si
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         double settled, rounds;
         double wrong = simulate(&kinds[i], count, speeds, races, &settled, &rounds);
-        print_message("# %s, %s: wrong in %.2f %% of %zu races, settled %.0f %%, %.0f rounds\n", what,
-                      kinds[i].what, 100 * wrong, races, 100 * settled, rounds);
+        print_message("# %s, %s: wrong in %.2f %% of %zu races, settled %.0f %%, %.0f rounds\n",
+                      what, kinds[i].what, 100 * wrong, races, 100 * settled, rounds);
         good &= wrong <= ERROR;
     }
     assert_true(good);
@@ -113,8 +114,8 @@ static void test_beyond_the_margin(void **state)
     check_kinds("eight, one 2.1 % ahead", 8, ahead, CROWDED_RACES);
 }
 
-/* An iothread or a queue for each vCPU costs 10 % alone, and fast I/O alone 5 %; together they are 10 %
- * faster than none of it. Whoever goes along one axis at a time stays where he began. */
+/* An iothread or a queue for each vCPU costs 10 % alone, and fast I/O alone 5 %; together they are
+ * 10 % faster than none of it. Whoever goes along one axis at a time stays where he began. */
 static void test_interaction(void **state)
 {
     (void)state;
@@ -138,7 +139,8 @@ static void test_edges(void **state)
 {
     (void)state;
     static struct field f;
-    struct elimination one = elimination_new(1, MARGIN, ERROR), none = elimination_new(0, MARGIN, ERROR);
+    struct elimination one = elimination_new(1, MARGIN, ERROR),
+                       none = elimination_new(0, MARGIN, ERROR);
     assert_true(one.settled && none.settled && one.left == 1);
     elimination_done(&one);
     elimination_done(&none);

@@ -49,8 +49,8 @@ static double simulate(const struct kind *kind, size_t candidates, size_t races,
     random_seed(&s.random, (uint64_t)(kind - kinds) * 100 + candidates);
     for (size_t n = 0; n < races; n++) {
         struct contest c;
-        draw_race(&s, kind, disks, candidates,
-                  ROUNDS_LEAST + random_below(&s.random, ROUNDS_MORE), &f);
+        draw_race(&s, kind, disks, candidates, ROUNDS_LEAST + random_below(&s.random, ROUNDS_MORE),
+                  &f);
         for (size_t i = 0; i < 2 * f.rounds; i++)
             f.series[0][i / f.rounds][i % f.rounds] += log1p(ahead);
         contest_decide(f.contenders, f.count, 0, &c);

@@ -368,7 +368,8 @@ static int run_fio(const char *const *arguments)
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    int result = posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
+    int result =
+        posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (result != 0 || waitpid(pid, &status, 0) != pid)
         return -1;

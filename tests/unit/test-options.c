@@ -229,7 +229,8 @@ static void test_parse(void **state)
         int argc = 0;
         for (; argc < 6 && lines[i].argv[argc]; argc++)
             argv[argc] = text(lines[i].argv[argc]);
-        int result = options_parse(argc, argv, "does things", entries, &common, &workload, NULL, &err);
+        int result =
+            options_parse(argc, argv, "does things", entries, &common, &workload, NULL, &err);
         if (lines[i].message && (!err || !strstr(err->message, lines[i].message)))
             fail_msg("row %zu: %s", i, err ? err->message : "no error");
         if (lines[i].message)

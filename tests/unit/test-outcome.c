@@ -89,8 +89,7 @@ static struct scene *scene_new(void)
                               .lane_count = LANES,
                               .lanes = s->lanes,
                               .candidates = g_ptr_array_new()};
-    s->race =
-        (struct race){.lane_count = LANES,
+    s->race = (struct race){.lane_count = LANES,
                             .work_count = 1,
                             .rounds = ROUNDS,
                             .passes = PASSES,
@@ -234,8 +233,8 @@ static void test_two_works(void **state)
     check_close(b->figures.requests, 2.0 * b->parts[0].figures.requests, 1e-9);
 }
 
-/* Who was put out is slower, however its few rounds went; of those that the race has settled all are
- * equal, or the one that is left is the best. */
+/* Who was put out is slower, however its few rounds went; of those that the race has settled all
+ * are equal, or the one that is left is the best. */
 static void test_settled(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-space.c - the candidates of a space are all combinations of what is varied, once each; what is
- * fixed all of them have; what a rule is against has its reason; and nothing in it loses data.
+ * test-space.c - the candidates of a space are all combinations of what is varied, once each; what
+ * is fixed all of them have; what a rule is against has its reason; and nothing in it loses data.
  */
 #undef NDEBUG
 #include <setjmp.h>
@@ -20,8 +20,11 @@ static const struct candidate_facts plenty = {.io_uring_allowed = true, .aio_con
 static struct space everything(void)
 {
     struct space s = space_new();
-    assert_int_equal(space_vary(&s, "image,cluster,extended_l2,io,cache,iothread,queues,discard,"
-                                    "detect_zeroes", NULL), 0);
+    assert_int_equal(space_vary(&s,
+                                "image,cluster,extended_l2,io,cache,iothread,queues,discard,"
+                                "detect_zeroes",
+                                NULL),
+                     0);
     s.allow_host_cache = true;
     return s;
 }
@@ -55,13 +58,14 @@ static void test_ids(void **state)
     check_ids(&s, "qcow2-128k-threads qcow2-128k-extended_l2-threads qcow2-prealloc-128k-threads "
                   "qcow2-prealloc-128k-extended_l2-threads");
     assert_int_equal(space_vary(&s, "queues", NULL), 0);
-    assert_int_equal(space_fix(&s, "cache=directsync,discard=unmap,detect_zeroes=on,image=raw", NULL), 0);
+    assert_int_equal(
+        space_fix(&s, "cache=directsync,discard=unmap,detect_zeroes=on,image=raw", NULL), 0);
     check_ids(&s, "raw-threads-directsync-discard-detect_zeroes "
                   "raw-threads-directsync-1queue-discard-detect_zeroes");
 }
 
-/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for both qcow2, six
- * cluster sizes and extended L2 entries besides. */
+/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for both qcow2,
+ * six cluster sizes and extended L2 entries besides. */
 static void test_everything(void **state)
 {
     (void)state;
@@ -122,7 +126,8 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const lists[] = {"", "speed", "io,", "IO", "io=native"};
-    static const char *const fixes[] = {"", "io", "speed=1", "io=fast", "io=", "io=native,x", "cache=unsafe"};
+    static const char *const fixes[] = {"",    "io",          "speed=1",     "io=fast",
+                                        "io=", "io=native,x", "cache=unsafe"};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         struct space s = space_new(), before = s;
         assert_int_equal(space_vary(&s, lists[i], NULL), -1);
@@ -139,13 +144,18 @@ static void test_lines(void **state)
 {
     (void)state;
     struct space s = everything();
-    assert_int_equal(space_fix(&s, "image=qcow2-prealloc,cluster=1m,extended_l2=yes,io=io_uring,cache=none,"
-                                   "iothread=yes,queues=1,discard=unmap,detect_zeroes=on", NULL), 0);
+    assert_int_equal(
+        space_fix(&s,
+                  "image=qcow2-prealloc,cluster=1m,extended_l2=yes,io=io_uring,cache=none,"
+                  "iothread=yes,queues=1,discard=unmap,detect_zeroes=on",
+                  NULL),
+        0);
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     cleanup_free char *create = candidate_create_line(at(all, 0));
     cleanup_free char *driver = disk_config_driver_line(&at(all, 0)->config);
-    assert_string_equal(create, "qemu-img create -f qcow2 -o preallocation=falloc,cluster_size=1048576,"
-                                "extended_l2=on IMAGE SIZE");
+    assert_string_equal(create,
+                        "qemu-img create -f qcow2 -o preallocation=falloc,cluster_size=1048576,"
+                        "extended_l2=on IMAGE SIZE");
     assert_string_equal(driver, "<driver name='qemu' type='qcow2' cache='none' io='io_uring' "
                                 "discard='unmap' detect_zeroes='unmap' queues='1' iothread='1'/>");
     assert_int_equal(candidate_distance(at(all, 0)), 8);
@@ -156,8 +166,9 @@ static void test_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ids),     cmocka_unit_test(test_everything), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_ids),   cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_rules), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

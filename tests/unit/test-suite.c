@@ -91,7 +91,8 @@ static void test_json(void **state)
     }
 }
 
-/* What the guest is told is checked there as well: a group out of its order would be run as another. */
+/* What the guest is told is checked there as well: a group out of its order would be run as
+ * another. */
 static void test_bad_json(void **state)
 {
     (void)state;
@@ -137,7 +138,9 @@ static void test_sites(void **state)
     assert_int_equal(sites_add(s, other, 2, NULL), 0);
     assert_int_equal(sites_disks(s), 2);
     assert_int_equal(sites_suite(s)->count, 3);
-    assert_int_equal(sites_run(s, 1, 0, &(struct budget){.max_requests = 5, .min_requests = 5}, slices, NULL), 0);
+    assert_int_equal(
+        sites_run(s, 1, 0, &(struct budget){.max_requests = 5, .min_requests = 5}, slices, NULL),
+        0);
     assert_int_equal(slices[0].requests, 5);
     assert_int_equal(slices[0].written_bytes, 0);
     assert_int_equal(sites_run(s, 1, 1, &budget, slices, NULL), 0);
@@ -178,8 +181,8 @@ static void test_bad_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_groups), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_bad_json), cmocka_unit_test(test_sites),
+        cmocka_unit_test(test_groups),       cmocka_unit_test(test_json),
+        cmocka_unit_test(test_bad_json),     cmocka_unit_test(test_sites),
         cmocka_unit_test(test_first_writes), cmocka_unit_test(test_bad_disk),
     };
     if (disk_skip(1))
