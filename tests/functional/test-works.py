@@ -119,8 +119,13 @@ def groups():
 @case("a rate is kept, and a job's own latencies are its own")
 def rate():
     path = job_file("rate.fio", "[slow]\nrw=randread\nbs=4k\nsize=16m\ntime_based\nruntime=2\nrate_iops=100\n")
-    report = measure("--fio", path)
-    assert abs(report["host"]["iops"] / 100 - 1) < 0.1, report["host"]["iops"]
+    # A disk that is busy with others may not keep up, but never is there more than the rate.
+    for attempt in range(4):
+        iops = measure("--fio", path)["host"]["iops"]
+        assert iops < 110, iops
+        if iops > 90:
+            return
+    raise AssertionError(f"{iops} requests a second, of 100")
 
 
 @case("what fio does otherwise is said in notes")
