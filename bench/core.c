@@ -65,6 +65,8 @@ int main(int argc, char **argv)
     struct budget budget = {
         .duration_ns = (uint64_t)(strtod(argv[4], NULL) * 1e9),
         .max_requests = argc > 6 ? strtoull(argv[6], NULL, 10) : UINT64_MAX,
+        /* With a ramp the queue is full at both ends of what counts, as fio's is. */
+        .ramp = argc > 5 && strtod(argv[5], NULL) > 0,
     };
     if (argc > 5 && ramp_up(t, strtod(argv[5], NULL), &err) < 0)
         return fail(err);
