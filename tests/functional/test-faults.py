@@ -20,7 +20,7 @@ from harness import (SMALL, TWO, Run, Skip, alive, assert_done, assert_error, as
 
 # The smallest race, and one that measures until it is disturbed.
 ONE = ("-w", "dd", "--size", "8M", "--candidates", "raw-threads", "--replicas", "1")
-ENDLESS = ("-w", "dd", "--size", "8M", *TWO, "--replicas", "1", "--time", "300", "--verbose")
+ENDLESS = ("-w", "dd", "--exhaustive", "--size", "8M", *TWO, "--replicas", "1", "--time", "300", "--verbose")
 
 _directory = scratch()
 
