@@ -98,7 +98,7 @@ void port_close(struct port *p)
     unref(p);
 }
 
-int port_write_line(struct port *p, const char *line, struct error **err)
+enum port_status port_write_line(struct port *p, const char *line, struct error **err)
 {
     cleanup_free char *text = xasprintf("%s\n", line);
     size_t length = strlen(text);
@@ -108,16 +108,16 @@ int port_write_line(struct port *p, const char *line, struct error **err)
         if (n == -2 && clock_now_ns() < deadline) {
             /* The socket is full: the guest is behind. Commands are short, so this is rare. */
             if (interrupt_check(err) < 0)
-                return -1;
+                return PORT_ERROR;
             usleep(1000);
             continue;
         }
         if (n < 0)
-            return connection_error(err, "cannot write to the port of the probe guest");
+            return n == -2 ? PORT_TIMEOUT : PORT_CLOSED;
         rest += n;
         length -= (size_t)n;
     }
-    return 0;
+    return PORT_LINE;
 }
 
 /* Cuts the first line out of the buffer; NULL when there is no whole one. */

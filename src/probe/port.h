@@ -21,10 +21,10 @@ void port_close(struct port *p);
 CLEANUP_PTR(cleanup_port_handler, struct port, port_close)
 #define cleanup_port at_scope_end(cleanup_port_handler)
 
-/* Sends the line and a line break. */
-int port_write_line(struct port *p, const char *line, struct error **err);
-
 enum port_status { PORT_LINE, PORT_TIMEOUT, PORT_CLOSED, PORT_ERROR };
+
+/* Sends the line and a line break. PORT_LINE: it is sent; the others as below. */
+enum port_status port_write_line(struct port *p, const char *line, struct error **err);
 
 /* Waits for the next line until `deadline_ns` (clock.h). PORT_LINE: *ret_line is the line, without
  * its end; the caller frees. PORT_TIMEOUT and PORT_CLOSED (the guest's end, or the guest itself, is

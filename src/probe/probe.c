@@ -231,9 +231,12 @@ json_t *probe_request(struct probe *p, json_t *command, uint64_t timeout_ns, str
     cleanup_json json_t *owned = command;
     cleanup_free char *text = json_dumps(owned, JSON_COMPACT);
     cleanup_free char *line = NULL;
-    if (interrupt_check(err) < 0 || port_write_line(p->port, text, err) < 0)
+    if (interrupt_check(err) < 0)
         return NULL;
-    switch (port_read_line(p->port, clock_now_ns() + timeout_ns, &line, err)) {
+    enum port_status status = port_write_line(p->port, text, err);
+    if (status == PORT_LINE)
+        status = port_read_line(p->port, clock_now_ns() + timeout_ns, &line, err);
+    switch (status) {
     case PORT_LINE:
         break;
     case PORT_TIMEOUT:
