@@ -21,6 +21,10 @@
  * too early is a run under TCG; each disk is a device more to be found. */
 #define HELLO_KVM_NS (8 * NS_PER_SECOND)
 #define HELLO_TCG_NS (60 * NS_PER_SECOND)
+/* Under TCG one is up in three seconds. Now and then one does not get as far as its kernel's first
+ * line, with nobody to blame but the emulation: it is started again. */
+#define HELLO_TCG_EARLY_NS (20 * NS_PER_SECOND)
+#define TCG_ATTEMPTS 3
 #define HELLO_PER_DISK_NS (NS_PER_SECOND / 5)
 #define MEMORY_MIB 512
 
@@ -104,10 +108,10 @@ static bool has_serial(const struct hello *h, const char *serial)
 }
 
 /* 1: it said hello; 0: it was silent; -1: it failed otherwise. */
-static int wait_for_hello(struct probe *p, const struct probe_spec *spec, struct error **err)
+static int wait_for_hello(struct probe *p, const struct probe_spec *spec, uint64_t hello_ns,
+                          struct error **err)
 {
-    bool kvm = p->accelerator == ACCELERATOR_KVM;
-    uint64_t patience = (kvm ? HELLO_KVM_NS : HELLO_TCG_NS) + spec->disk_count * HELLO_PER_DISK_NS;
+    uint64_t patience = hello_ns + spec->disk_count * HELLO_PER_DISK_NS;
     p->port = port_open(p->connection, p->domain, PROTOCOL_PORT, err);
     if (!p->port)
         return -1;
@@ -134,24 +138,40 @@ static int wait_for_hello(struct probe *p, const struct probe_spec *spec, struct
 }
 
 static int try_accelerator(struct probe *p, const struct probe_spec *spec, enum accelerator a,
-                           struct error **err)
+                           uint64_t hello_ns, struct error **err)
 {
     if (create_domain(p, spec, a, err) < 0)
         return -1;
-    return wait_for_hello(p, spec, err);
+    return wait_for_hello(p, spec, hello_ns, err);
+}
+
+static int try_tcg(struct probe *p, const struct probe_spec *spec, struct error **err)
+{
+    for (unsigned attempt = 1; attempt < TCG_ATTEMPTS; attempt++) {
+        cleanup_error struct error *silence = NULL;
+        int said_hello = try_accelerator(p, spec, ACCELERATOR_TCG, HELLO_TCG_EARLY_NS, &silence);
+        if (said_hello < 0 && err)
+            *err = TAKE_PTR(silence);
+        if (said_hello != 0)
+            return said_hello;
+        destroy_domain(p);
+        if (interrupt_check(err) < 0)
+            return -1;
+    }
+    return try_accelerator(p, spec, ACCELERATOR_TCG, HELLO_TCG_NS, err);
 }
 
 /* KVM with the host's own CPU. QEMU aborts over it on hosts whose KVM offers the register of
  * arch-capabilities and then refuses its value ("failed to set MSR 0x10a"): once more without. */
 static int try_kvm(struct probe *p, const struct probe_spec *spec, struct error **err)
 {
-    int said_hello = try_accelerator(p, spec, ACCELERATOR_KVM, err);
+    int said_hello = try_accelerator(p, spec, ACCELERATOR_KVM, HELLO_KVM_NS, err);
     if (said_hello >= 0 || p->domain || interrupt_check(NULL) < 0 ||
         !strstr(virGetLastErrorMessage(), "MSR"))
         return said_hello;
     struct probe_spec other = *spec;
     other.cpu_without = "arch-capabilities";
-    return try_accelerator(p, &other, ACCELERATOR_KVM, err);
+    return try_accelerator(p, &other, ACCELERATOR_KVM, HELLO_KVM_NS, err);
 }
 
 /* KVM first; TCG where the guest stays silent or KVM is refused. */
@@ -177,7 +197,7 @@ static int try_both(struct probe *p, const struct probe_spec *spec,
             accelerator_remember_kvm_hangs(options->state_directory, key);
         p->accelerator_note = xasprintf("not KVM: %s", kvm_error->message);
     }
-    return try_accelerator(p, spec, ACCELERATOR_TCG, err) > 0 ? 0 : -1;
+    return try_tcg(p, spec, err) > 0 ? 0 : -1;
 }
 
 struct probe *probe_start(struct connection *c, const struct probe_options *options,
@@ -205,10 +225,9 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
     p->connection = c;
     p->name = xstrdup(options->name);
-    bool up = options->accelerator == ACCELERATOR_AUTO ? try_both(p, &spec, options, err) == 0
-              : options->accelerator == ACCELERATOR_KVM
-                  ? try_kvm(p, &spec, err) > 0
-                  : try_accelerator(p, &spec, ACCELERATOR_TCG, err) > 0;
+    bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
+              : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
+                                                        : try_tcg(p, &spec, err) > 0;
     /* QEMU has read it, and the next guest in this directory brings its own. */
     unlink(initramfs);
     return up ? TAKE_PTR(p) : NULL;
