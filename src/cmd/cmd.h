@@ -122,7 +122,6 @@ void trust_check_run(const struct run_result *run, const char *name, GPtrArray *
 
 /* A race and what it came to; the outcome refers to the others. */
 struct raced {
-    double idle_mb_per_s; /* what others did to the disk before it began */
     struct stage *stage;
     struct race *race;
     struct outcome *outcome;

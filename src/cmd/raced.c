@@ -10,7 +10,8 @@
 int raced_run(const struct stage_options *stage, const struct race_options *race,
               GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err)
 {
-    cleanup_raced struct raced r = {.idle_mb_per_s = trust_look_before(stage->directory)};
+    double idle_mb_per_s = trust_look_before(stage->directory);
+    cleanup_raced struct raced r = {0};
     r.stage = stage_new(stage, candidates, err);
     if (!r.stage)
         return -1;
@@ -22,7 +23,7 @@ int raced_run(const struct stage_options *stage, const struct race_options *race
     trust_watched(&watch, r.stage->sliced_bytes, stage->fresh ? "first writes" : "the race", found);
     if (!r.race)
         return -1;
-    trust_check_idle(r.idle_mb_per_s, (double)r.stage->sliced_bytes / 1e6 / seconds, warnings);
+    trust_check_idle(idle_mb_per_s, (double)r.stage->sliced_bytes / 1e6 / seconds, warnings);
     g_ptr_array_extend_and_steal(warnings, g_steal_pointer(&found));
     r.outcome = outcome_new(r.stage, r.race);
     trust_check_race(r.stage, r.race, r.outcome, warnings);

@@ -108,14 +108,30 @@ static int read_device(struct probe *p, const char *device, struct disk_config *
 
 /* --- The process ------------------------------------------------------------------------------ */
 
-/* The AIO mode in one -blockdev argument, if it is that of the image; static. */
-static const char *aio_of_argument(const char *argument, const char *image)
+/* The argument of -blockdev in which `key` is `value`; NULL where there is none. The caller owns
+ * it. */
+static json_t *find_blockdev(struct probe *p, const char *key, const char *value)
+{
+    size_t length;
+    cleanup_free char *line = p->pid ? process_command_line(p->pid, &length) : NULL;
+    for (const char *a = line; line && a < line + length; a += strlen(a) + 1) {
+        cleanup_json json_t *node = a[0] == '{' ? json_loads(a, 0, NULL) : NULL;
+        const char *found = json_string_value(json_object_get(node, key));
+        if (found && strcmp(found, value) == 0)
+            return TAKE_PTR(node);
+    }
+    return NULL;
+}
+
+/* The AIO mode of the image; static. */
+static const char *read_aio(struct probe *p, const char *image, struct error **err)
 {
     static const char *const modes[] = {"threads", "native", "io_uring"};
-    cleanup_json json_t *node = json_loads(argument, 0, NULL);
-    const char *file = json_string_value(json_object_get(node, "filename"));
-    if (!file || strcmp(file, image) != 0)
+    cleanup_json json_t *node = find_blockdev(p, "filename", image);
+    if (!node) {
+        error_set(err, "QEMU's command line does not say how it reads %s", image);
         return NULL;
+    }
     const char *aio = json_string_value(json_object_get(node, "aio"));
     for (size_t i = 0; aio && i < ARRAY_SIZE(modes); i++)
         if (strcmp(aio, modes[i]) == 0)
@@ -123,33 +139,13 @@ static const char *aio_of_argument(const char *argument, const char *image)
     return aio ? "other" : "threads";
 }
 
-static const char *read_aio(struct probe *p, const char *image, struct error **err)
-{
-    size_t length;
-    cleanup_free char *line = p->pid ? process_command_line(p->pid, &length) : NULL;
-    for (const char *a = line; line && a < line + length; a += strlen(a) + 1) {
-        const char *aio = a[0] == '{' ? aio_of_argument(a, image) : NULL;
-        if (aio)
-            return aio;
-    }
-    error_set(err, "QEMU's command line does not say how it reads %s", image);
-    return NULL;
-}
-
 /* Whether the node of the format gives back what the guest discards; QMP does not tell, so this is
  * from the command line, too. That node has a name, and the one of its file is not the image's. */
 static bool read_discard(struct probe *p, const char *node_name)
 {
-    size_t length;
-    cleanup_free char *line = p->pid ? process_command_line(p->pid, &length) : NULL;
-    for (const char *a = line; line && a < line + length; a += strlen(a) + 1) {
-        cleanup_json json_t *node = a[0] == '{' ? json_loads(a, 0, NULL) : NULL;
-        const char *name = json_string_value(json_object_get(node, "node-name"));
-        const char *discard = json_string_value(json_object_get(node, "discard"));
-        if (name && strcmp(name, node_name) == 0)
-            return discard && strcmp(discard, "unmap") == 0;
-    }
-    return false;
+    cleanup_json json_t *node = find_blockdev(p, "node-name", node_name);
+    const char *discard = json_string_value(json_object_get(node, "discard"));
+    return discard && strcmp(discard, "unmap") == 0;
 }
 
 /* What query-block says of the image and of the node of its format. */
