@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd/tune.h"
+
+#include "base/clock.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static int parse_options(int argc, char **argv, struct tune_arguments *a, struct error **err)
+{
+    const GOptionEntry own[] = {
+        {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory,
+         "Find the best disk configuration for images in this directory", "DIR"},
+        {"candidates", 0, 0, G_OPTION_ARG_STRING, &a->candidates,
+         "Only these: a comma list of ids, or a file with one a line", "LIST"},
+        {"margin", 0, 0, G_OPTION_ARG_STRING, &a->margin_percent,
+         "Who is slower by more than this is out [2]", "PERCENT"},
+        {"exhaustive", 0, 0, G_OPTION_ARG_NONE, &a->exhaustive,
+         "Put nobody out, and go on until the time or the rounds are over", NULL},
+        {"no-confirm", 0, 0, G_OPTION_ARG_NONE, &a->no_confirm,
+         "Leave out the long slices at the end, and CPU times with them", NULL},
+        {"axes", 0, 0, G_OPTION_ARG_STRING, &a->axes,
+         "Vary these settings, and no others [image,io,iothread]", "LIST"},
+        {"fix", 0, 0, G_OPTION_ARG_STRING, &a->fix,
+         "Settings that all configurations have, as in cache=directsync,image=raw", "LIST"},
+        {"list-axes", 0, 0, G_OPTION_ARG_NONE, &a->list_axes, "List the settings and their values",
+         NULL},
+        {"allow-host-cache", 0, 0, G_OPTION_ARG_NONE, &a->allow_host_cache,
+         "Try cache modes that use the host's page cache, too", NULL},
+        {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
+        {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
+        {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
+        {"replicas", 0, 0, G_OPTION_ARG_STRING, &a->replicas, "Disks of each configuration [2]",
+         "N"},
+        {"size", 0, 0, G_OPTION_ARG_STRING, &a->size, "Size of each scratch image [128M]", "SIZE"},
+        {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
+        {NULL},
+    };
+    return options_parse(argc, argv, "find the best disk configuration by measurement", own,
+                         &a->common, &a->work, &a->guest, err);
+}
+
+static void set_defaults(struct tune_arguments *a)
+{
+    a->size_bytes = 128 * MIB;
+    a->slice_ns = 5 * NS_PER_MS;
+    a->max_rounds = UINT32_MAX;
+    a->time_ns = 120 * NS_PER_SECOND;
+    a->replica_count = 2;
+    a->margin = 2;
+    a->space = space_new();
+    a->seed_number = clock_now_ns() & INT32_MAX;
+}
+
+static int make_suite(struct tune_arguments *a, struct error **err)
+{
+    a->notes = g_ptr_array_new_with_free_func(g_free);
+    /* Where one work wrote first, the next would rewrite. */
+    const char *unnamed = a->work.fresh ? "dd" : "general";
+    a->suite = options_suite(&a->work, unnamed, a->size_bytes, 0, a->notes, err);
+    if (!a->suite)
+        return -1;
+    if (a->work.fresh && a->suite->count > 1)
+        return error_set(err, "--fresh: first writes can be measured of one work at a time");
+    return options_fit_suite(&a->work, a->suite, a->size_bytes, a->notes, err);
+}
+
+int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct error **err)
+{
+    set_defaults(a);
+    if (parse_options(argc, argv, a, err) < 0 ||
+        option_image_size("--size", a->size, &a->size_bytes, err) < 0 ||
+        option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
+        option_duration("--time", a->time, &a->time_ns, err) < 0 ||
+        option_number("--rounds", a->rounds, 1, UINT32_MAX, &a->max_rounds, err) < 0 ||
+        option_percent("--margin", a->margin_percent, 0.1, 50, &a->margin, err) < 0 ||
+        option_number("--replicas", a->replicas, 1, 8, &a->replica_count, err) < 0 ||
+        option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
+        options_guest(&a->guest, &a->choice, err) < 0)
+        return -1;
+    if (a->axes && space_vary(&a->space, a->axes, err) < 0)
+        return error_prefix(err, "--axes");
+    if (a->fix && space_fix(&a->space, a->fix, err) < 0)
+        return error_prefix(err, "--fix");
+    if (a->list_axes)
+        return 0;
+    if (!a->directory) {
+        error_set(err, "tune needs --directory DIR");
+        return error_hint(err, "the directory that disk images are, or will be, stored in");
+    }
+    if (option_directory(&a->directory, err) < 0)
+        return -1;
+    if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
+        return error_set(err, "--slice: has to be between 1ms and 10s");
+    return make_suite(a, err);
+}
+
+void tune_arguments_done(struct tune_arguments *a)
+{
+    g_clear_pointer(&a->suite, suite_free);
+    g_clear_pointer(&a->notes, g_ptr_array_unref);
+}
