@@ -89,7 +89,8 @@ int connection_require_local_qemu(const struct connection *c, struct error **err
 {
     const char *type = virConnectGetType(c->handle);
     if (!type || strcmp(type, "QEMU") != 0)
-        return error_set(err, "the hypervisor of this URI is %s, not QEMU", type ? type : "unknown");
+        return error_set(err, "the hypervisor of this URI is %s, not QEMU",
+                         type ? type : "unknown");
     char here[HOST_NAME_MAX + 1] = "";
     gethostname(here, sizeof(here) - 1);
     cleanup_free char *there = virConnectGetHostname(c->handle);
@@ -133,8 +134,7 @@ static int link_cache(const char *root, const char *cache, struct error **err)
     return 0;
 }
 
-struct connection *connection_open_embedded(const char *root, const char *cache,
-                                            struct error **err)
+struct connection *connection_open_embedded(const char *root, const char *cache, struct error **err)
 {
     if (strlen(root) > CONNECTION_ROOT_MAX) {
         error_set(err, "%s is too long a path for sockets below it (more than %d characters)", root,

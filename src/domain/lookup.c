@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "domain/lookup.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "domain/xml.h"
+
+/* --- Domains ---------------------------------------------------------------------------------- */
+
+/* Names of others, for the hint: more than these nobody reads. */
+#define NAMES_SHOWN 8
+
+static char *list_names(const struct connection *c)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(c->handle, &domains, 0);
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (int i = 0; i < count; i++) {
+        if (i < NAMES_SHOWN)
+            g_string_append_printf(list, "%s%s", i ? ", " : "", virDomainGetName(domains[i]));
+        virDomainFree(domains[i]);
+    }
+    if (count > NAMES_SHOWN)
+        g_string_append_printf(list, " and %d more", count - NAMES_SHOWN);
+    free(domains);
+    return list->len ? xstrdup(list->str) : NULL;
+}
+
+virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err)
+{
+    uint64_t id;
+    virDomainPtr domain = NULL;
+    if (text_parse_number(name, 0, INT32_MAX, &id, NULL) == 0)
+        domain = virDomainLookupByID(c->handle, (int)id);
+    if (!domain)
+        domain = virDomainLookupByUUIDString(c->handle, name);
+    if (!domain)
+        domain = virDomainLookupByName(c->handle, name);
+    if (domain)
+        return domain;
+    connection_error(err, "there is no domain '%s'", name);
+    cleanup_free char *names = list_names(c);
+    cleanup_free char *uri = virConnectGetURI(c->handle);
+    error_hint(err, names ? "%s has %s" : "%s has no domain%s", uri ? uri : "libvirt",
+               names ? names : "");
+    return NULL;
+}
+
+static struct domain_model *read_definition(virDomainPtr domain, unsigned flags, struct error **err)
+{
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, flags);
+    if (!xml) {
+        connection_error(err, "cannot read the definition of %s", virDomainGetName(domain));
+        return NULL;
+    }
+    return domain_model_from_xml(xml, strlen(xml), err);
+}
+
+int lookup_definitions(virDomainPtr domain, struct definitions *ret, struct error **err)
+{
+    cleanup_definitions struct definitions d = {
+        .persistent = virDomainIsPersistent(domain) == 1,
+        .running = virDomainIsActive(domain) == 1,
+    };
+    d.next = read_definition(domain, d.persistent ? VIR_DOMAIN_XML_INACTIVE : 0, err);
+    if (!d.next)
+        return -1;
+    if (d.running && !(d.live = read_definition(domain, 0, err)))
+        return -1;
+    *ret = d;
+    d = (struct definitions){0};
+    return 0;
+}
+
+void definitions_done(struct definitions *d)
+{
+    domain_model_free(d->next);
+    domain_model_free(d->live);
+    *d = (struct definitions){0};
+}
+
+/* --- Pools ------------------------------------------------------------------------------------ */
+
+static void cleanup_pool_handler(virStoragePoolPtr *pool)
+{
+    if (*pool)
+        virStoragePoolFree(*pool);
+}
+#define cleanup_pool at_scope_end(cleanup_pool_handler)
+
+static virStoragePoolPtr find_pool(const struct connection *c, const char *name, struct error **err)
+{
+    virStoragePoolPtr pool = virStoragePoolLookupByName(c->handle, name);
+    if (!pool)
+        connection_error(err, "cannot find the storage pool %s", name);
+    return pool;
+}
+
+char *lookup_pool_directory(const struct connection *c, const char *name, struct error **err)
+{
+    cleanup_pool virStoragePoolPtr pool = find_pool(c, name, err);
+    cleanup_free char *xml = pool ? virStoragePoolGetXMLDesc(pool, 0) : NULL;
+    if (!xml) {
+        if (pool)
+            connection_error(err, "cannot read the storage pool %s", name);
+        return NULL;
+    }
+    cleanup_xml xmlDocPtr doc = xml_parse(xml, strlen(xml), err);
+    if (!doc)
+        return NULL;
+    xmlNodePtr root = xmlDocGetRootElement(doc);
+    cleanup_free char *type = xml_attribute(root, "type");
+    if (type && (strcmp(type, "dir") == 0 || strcmp(type, "fs") == 0 || strcmp(type, "netfs") == 0))
+        return xml_child_text(xml_child(root, "target"), "path");
+    error_set(err, "the storage pool %s keeps no files (%s)", name, type ? type : "unknown type");
+    return NULL;
+}
+
+char *lookup_volume_path(const struct connection *c, const char *pool_name, const char *volume,
+                         struct error **err)
+{
+    cleanup_pool virStoragePoolPtr pool = find_pool(c, pool_name, err);
+    if (!pool)
+        return NULL;
+    virStorageVolPtr vol = virStorageVolLookupByName(pool, volume);
+    char *path = vol ? virStorageVolGetPath(vol) : NULL;
+    if (!path)
+        connection_error(err, "cannot find the volume %s of the pool %s", volume, pool_name);
+    if (vol)
+        virStorageVolFree(vol);
+    return path;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * lookup.h - a domain by what a user calls it, and its definition.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "domain/connection.h"
+#include "domain/model.h"
+
+/* The domain of this name, UUID, or number of a running one, as virsh has it. The caller frees with
+ * virDomainFree. Errors: there is none, with those that there are; libvirt's. */
+virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err);
+
+/* How a domain is defined: for its next start, and, where it runs, as it runs now (else NULL). A
+ * transient domain is only what runs. The caller frees both. Errors: libvirt's. */
+struct definitions {
+    bool persistent, running;
+    struct domain_model *next, *live;
+};
+int lookup_definitions(virDomainPtr domain, struct definitions *ret, struct error **err);
+void definitions_done(struct definitions *d);
+#define cleanup_definitions at_scope_end(definitions_done)
+
+/* The directory that a pool keeps its volumes in; NULL with an error where it keeps them otherwise
+ * (LVM, RBD, …) or is not there. The caller frees. */
+char *lookup_pool_directory(const struct connection *c, const char *pool, struct error **err);
+
+/* The path of a volume. The caller frees. Errors: libvirt's. */
+char *lookup_volume_path(const struct connection *c, const char *pool, const char *volume,
+                         struct error **err);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model.h - what a domain's XML says of its disks, and of what their speed depends on.
+ */
+#pragma once
+
+#include <libxml/tree.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "domain/disk_config.h"
+
+/* A disk as it is defined; the words are libvirt's, NULL where the XML has none. */
+struct domain_disk {
+    char *target; /* "vda" */
+    char *bus;    /* "virtio", "scsi", "sata", "ide", … */
+    char *device; /* "disk", "lun", "cdrom", "floppy" */
+    char *type;   /* "file", "block", "network", "volume", "vhostuser", … */
+    char *source; /* the path of a file or a block device */
+    char *pool;   /* of a volume */
+    char *volume;
+    char *protocol; /* of a network disk */
+    /* The driver element as it is configured. Its preallocation, cluster size and extended L2 are
+     * those of an image that nobody has looked at: "off", 0, false. */
+    struct disk_config config;
+    unsigned iothread; /* its id; 0 for none */
+    char *hash;        /* SHA-256 of the element in canonical form, hexadecimal */
+};
+
+/* Threads, and the CPUs of the host they are pinned to, as in "0-3,^2". */
+struct domain_pin {
+    unsigned id; /* of a vCPU, or of an iothread */
+    char *cpuset;
+};
+
+struct domain_model {
+    char *name, *uuid;
+    char *type; /* "kvm", "qemu", … */
+    char *arch, *machine, *emulator;
+    unsigned vcpus;               /* that are there from the start */
+    char *cpuset;                 /* of all threads, NULL for none */
+    struct domain_pin *vcpu_pins; /* of single vCPUs */
+    size_t vcpu_pin_count;
+    char *emulator_cpuset;
+    struct domain_pin *iothread_pins;
+    size_t iothread_pin_count;
+    char *numa_mode, *numa_nodeset; /* of its memory */
+    uint64_t hugepage_kib;          /* of its memory; 0: ordinary pages */
+    struct domain_disk *disks;
+    size_t disk_count;
+};
+
+/* Reads a domain's XML, which may be hostile. The caller frees. Errors: no XML (xml.h), no
+ * <domain>, no name. What the XML leaves out is as libvirt completes it. */
+struct domain_model *domain_model_from_xml(const char *text, size_t length, struct error **err);
+
+void domain_model_free(struct domain_model *m);
+CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)
+#define cleanup_domain_model at_scope_end(cleanup_domain_model_handler)
+
+/* The disk with this target; NULL for the only one whose device is "disk". Errors: there is none of
+ * this target, none, or several, with the targets there are. */
+const struct domain_disk *domain_model_disk(const struct domain_model *m, const char *target,
+                                            struct error **err);

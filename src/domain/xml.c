@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "domain/xml.h"
+
+#include <libxml/c14n.h>
+#include <libxml/parser.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+static char *copy_of(xmlChar *text)
+{
+    char *copy = text ? xstrdup((const char *)text) : NULL;
+    xmlFree(text);
+    return copy;
+}
+
+/* --- Parsing ---------------------------------------------------------------------------------- */
+
+static int parse_error(struct error **err)
+{
+    const xmlError *last = xmlGetLastError();
+    cleanup_free char *message = xstrdup(last && last->message ? last->message : "unknown error");
+    text_one_line(message);
+    return error_set(err, "this is no XML: line %d: %s", last ? last->line : 0, message);
+}
+
+xmlDocPtr xml_parse(const char *text, size_t length, struct error **err)
+{
+    if (length > XML_LENGTH_MAX) {
+        error_set(err, "the XML is longer than %d MiB", XML_LENGTH_MAX >> 20);
+        return NULL;
+    }
+    xmlResetLastError();
+    cleanup_xml xmlDocPtr doc = xmlReadMemory(
+        text, (int)length, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (!doc || !xmlDocGetRootElement(doc)) {
+        parse_error(err);
+        return NULL;
+    }
+    if (doc->intSubset || doc->extSubset) {
+        error_set(err, "the XML has a document type, and entities are not read");
+        return NULL;
+    }
+    return TAKE_PTR(doc);
+}
+
+/* --- Finding ---------------------------------------------------------------------------------- */
+
+/* Elements of other namespaces are not libvirt's, whatever their name. */
+static bool is_named(xmlNodePtr node, const char *name)
+{
+    return node->type == XML_ELEMENT_NODE && !node->ns &&
+           strcmp((const char *)node->name, name) == 0;
+}
+
+static xmlNodePtr first_named(xmlNodePtr node, const char *name)
+{
+    while (node && !is_named(node, name))
+        node = node->next;
+    return node;
+}
+
+xmlNodePtr xml_child(xmlNodePtr parent, const char *name)
+{
+    return parent ? first_named(parent->children, name) : NULL;
+}
+
+xmlNodePtr xml_next(xmlNodePtr node, const char *name)
+{
+    return node ? first_named(node->next, name) : NULL;
+}
+
+char *xml_attribute(xmlNodePtr node, const char *name)
+{
+    return node ? copy_of(xmlGetNoNsProp(node, BAD_CAST name)) : NULL;
+}
+
+char *xml_child_text(xmlNodePtr parent, const char *name)
+{
+    xmlNodePtr node = xml_child(parent, name);
+    cleanup_free char *text = node ? copy_of(xmlNodeGetContent(node)) : NULL;
+    if (!text)
+        return NULL;
+    const char *begin = text + strspn(text, " \t\r\n");
+    size_t length = strlen(begin);
+    while (length && strchr(" \t\r\n", begin[length - 1]))
+        length--;
+    return xasprintf("%.*s", (int)length, begin);
+}
+
+/* --- Canonical form --------------------------------------------------------------------------- */
+
+static void remove_blanks(xmlNodePtr node)
+{
+    for (xmlNodePtr child = node->children, next; child; child = next) {
+        next = child->next;
+        if (xmlIsBlankNode(child) || child->type == XML_COMMENT_NODE) {
+            xmlUnlinkNode(child);
+            xmlFreeNode(child);
+        } else if (child->type == XML_ELEMENT_NODE) {
+            remove_blanks(child);
+        }
+    }
+}
+
+char *xml_canonical(xmlNodePtr node)
+{
+    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr copy = xmlDocCopyNode(node, doc, /* extended = recursively */ 1);
+    xmlDocSetRootElement(doc, copy);
+    remove_blanks(copy);
+    xmlChar *text = NULL;
+    xmlC14NDocDumpMemory(doc, NULL, XML_C14N_1_0, NULL, /* with_comments = */ 0, &text);
+    return copy_of(text);
+}
