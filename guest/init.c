@@ -108,11 +108,12 @@ static json_t *do_clock(json_t *command, struct error **err)
 static json_t *do_fill(json_t *command, struct error **err)
 {
     const char *serial = json_string_value(json_object_get(command, "serial"));
-    uint64_t seed, written = 0;
-    if (protocol_get_u64(command, "seed", &seed, err) < 0)
+    uint64_t seed, bytes, written = 0;
+    if (protocol_get_u64(command, "seed", &seed, err) < 0 ||
+        protocol_get_u64(command, "bytes", &bytes, err) < 0)
         return NULL;
     cleanup_free char *path = disks_find(serial ? serial : "", err);
-    if (!path || target_fill(path, 0, seed, &written, err) < 0)
+    if (!path || target_fill(path, bytes, seed, &written, err) < 0)
         return NULL;
     return json_pack("{s:I}", "written_bytes", (json_int_t)written);
 }

@@ -74,7 +74,8 @@ struct connection *connection_open(const char *uri, struct error **err)
         return NULL;
     }
     struct connection *c = xcalloc(1, sizeof(*c));
-    c->handle = handle;
+    cleanup_free char *name = virConnectGetURI(handle);
+    *c = (struct connection){handle, name && strstr(name, ":///embed") != NULL};
     return c;
 }
 

@@ -119,6 +119,16 @@ int storage_create_image(const char *path, const char *format, const char *optio
     return process_run(argv, "Debian: apt-get install qemu-utils", err);
 }
 
+int storage_create_overlay(const char *path, const char *format, const char *options,
+                           const char *backing, const char *backing_format, uint64_t bytes,
+                           struct error **err)
+{
+    cleanup_free char *size = xasprintf("%" PRIu64, bytes);
+    const char *const argv[] = {"qemu-img", "create",       "-q", "-f",    format, "-b", backing,
+                                "-F",       backing_format, "-o", options, path,   size, NULL};
+    return process_run(argv, "Debian: apt-get install qemu-utils", err);
+}
+
 int storage_drop_cached(const char *path, struct error **err)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -28,6 +28,11 @@ int storage_create_file(const char *path, uint64_t bytes, bool allocated, struct
 int storage_create_image(const char *path, const char *format, const char *options, uint64_t bytes,
                          struct error **err);
 
+/* The same on top of another image, whose path and format these are. */
+int storage_create_overlay(const char *path, const char *format, const char *options,
+                           const char *backing, const char *backing_format, uint64_t bytes,
+                           struct error **err);
+
 /* Writes out what the page cache has of this file, and drops it: who reads it next reads the disk.
  */
 int storage_drop_cached(const char *path, struct error **err);

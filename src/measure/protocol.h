@@ -5,7 +5,7 @@
  *   guest: {"event":"hello","protocol":1,"kernel":"6.1.0","vcpus":2,"clocksource":"tsc",
  *           "disks":[{"serial":"d0","bytes":268435456}, …]}
  *   host:  {"do":"clock"}                                -> {"now_ns":…}
- *   host:  {"do":"fill","serial":"d0","seed":1}          -> {"written_bytes":…}
+ *   host:  {"do":"fill","serial":"d0","bytes":…,"seed":1} -> {"written_bytes":…}
  *   host:  {"do":"prepare","works":[{…}, …],"serials":[…],"once":false,"seed":1} -> {}
  *   host:  {"do":"run","group":0,"order":[2,0,1],"budget":{…}}
  *                                                        -> {"slices":[[{…}, …], …]}

@@ -75,8 +75,7 @@ struct port *port_open(struct connection *c, virDomainPtr domain, const char *na
         connection_error(err, "cannot open the port of the probe guest");
         return NULL;
     }
-    const int events =
-        VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR;
+    const int events = VIR_STREAM_EVENT_READABLE | VIR_STREAM_EVENT_HANGUP | VIR_STREAM_EVENT_ERROR;
     atomic_fetch_add(&p->references, 1);
     if (virStreamEventAddCallback(p->stream, events, pass_on, p, unref) < 0) {
         atomic_fetch_sub(&p->references, 1);

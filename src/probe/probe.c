@@ -26,7 +26,6 @@
 #define HELLO_TCG_EARLY_NS (20 * NS_PER_SECOND)
 #define TCG_ATTEMPTS 3
 #define HELLO_PER_DISK_NS (NS_PER_SECOND / 5)
-#define MEMORY_MIB 512
 
 static const char *const guest_modules[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
 
@@ -214,8 +213,9 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
         .console_path = console,
         .port_path = port,
         .emulator = options->emulator,
+        .mirror = options->mirror,
         .vcpus = options->vcpus,
-        .memory_mib = MEMORY_MIB,
+        .memory_mib = PROBE_MEMORY_MIB,
         .disk_count = disk_count,
         .disks = disks,
     };

@@ -24,13 +24,17 @@ struct probe {
     char *accelerator_note; /* why not KVM, one line, or NULL */
 };
 
+/* The guest's memory: its program's, and 200 PCI slots' worth of what disks take. */
+#define PROBE_MEMORY_MIB 512
+
 /* What probe_start needs beside the disks. Paths are paths of this machine. */
 struct probe_options {
     enum accelerator accelerator;
     const struct kernel *kernel;
-    const char *directory;       /* for the initramfs and the console's output */
-    const char *state_directory; /* where findings about KVM are kept */
-    const char *emulator;        /* NULL: libvirt's choice */
+    const char *directory;             /* for the initramfs and the console's output */
+    const char *state_directory;       /* where findings about KVM are kept */
+    const char *emulator;              /* NULL: libvirt's choice */
+    const struct probe_mirror *mirror; /* of what domain it has machine, CPUs and memory; or NULL */
     unsigned vcpus;
     const char *name; /* of the domain */
 };

@@ -87,7 +87,8 @@ static void add_os(xmlNodePtr domain, const struct probe_spec *spec, const char 
     xmlNodePtr os = add(domain, "os", NULL);
     xmlNodePtr type = add_text(os, "type", "hvm");
     xmlNewProp(type, BAD_CAST "arch", BAD_CAST arch);
-    const char *machine = spec->machine ? spec->machine : platform.machine;
+    const char *own = spec->mirror ? spec->mirror->machine : NULL;
+    const char *machine = own ? own : platform.machine;
     if (machine)
         xmlNewProp(type, BAD_CAST "machine", BAD_CAST machine);
     add_text(os, "kernel", spec->kernel_path);
@@ -181,10 +182,14 @@ char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelera
     add_text(domain, "name", spec->name);
     xmlNodePtr memory = add_number(domain, "memory", spec->memory_mib);
     xmlNewProp(memory, BAD_CAST "unit", BAD_CAST "MiB");
-    add_number(domain, "vcpu", spec->vcpus);
+    xmlNodePtr vcpu = add_number(domain, "vcpu", spec->vcpus);
+    if (spec->mirror && spec->mirror->cpuset)
+        xmlNewProp(vcpu, BAD_CAST "cpuset", BAD_CAST spec->mirror->cpuset);
     unsigned iothreads = count_iothreads(spec);
     if (iothreads)
         add_number(domain, "iothreads", iothreads);
+    if (spec->mirror)
+        mirror_add(domain, spec->mirror, spec->vcpus, iothreads, /* pin_vcpus = */ kvm);
     add_os(domain, spec, host.machine);
     add(add(domain, "features", NULL), "acpi", NULL);
     xmlNodePtr cpu = add(domain, "cpu", "mode", kvm ? "host-passthrough" : "maximum", NULL);

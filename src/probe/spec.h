@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "domain/disk_config.h"
+#include "probe/mirror.h"
 
 enum accelerator {
     ACCELERATOR_KVM,
@@ -31,10 +32,11 @@ struct probe_spec {
     const char *kernel_path;
     const char *initramfs_path;
     const char *console_path;
-    const char *port_path; /* NULL: where libvirt puts such sockets */ /* the guest's console goes to this file */
-    const char *emulator;     /* a QEMU binary, or NULL for libvirt's own choice */
-    const char *machine;      /* a machine type, or NULL for the architecture's newest */
-    const char *cpu_without;  /* a CPU feature to be left out, or NULL */
+    const char *port_path;
+        /* NULL: where libvirt puts such sockets */ /* the guest's console goes to this file */
+    const char *emulator;              /* a QEMU binary, or NULL for libvirt's own choice */
+    const struct probe_mirror *mirror; /* or NULL; without a machine it is the newest */
+    const char *cpu_without;           /* a CPU feature to be left out, or NULL */
     unsigned vcpus;
     unsigned memory_mib;
     size_t disk_count;

@@ -287,7 +287,8 @@ static int run_long_guest(struct runner *r, size_t lane, size_t group, struct er
     uint64_t before = 0, after = 0;
     unsigned works;
     pid_t pid = r->stage->probe->pid;
-    /* A QEMU that is gone has no CPU time; what there is to say of that its guest's silence says. */
+    /* A QEMU that is gone has no CPU time; what there is to say of that its guest's silence says.
+     */
     bool known = pid && process_cpu_ns(pid, &before, NULL) == 0;
     if (run_guest(r, &lane, 1, group, r->race->long_slice_ns, err) < 0)
         return -1;

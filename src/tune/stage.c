@@ -55,6 +55,65 @@ static void lay_out_lanes(struct stage *s)
                 add_lane(s, (int)c, r);
 }
 
+/* --- A chain of images ------------------------------------------------------------------------ */
+
+static const struct stage_images *like_of(const struct stage *s, const struct disk_config *c)
+{
+    const struct stage_images *like = s->options->like;
+    return like && strcmp(c->preallocation, "off") == 0 ? like : NULL;
+}
+
+/* Whether the image is one of those that stand on others: what an image is converted to does not.
+ */
+static bool is_stacked(const struct stage *s, const struct disk_config *c)
+{
+    const struct stage_images *like = like_of(s, c);
+    return like && like->depth && strcmp(c->format, like->image.format) == 0 &&
+           c->cluster_bytes == like->image.cluster_bytes &&
+           c->extended_l2 == like->image.extended_l2;
+}
+
+/* The image below a lane's: that number of the chain that all share, the lowest 0. The caller
+ * frees. */
+static char *chain_path(const struct stage *s, unsigned number)
+{
+    return xasprintf("%s/chain-%u.%s", s->scratch->path, number, number ? "qcow2" : "raw");
+}
+
+static int create_image(struct stage *s, const char *path, const struct disk_config *c,
+                        unsigned below, struct error **err)
+{
+    const struct stage_images *like = like_of(s, c);
+    cleanup_free char *image_options = disk_config_image_options(c);
+    uint64_t size = s->options->size_bytes;
+    if (like && strcmp(c->format, "qcow2") == 0 && like->virtual_bytes > size)
+        size = like->virtual_bytes;
+    if (!below)
+        return storage_create_image(path, c->format, image_options, size, err);
+    cleanup_free char *backing = chain_path(s, below - 1);
+    return storage_create_overlay(path, c->format, image_options, backing,
+                                  below > 1 ? "qcow2" : "raw", size, err);
+}
+
+/* The images that a disk of the domain stands on. The lowest holds data, so that reads of what no
+ * higher one has go all the way down. */
+static int create_chain(struct stage *s, struct error **err)
+{
+    const struct stage_images *like = s->options->like;
+    if (!like || !like->depth)
+        return 0;
+    cleanup_free char *lowest = chain_path(s, 0);
+    if (storage_create_file(lowest, s->options->size_bytes, /* allocated = */ true, err) < 0 ||
+        target_fill(lowest, s->options->size_bytes, s->options->seed, &s->written_bytes, err) < 0)
+        return -1;
+    for (unsigned i = 1; i < like->depth; i++) {
+        cleanup_free char *path = chain_path(s, i);
+        if (create_image(s, path, &like->image, i, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int create_files(struct stage *s, struct error **err)
 {
     uint64_t size = s->options->size_bytes;
@@ -69,8 +128,7 @@ static int create_files(struct stage *s, struct error **err)
             continue;
         }
         const struct disk_config *c = &candidate_of(s, lane)->config;
-        cleanup_free char *image_options = disk_config_image_options(c);
-        if (storage_create_image(lane->path, c->format, image_options, size, err) < 0)
+        if (create_image(s, lane->path, c, is_stacked(s, c) ? s->options->like->depth : 0, err) < 0)
             return -1;
     }
     return 0;
@@ -79,7 +137,8 @@ static int create_files(struct stage *s, struct error **err)
 /* Every image at its full size, and 4 MiB each for what qcow2 keeps beside the data. */
 static uint64_t space_needed(const struct stage *s)
 {
-    return s->lane_count * (s->options->size_bytes + (UINT64_C(4) << 20));
+    unsigned chain = s->options->like ? s->options->like->depth > 0 : 0;
+    return (s->lane_count + chain) * (s->options->size_bytes + (UINT64_C(4) << 20));
 }
 
 /* --- Claims ----------------------------------------------------------------------------------- */
@@ -162,6 +221,7 @@ static int start_guest(struct stage *s, struct error **err)
         .directory = s->options->ground->runtime->path,
         .state_directory = state,
         .emulator = s->options->emulator,
+        .mirror = s->options->mirror,
         .vcpus = s->options->vcpus,
         .name = name,
     };
@@ -184,8 +244,9 @@ static uint64_t patience(uint64_t bytes)
 static int fill_guest_lane(struct stage *s, size_t index, struct error **err)
 {
     cleanup_free char *serial = xasprintf("disk-%zu", index);
-    json_t *command = json_pack("{s:s, s:s, s:I}", "do", "fill", "serial", serial, "seed",
-                                (json_int_t)(index + 1));
+    json_t *command =
+        json_pack("{s:s, s:s, s:I, s:I}", "do", "fill", "serial", serial, "bytes",
+                  (json_int_t)s->options->size_bytes, "seed", (json_int_t)(index + 1));
     cleanup_json json_t *reply =
         probe_request(s->probe, command, patience(s->options->size_bytes), err);
     uint64_t written;
@@ -195,6 +256,15 @@ static int fill_guest_lane(struct stage *s, size_t index, struct error **err)
     return 0;
 }
 
+/* Work that only reads finds its data at the bottom of a chain. */
+static bool stays_empty(const struct stage *s, const struct lane *lane)
+{
+    bool writes = false;
+    for (unsigned i = 0; i < s->options->suite->count; i++)
+        writes |= workload_writes(&s->options->suite->works[i].workload);
+    return !writes && lane->candidate != LANE_HOST && is_stacked(s, &candidate_of(s, lane)->config);
+}
+
 /* Writes every block of every lane once: from then on each write is a rewrite. The guest fills its
  * disks itself, so that an image that grows has grown as it would in use. */
 static int fill(struct stage *s, struct error **err)
@@ -202,7 +272,7 @@ static int fill(struct stage *s, struct error **err)
     for (size_t i = 0; i < s->lane_count; i++) {
         tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
-        int r = lane->failure ? 0
+        int r = lane->failure || stays_empty(s, lane) ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
@@ -255,7 +325,7 @@ static int build(struct stage *s, struct error **err)
     if (storage_check_space(s->options->directory, space_needed(s), err) < 0 ||
         storage_check_direct(s->scratch->path, err) < 0)
         return -1;
-    if (create_files(s, err) < 0 || start_guest(s, err) < 0)
+    if (create_chain(s, err) < 0 || create_files(s, err) < 0 || start_guest(s, err) < 0)
         return -1;
     if (!s->options->fresh && fill(s, err) < 0)
         return -1;

@@ -27,12 +27,21 @@ struct lane {
     struct disk_config effective; /* as read back from the running QEMU */
 };
 
+/* What scratch images are like that stand for a certain image. */
+struct stage_images {
+    struct disk_config image; /* of its fields format, cluster and extended L2 count */
+    uint64_t virtual_bytes;   /* of images that grow, where it is more than is worked on */
+    unsigned depth;           /* images behind each that is like `image` */
+};
+
 struct stage_options {
     struct ground *ground;     /* outlives the stage */
     const char *directory;     /* an absolute path */
     const char *uri;           /* NULL: libvirt's embedded driver */
     const struct suite *suite; /* the works, each with its weight */
-    uint64_t size_bytes;       /* of each scratch file, a multiple of 1 MiB */
+    uint64_t size_bytes;       /* of each scratch file, a multiple of 1 MiB: what is worked on */
+    const struct stage_images *like;   /* or NULL */
+    const struct probe_mirror *mirror; /* or NULL */
     unsigned replicas;
     bool fresh; /* measure first writes: nothing is filled, no block is written twice */
     uint64_t seed;

@@ -157,7 +157,7 @@ static void test_hostile_paths(void **state)
             .initramfs_path = hostile[i],
             .console_path = hostile[i],
             .emulator = hostile[i],
-            .machine = hostile[i],
+            .mirror = &(struct probe_mirror){.machine = hostile[i]},
             .disk_count = 1,
             .disks = &disk,
         };
@@ -218,12 +218,49 @@ static void test_many_disks(void **state)
     xmlFreeDoc(doc);
 }
 
+/* A guest that stands for a domain has its CPUs and its memory. */
+static const struct domain_pin pins[] = {{0, (char *)"1"}, {1, (char *)"2-3,^2"}, {7, (char *)"4"}};
+static const struct probe_mirror mirror = {
+    .cpuset = "0-5",
+    .vcpu_pins = pins,
+    .vcpu_pin_count = ARRAY_SIZE(pins),
+    .emulator_cpuset = "0",
+    .iothread_cpuset = "5",
+    .numa_mode = "strict",
+    .numa_nodeset = "0",
+    .hugepage_kib = 2048,
+};
+
+static void test_mirror(void **state)
+{
+    (void)state;
+    struct probe_spec spec = two;
+    spec.mirror = &mirror;
+    spec.vcpus = 2;
+    xmlDocPtr doc = parse(&spec, ACCELERATOR_KVM);
+    check(doc, "//vcpu/@cpuset", "0-5");
+    check(doc, "//cputune/vcpupin[@vcpu = '1']/@cpuset", "2-3,^2");
+    /* The seventh vCPU is one that the guest has not. */
+    check(doc, "count(//vcpupin)", "2");
+    check(doc, "//emulatorpin/@cpuset", "0");
+    check(doc, "count(//iothreadpin[@cpuset = '5']) = //iothreads", "true");
+    check(doc, "//numatune/memory/@nodeset", "0");
+    check(doc, "//numatune/memory/@mode", "strict");
+    check(doc, "//memoryBacking/hugepages/page/@size", "2048");
+    xmlFreeDoc(doc);
+    /* libvirt knows no vCPU's thread under TCG. */
+    doc = parse(&spec, ACCELERATOR_TCG);
+    check(doc, "count(//vcpupin)", "0");
+    check(doc, "//emulatorpin/@cpuset", "0");
+    xmlFreeDoc(doc);
+}
+
 static void test_choices(void **state)
 {
     (void)state;
     struct probe_spec spec = two;
     spec.emulator = "/opt/qemu";
-    spec.machine = "pc";
+    spec.mirror = &(struct probe_mirror){.machine = "pc"};
     spec.cpu_without = "x2apic";
     spec.disk_count = 1;
     xmlDocPtr doc = parse(&spec, ACCELERATOR_KVM);
@@ -257,9 +294,27 @@ static void test_accelerators(void **state)
     assert_non_null(strstr(err->hint, "kvm, tcg, auto"));
 }
 
+/* What a mirror adds, against the schema. */
+static void test_schema_of_a_mirror(void **state)
+{
+    (void)state;
+    struct probe_spec spec = two;
+    spec.mirror = &mirror;
+    xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewParserCtxt(SCHEMA);
+    xmlRelaxNGPtr schema = xmlRelaxNGParse(parser);
+    xmlRelaxNGValidCtxtPtr valid = xmlRelaxNGNewValidCtxt(schema);
+    xmlDocPtr doc = parse(&spec, ACCELERATOR_KVM);
+    assert_int_equal(xmlRelaxNGValidateDoc(valid, doc), 0);
+    xmlFreeDoc(doc);
+    xmlRelaxNGFreeValidCtxt(valid);
+    xmlRelaxNGFree(schema);
+    xmlRelaxNGFreeParserCtxt(parser);
+}
+
 static int run_schema(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_schema)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_schema),
+                                       cmocka_unit_test(test_schema_of_a_mirror)};
     if (access(SCHEMA, R_OK) < 0) {
         printf("1..0 # SKIP %s is not there\n", SCHEMA);
         return 0;
@@ -273,6 +328,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kept),           cmocka_unit_test(test_hostile_paths),
         cmocka_unit_test(test_bytes_in_paths), cmocka_unit_test(test_many_disks),
         cmocka_unit_test(test_choices),        cmocka_unit_test(test_accelerators),
+        cmocka_unit_test(test_mirror),
     };
     struct utsname host;
     if (argc > 1 && strcmp(argv[1], "--schema") == 0)
