@@ -227,14 +227,20 @@ static char *read_log(struct probe *p)
 
 /* --- Together --------------------------------------------------------------------------------- */
 
-static bool owns_its_blocks(const char *image, const char *format)
+/* How much of the image was allocated beforehand: it has its blocks, or, as a qcow2 whose tables
+ * alone were written, its full length. What has its blocks does not show how it came by them. */
+static const char *read_preallocation(json_t *block, const char *image, const char *asked)
 {
     struct stat st;
-    if (stat(image, &st) < 0)
-        return false;
-    /* A qcow2 file grows to its full length only when it was preallocated. */
-    uint64_t least = strcmp(format, "raw") == 0 ? (uint64_t)st.st_size : 4 << 20;
-    return (uint64_t)st.st_blocks * 512 >= least;
+    json_int_t size = 0;
+    const char *driver = "";
+    json_unpack(block, "{s:{s:s, s:{s:I}}}", "inserted", "drv", &driver, "image", "virtual-size",
+                &size);
+    if (!size || stat(image, &st) < 0)
+        return "off";
+    if (st.st_blocks * 512 >= size)
+        return strcmp(asked, "full") == 0 ? "full" : "falloc";
+    return strcmp(driver, "raw") != 0 && st.st_size >= size ? "metadata" : "off";
 }
 
 static int unknown_disk(const char *image, struct error **err)
@@ -295,8 +301,7 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     c.io = read_aio(p, asked->image_path, err);
     if (!c.io)
         return -1;
-    c.preallocation =
-        owns_its_blocks(asked->image_path, c.format) ? asked->config->preallocation : "off";
+    c.preallocation = read_preallocation(block, asked->image_path, asked->config->preallocation);
     *ret = c;
     return 0;
 }

@@ -8,10 +8,10 @@
 
 /* Reads how `image_path` is really served: QMP says the bus, the format, the cache flags (of the
  * format and of the file below it) and the iothread; QEMU's own command line says the AIO mode, and
- * the kernel's lists of its descriptors and mappings, and its log, say whether it got it. `ret` has
- * static strings; its preallocation is "off" for an image that does not own its blocks yet, else
- * that of `asked`. To be called before anything is written. Errors: QEMU does not know the image,
- * or does not answer. */
+ * the kernel's lists of its descriptors and mappings, and its log, say whether it got it. Its
+ * preallocation is what the file's length and blocks say, so this is to be called before anything
+ * is written. `ret` has static strings. Errors: QEMU does not know the image, or does not answer.
+ */
 int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
                   struct error **err);
 

@@ -13,7 +13,7 @@ static void set_image(const struct space *s, unsigned value, struct disk_config 
 {
     static const struct {
         const char *format, *preallocation;
-    } images[] = {{"qcow2", "off"}, {"qcow2", "falloc"}, {"raw", "falloc"}};
+    } images[] = {{"qcow2", "off"}, {"qcow2", "falloc"}, {"raw", "falloc"}, {"qcow2", "metadata"}};
     (void)s;
     c->format = images[value].format;
     c->preallocation = images[value].preallocation;
@@ -72,11 +72,12 @@ static void set_detect_zeroes(const struct space *s, unsigned value, struct disk
 /* --- The table -------------------------------------------------------------------------------- */
 
 const struct axis axes[SPACE_AXES] = {
-    [SPACE_IMAGE] = {"image",
-                     {"qcow2", "qcow2-prealloc", "raw"},
-                     3,
-                     set_image,
-                     "format of the image; qcow2-prealloc and raw have all blocks allocated"},
+    [SPACE_IMAGE] =
+        {"image",
+         {"qcow2", "qcow2-prealloc", "raw", "qcow2-meta"},
+         3,
+         set_image,
+         "format; qcow2-prealloc and raw have all blocks allocated, qcow2-meta its tables"},
     [SPACE_CLUSTER] = {"cluster",
                        {"64k", "128k", "256k", "512k", "1m", "2m"},
                        1,

@@ -70,7 +70,9 @@ static char *native_is_direct(const struct judged *j)
 
 static char *native_owns_its_blocks(const struct judged *j)
 {
-    if (!is_native(j) || strcmp(j->config->preallocation, "off") != 0)
+    const char *preallocation = j->config->preallocation;
+    if (!is_native(j) ||
+        (strcmp(preallocation, "off") != 0 && strcmp(preallocation, "metadata") != 0))
         return NULL;
     return xstrdup("io='native' on an image that grows: submitting a request that allocates blocks "
                    "the whole event loop");

@@ -63,6 +63,16 @@ int space_fix(struct space *s, const char *list, struct error **err)
     return 0;
 }
 
+/* Which of its values an axis has unless told otherwise, in words; the caller frees. */
+static char *usual_text(enum space_axis axis)
+{
+    unsigned usual = axes[axis].usual;
+    if (usual == 1)
+        return xstrdup("");
+    return usual == axis_count(axis) ? xstrdup("; varied by default")
+                                     : xasprintf("; by default the first %u", usual);
+}
+
 char *space_describe(void)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -70,8 +80,8 @@ char *space_describe(void)
         g_string_append_printf(text, "%-14s", axes[i].name);
         for (unsigned k = 0; k < axis_count((enum space_axis)i); k++)
             g_string_append_printf(text, "%s%s", k ? ", " : "", axes[i].values[k]);
-        g_string_append_printf(text, "%s\n%14s%s\n", axes[i].usual > 1 ? "; varied by default" : "",
-                               "", axes[i].what);
+        cleanup_free char *usual = usual_text((enum space_axis)i);
+        g_string_append_printf(text, "%s\n%14s%s\n", usual, "", axes[i].what);
     }
     return xstrdup(text->str);
 }
@@ -97,6 +107,8 @@ static const char *image_word(const struct disk_config *c)
 {
     if (strcmp(c->format, "raw") == 0)
         return "raw";
+    if (strcmp(c->preallocation, "metadata") == 0)
+        return "qcow2-meta";
     return strcmp(c->preallocation, "off") == 0 ? "qcow2" : "qcow2-prealloc";
 }
 

@@ -51,12 +51,14 @@ static void test_ids(void **state)
     check_ids(&s, "qcow2-threads qcow2-threads-iothread");
     assert_int_equal(space_vary(&s, "image, io", NULL), 0);
     assert_int_equal(space_fix(&s, "io=native,iothread=yes", NULL), 0);
-    check_ids(&s, "qcow2-native-iothread qcow2-prealloc-native-iothread raw-native-iothread");
+    check_ids(&s, "qcow2-native-iothread qcow2-prealloc-native-iothread raw-native-iothread "
+                  "qcow2-meta-native-iothread");
     /* raw has no clusters. */
     assert_int_equal(space_vary(&s, "image,extended_l2", NULL), 0);
     assert_int_equal(space_fix(&s, "cluster=128k", NULL), 0);
     check_ids(&s, "qcow2-128k-threads qcow2-128k-extended_l2-threads qcow2-prealloc-128k-threads "
-                  "qcow2-prealloc-128k-extended_l2-threads");
+                  "qcow2-prealloc-128k-extended_l2-threads qcow2-meta-128k-threads "
+                  "qcow2-meta-128k-extended_l2-threads");
     assert_int_equal(space_vary(&s, "queues", NULL), 0);
     assert_int_equal(
         space_fix(&s, "cache=directsync,discard=unmap,detect_zeroes=on,image=raw", NULL), 0);
@@ -64,15 +66,15 @@ static void test_ids(void **state)
                   "raw-threads-directsync-1queue-discard-detect_zeroes");
 }
 
-/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for both qcow2,
- * six cluster sizes and extended L2 entries besides. */
+/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for each of
+ * three qcow2, six cluster sizes and extended L2 entries besides. */
 static void test_everything(void **state)
 {
     (void)state;
     struct space s = everything();
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
-    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 2 * 6 * 2));
+    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 3 * 6 * 2));
     for (unsigned i = 0; i < all->len; i++) {
         const struct candidate *c = at(all, i);
         if (!g_hash_table_add(ids, c->id))
@@ -99,6 +101,8 @@ static const struct {
     {"queues=1", "one request in flight", false, false, 2},
     {"queues=vcpus", NULL, false, false, 1},
     {"io=native", "grows", false, true, 2},
+    {"io=native,image=qcow2-meta", "grows", false, true, 2},
+    {"io=threads,image=qcow2-meta", NULL, false, true, 2},
     {"io=native,image=raw", NULL, false, true, 2},
 };
 
