@@ -29,12 +29,21 @@ static int check_number(const struct tune_arguments *a, GPtrArray *candidates, s
     return error_hint(err, "fewer --axes, or some of them fixed by --fix");
 }
 
-static GPtrArray *list_candidates(const struct tune_arguments *a, struct error **err)
+static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground *ground,
+                                  struct error **err)
 {
     struct candidate_facts facts = candidate_facts_read("", (unsigned)a->replica_count * 4);
+    if (ground_take(ground, a->common.connect, err) < 0 ||
+        ground_connect(ground, a->common.connect, err) < 0)
+        return NULL;
+    facts.versions = connection_versions(ground->connection);
+    /* libvirt tells the version of its own choice alone. */
+    if (a->guest.emulator)
+        facts.versions.qemu = 0;
     struct space space = a->space;
     space.allow_host_cache = a->allow_host_cache;
     space.vcpus = a->choice.vcpus;
+    space.disk_bytes = a->size_bytes;
     space.concurrent = false;
     for (unsigned i = 0; i < a->suite->count; i++) {
         const struct workload *w = &a->suite->works[i].workload;
@@ -99,10 +108,10 @@ static uint64_t time_to_clean_up(uint64_t time_ns)
 static int tune(const struct tune_arguments *a, struct progress *progress, uint64_t start_ns,
                 struct error **err)
 {
-    g_autoptr(GPtrArray) candidates = list_candidates(a, err);
+    cleanup_ground struct ground ground = {0};
+    g_autoptr(GPtrArray) candidates = list_candidates(a, &ground, err);
     if (!candidates)
         return -1;
-    cleanup_ground struct ground ground = {0};
     struct stage_options stage_options = {
         .ground = &ground,
         .directory = a->directory,

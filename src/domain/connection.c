@@ -158,6 +158,16 @@ struct connection *connection_open_embedded(const char *root, const char *cache,
     return c;
 }
 
+struct versions connection_versions(const struct connection *c)
+{
+    struct versions v = {0};
+    if (virConnectGetVersion(c->handle, &v.qemu) < 0)
+        v.qemu = 0;
+    if (virConnectGetLibVersion(c->handle, &v.libvirt) < 0)
+        v.libvirt = 0;
+    return v;
+}
+
 void connection_close(struct connection *c)
 {
     if (!c)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "domain/disk_config.h"
 
 struct connection {
     virConnectPtr handle;
@@ -32,6 +33,9 @@ struct connection *connection_open_embedded(const char *root, const char *cache,
 /* 107 bytes of a socket's path, less "/lib/qemu/domain-1-" and 20 bytes of a domain's name, less
  * "/monitor.sock". */
 #define CONNECTION_ROOT_MAX 55
+
+/* QEMU's is that of the binary that libvirt takes unasked. */
+struct versions connection_versions(const struct connection *c);
 
 void connection_close(struct connection *c);
 CLEANUP_PTR(cleanup_connection_handler, struct connection, connection_close)

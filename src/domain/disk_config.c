@@ -8,11 +8,12 @@
 
 json_t *disk_config_to_json(const struct disk_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:b, s:b, s:b}", "bus", c->bus,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:b, s:I, s:b, s:b}", "bus", c->bus,
                      "format", c->format, "preallocation", c->preallocation, "cache", c->cache,
                      "io", c->io, "iothread", c->iothread, "queues", (int)c->queues,
                      "cluster_bytes", (json_int_t)c->cluster_bytes, "extended_l2", c->extended_l2,
-                     "discard", c->discard, "detect_zeroes", c->detect_zeroes);
+                     "metadata_cache_bytes", (json_int_t)c->metadata_cache_bytes, "discard",
+                     c->discard, "detect_zeroes", c->detect_zeroes);
 }
 
 bool disk_config_is_direct(const struct disk_config *c)
@@ -33,13 +34,58 @@ char *disk_config_image_options(const struct disk_config *c)
                      c->extended_l2 ? ",extended_l2=on" : "");
 }
 
+/* --- The L2 cache ----------------------------------------------------------------------------- */
+
+/* What QEMU takes unasked on Linux, and the clusters that it keeps for refcounts at the least
+ * (block/qcow2.h: DEFAULT_L2_CACHE_MAX_SIZE, MIN_REFCOUNT_CACHE_SIZE). */
+#define L2_CACHE_BYTES (UINT64_C(32) << 20)
+#define REFCOUNT_CLUSTERS 4
+
+static uint64_t cluster_bytes(const struct disk_config *c)
+{
+    return c->cluster_bytes ? c->cluster_bytes : 65536;
+}
+
+/* An entry of an L2 table stands for one cluster. */
+static uint64_t entry_bytes(const struct disk_config *c)
+{
+    return c->extended_l2 ? 16 : 8;
+}
+
+uint64_t disk_config_covered_bytes(const struct disk_config *c)
+{
+    return L2_CACHE_BYTES / entry_bytes(c) * cluster_bytes(c);
+}
+
+uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk_bytes)
+{
+    uint64_t cluster = cluster_bytes(c);
+    uint64_t entries = (disk_bytes + cluster - 1) / cluster;
+    uint64_t tables = (entries * entry_bytes(c) + cluster - 1) / cluster;
+    return (tables + REFCOUNT_CLUSTERS) * cluster;
+}
+
+/* --- XML -------------------------------------------------------------------------------------- */
+
+/* What the <driver> element has in it; the caller frees. */
+static char *driver_children(const struct disk_config *c)
+{
+    if (!c->metadata_cache_bytes)
+        return xstrdup("");
+    return xasprintf("  <metadata_cache>\n    <max_size unit='bytes'>%llu</max_size>\n"
+                     "  </metadata_cache>\n",
+                     (unsigned long long)c->metadata_cache_bytes);
+}
+
 char *disk_config_driver_line(const struct disk_config *c)
 {
     cleanup_free char *queues = c->queues ? xasprintf(" queues='%u'", c->queues) : xstrdup("");
     cleanup_free char *zeroes = c->detect_zeroes
                                     ? xasprintf(" detect_zeroes='%s'", disk_config_detect_zeroes(c))
                                     : xstrdup("");
-    return xasprintf("<driver name='qemu' type='%s' cache='%s' io='%s'%s%s%s%s/>", c->format,
+    cleanup_free char *children = driver_children(c);
+    return xasprintf("<driver name='qemu' type='%s' cache='%s' io='%s'%s%s%s%s%s%s%s", c->format,
                      c->cache, c->io, c->discard ? " discard='unmap'" : "", zeroes, queues,
-                     c->iothread ? " iothread='1'" : "");
+                     c->iothread ? " iothread='1'" : "", children[0] ? ">\n" : "/>", children,
+                     children[0] ? "</driver>" : "");
 }

@@ -8,23 +8,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Versions as libvirt counts them: 9 000 000 is 9.0.0; 0 where one is not known. */
+struct versions {
+    unsigned long qemu, libvirt;
+};
+
 /* The strings belong to whoever made the configuration and outlive it. */
 struct disk_config {
-    const char *bus;           /* "virtio" */
-    const char *format;        /* "raw", "qcow2" */
-    const char *preallocation; /* qemu-img's word: "off", "metadata", "falloc", "full" */
-    const char *cache;         /* "none", "writeback", … */
-    const char *io;            /* "threads", "native", "io_uring" */
-    bool iothread;             /* served by an iothread of its own */
-    unsigned queues;           /* 0: one for each vCPU, as machine types have it from 5.2 on */
-    uint32_t cluster_bytes;    /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
-    bool extended_l2;          /* clusters of qcow2 are allocated in 32 parts */
-    bool discard;              /* what the guest discards is given back to the host */
-    bool detect_zeroes;        /* writes of zeros become zeroes of the image; with discard, holes */
+    const char *bus;               /* "virtio" */
+    const char *format;            /* "raw", "qcow2" */
+    const char *preallocation;     /* qemu-img's word: "off", "metadata", "falloc", "full" */
+    const char *cache;             /* "none", "writeback", … */
+    const char *io;                /* "threads", "native", "io_uring" */
+    bool iothread;                 /* served by an iothread of its own */
+    unsigned queues;               /* 0: one for each vCPU, as machine types have it from 5.2 on */
+    uint32_t cluster_bytes;        /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
+    bool extended_l2;              /* clusters of qcow2 are allocated in 32 parts */
+    bool discard;                  /* what the guest discards is given back to the host */
+    uint64_t metadata_cache_bytes; /* of QEMU for a qcow2's tables; 0: what it takes unasked */
+    bool detect_zeroes; /* writes of zeros become zeroes of the image; with discard, holes */
 };
 
 /* {"bus","format","preallocation","cache","io","iothread","queues","cluster_bytes","extended_l2",
- * "discard","detect_zeroes"}; the caller owns it. */
+ * "metadata_cache_bytes","discard","detect_zeroes"}; the caller owns it. */
 json_t *disk_config_to_json(const struct disk_config *c);
 
 /* Whether QEMU goes round the host's page cache. */
@@ -36,5 +42,11 @@ const char *disk_config_detect_zeroes(const struct disk_config *c);
 /* What qemu-img's -o takes for an image of this configuration. The caller frees. */
 char *disk_config_image_options(const struct disk_config *c);
 
-/* The <driver …/> line of this configuration, with iothread='1' if it has one. The caller frees. */
+/* What QEMU's cache of L2 tables covers of a qcow2 with such clusters unasked, and what its
+ * metadata cache has to be to cover a disk of this size (docs/qcow2-cache.txt). In bytes. */
+uint64_t disk_config_covered_bytes(const struct disk_config *c);
+uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk_bytes);
+
+/* The <driver> element of this configuration, with iothread='1' if it has one; in several lines
+ * where it has elements of its own. The caller frees. */
 char *disk_config_driver_line(const struct disk_config *c);

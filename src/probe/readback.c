@@ -139,13 +139,16 @@ static const char *read_aio(struct probe *p, const char *image, struct error **e
     return aio ? "other" : "threads";
 }
 
-/* Whether the node of the format gives back what the guest discards; QMP does not tell, so this is
- * from the command line, too. That node has a name, and the one of its file is not the image's. */
-static bool read_discard(struct probe *p, const char *node_name)
+/* Whether the node of the format gives back what the guest discards, and its cache for tables; QMP
+ * does not tell, so this is from the command line, too. That node has a name, and the one of its
+ * file is not the image's. */
+static void read_format_node(struct probe *p, const char *node_name, struct disk_config *ret)
 {
     cleanup_json json_t *node = find_blockdev(p, "node-name", node_name);
     const char *discard = json_string_value(json_object_get(node, "discard"));
-    return discard && strcmp(discard, "unmap") == 0;
+    json_int_t cache = json_integer_value(json_object_get(node, "cache-size"));
+    ret->discard = discard && strcmp(discard, "unmap") == 0;
+    ret->metadata_cache_bytes = (uint64_t)cache;
 }
 
 /* What query-block says of the image and of the node of its format. */
@@ -162,7 +165,7 @@ static void read_image(struct probe *p, json_t *block, struct disk_config *ret)
     bool qcow2 = strcmp(ret->format, "qcow2") == 0;
     ret->cluster_bytes = qcow2 && cluster != DEFAULT_CLUSTER ? (uint32_t)cluster : 0;
     ret->extended_l2 = extended;
-    ret->discard = read_discard(p, node);
+    read_format_node(p, node, ret);
     ret->detect_zeroes = strcmp(zeroes, "off") != 0;
 }
 
@@ -314,11 +317,15 @@ static const char *yes_or_no(bool value)
 int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
                      struct error **err)
 {
-    char numbers[4][16];
-    const unsigned values[] = {asked->queues, effective->queues, asked->cluster_bytes,
-                               effective->cluster_bytes};
+    const uint64_t values[] = {asked->queues,
+                               effective->queues,
+                               asked->cluster_bytes,
+                               effective->cluster_bytes,
+                               asked->metadata_cache_bytes,
+                               effective->metadata_cache_bytes};
+    char numbers[ARRAY_SIZE(values)][24];
     for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-        snprintf(numbers[i], sizeof(numbers[i]), "%u", values[i]);
+        snprintf(numbers[i], sizeof(numbers[i]), "%llu", (unsigned long long)values[i]);
     const struct {
         const char *what, *asked, *effective;
     } rows[] = {
@@ -331,6 +338,7 @@ int readback_compare(const struct disk_config *asked, const struct disk_config *
         {"queues", numbers[0], numbers[1]},
         {"cluster_size", numbers[2], numbers[3]},
         {"extended_l2", yes_or_no(asked->extended_l2), yes_or_no(effective->extended_l2)},
+        {"metadata_cache", numbers[4], numbers[5]},
         {"discard", yes_or_no(asked->discard), yes_or_no(effective->discard)},
         {"detect_zeroes", yes_or_no(asked->detect_zeroes), yes_or_no(effective->detect_zeroes)},
     };

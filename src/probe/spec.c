@@ -110,6 +110,15 @@ static void disk_target(size_t i, char name[8])
     }
 }
 
+static void add_metadata_cache(xmlNodePtr driver, const struct disk_config *c)
+{
+    cleanup_free char *bytes = xasprintf("%llu", (unsigned long long)c->metadata_cache_bytes);
+    if (!c->metadata_cache_bytes)
+        return;
+    xmlNodePtr size = add_text(add(driver, "metadata_cache", NULL), "max_size", bytes);
+    xmlNewProp(size, BAD_CAST "unit", BAD_CAST "bytes");
+}
+
 static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i, unsigned iothread)
 {
     const struct disk_config *c = disk->config;
@@ -120,10 +129,11 @@ static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i
     xmlNodePtr node = add(devices, "disk", "type", "file", "device", "disk", NULL);
     /* error_policy: QEMU's own default would stop the guest when the host's disk is full, and a
      * stopped guest says nothing. */
-    add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache, "error_policy",
-        "report", "io", c->io, "iothread", thread, "queues", queues, "discard",
-        c->discard ? "unmap" : NULL, "detect_zeroes",
-        c->detect_zeroes ? disk_config_detect_zeroes(c) : NULL, NULL);
+    xmlNodePtr driver = add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache,
+                            "error_policy", "report", "io", c->io, "iothread", thread, "queues",
+                            queues, "discard", c->discard ? "unmap" : NULL, "detect_zeroes",
+                            c->detect_zeroes ? disk_config_detect_zeroes(c) : NULL, NULL);
+    add_metadata_cache(driver, c);
     add(node, "source", "file", disk->image_path, NULL);
     add(node, "target", "dev", target, "bus", c->bus, NULL);
     add_text(node, "serial", disk->serial);

@@ -197,6 +197,14 @@ static unsigned count_equal(const struct outcome *o)
     return count;
 }
 
+/* Each line of an element of XML, two blanks further right. */
+static void print_xml(const char *xml, FILE *out)
+{
+    g_auto(GStrv) lines = g_strsplit(xml, "\n", -1);
+    for (char **line = lines; *line; line++)
+        fprintf(out, "  %s\n", *line);
+}
+
 static void print_recommendation(const struct tune_report *r, FILE *out)
 {
     const struct outcome *o = r->outcome;
@@ -219,7 +227,8 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
     cleanup_free char *create = candidate_create_line(s->candidate);
-    fprintf(out, "\n  %s\n", driver);
+    fputc('\n', out);
+    print_xml(driver, out);
     if (s->candidate->config.iothread)
         fprintf(out, "  <iothreads>1</iothreads>, in <domain>\n");
     fprintf(out, "  %s\n", create);

@@ -33,6 +33,11 @@ static void set_extended_l2(const struct space *s, unsigned value, struct disk_c
     c->extended_l2 = value;
 }
 
+static void set_l2_cache(const struct space *s, unsigned value, struct disk_config *c)
+{
+    c->metadata_cache_bytes = value ? disk_config_full_cache_bytes(c, s->disk_bytes) : 0;
+}
+
 static void set_io(const struct space *s, unsigned value, struct disk_config *c)
 {
     (void)s;
@@ -85,6 +90,11 @@ const struct axis axes[SPACE_AXES] = {
                        "cluster size of qcow2"},
     [SPACE_EXTENDED_L2] =
         {"extended_l2", {"no", "yes"}, 1, set_extended_l2, "qcow2 allocates clusters in 32 parts"},
+    [SPACE_L2_CACHE] = {"l2_cache",
+                        {"default", "full"},
+                        1,
+                        set_l2_cache,
+                        "what QEMU keeps of qcow2's tables; full: all, of a disk that outgrows it"},
     [SPACE_IO] =
         {"io", {"threads", "native", "io_uring"}, 3, set_io, "how QEMU does asynchronous I/O"},
     [SPACE_CACHE] = {"cache",

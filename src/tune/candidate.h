@@ -21,10 +21,11 @@ struct candidate_facts {
     bool io_uring_allowed;    /* for QEMU as libvirt runs it, without privileges */
     const char *io_uring_why; /* why not */
     bool aio_contexts_left;   /* enough of fs.aio-max-nr for native */
+    struct versions versions; /* of what will run the guest; 0: not known */
 };
 
 /* Reads them from /proc, below `sysroot` ("" for this machine). `contexts` Linux AIO contexts will
- * be asked for. */
+ * be asked for. Versions are no business of /proc: whoever has a connection fills them in. */
 struct candidate_facts candidate_facts_read(const char *sysroot, unsigned contexts);
 
 /* The candidates that are tried by default (space.h): raw and qcow2, growing and preallocated, by

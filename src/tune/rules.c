@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 /* --- Facts ------------------------------------------------------------------------------------ */
 
@@ -111,10 +112,55 @@ static char *queues_matter(const struct judged *j)
     return NULL;
 }
 
+/* --- Versions --------------------------------------------------------------------------------- */
+
+/* "QEMU 7.2"; for the caller to free. */
+static char *version_text(const char *what, unsigned long version)
+{
+    return version ? xasprintf("%s %lu.%lu", what, version / 1000000, version / 1000 % 1000)
+                   : xasprintf("a %s whose version is not known", what);
+}
+
+/* Why a feature that came with these versions is not to be had; NULL when it is. */
+static char *too_old(const struct judged *j, const char *feature, struct versions needed)
+{
+    const struct versions *v = &j->facts->versions;
+    if (v->qemu >= needed.qemu && v->libvirt >= needed.libvirt)
+        return NULL;
+    cleanup_free char *qemu = needed.qemu ? version_text("QEMU", needed.qemu) : NULL;
+    cleanup_free char *libvirt = version_text("libvirt", needed.libvirt);
+    cleanup_free char *own_qemu = version_text("QEMU", v->qemu);
+    cleanup_free char *own_libvirt = version_text("libvirt", v->libvirt);
+    return qemu ? xasprintf("%s needs %s and %s, and here are %s and %s", feature, qemu, libvirt,
+                            own_qemu, own_libvirt)
+                : xasprintf("%s needs %s, and here is %s", feature, libvirt, own_libvirt);
+}
+
+/* --- qcow2's tables --------------------------------------------------------------------------- */
+
+static char *l2_cache_is_known(const struct judged *j)
+{
+    static const struct versions needed = {.libvirt = 7000000};
+    return j->config->metadata_cache_bytes ? too_old(j, "a size of qcow2's cache", needed) : NULL;
+}
+
+static char *l2_cache_matters(const struct judged *j)
+{
+    uint64_t covered = disk_config_covered_bytes(j->config), disk = j->space->disk_bytes;
+    char texts[2][32];
+    if (!j->config->metadata_cache_bytes || disk > covered)
+        return NULL;
+    return xasprintf("QEMU's L2 cache covers %s of such an image unasked, and this one has %s",
+                     text_format_size(covered, texts[0], sizeof(texts[0])),
+                     text_format_size(disk, texts[1], sizeof(texts[1])));
+}
+
+/* --- All of them ------------------------------------------------------------------------------ */
+
 /* The first that is against it is the reason. */
 static char *(*const rules[])(const struct judged *) = {
-    native_is_direct,  native_owns_its_blocks, native_has_contexts,
-    io_uring_is_there, host_cache_is_allowed,  queues_matter,
+    native_is_direct,      native_owns_its_blocks, native_has_contexts, io_uring_is_there,
+    host_cache_is_allowed, queues_matter,          l2_cache_is_known,   l2_cache_matters,
 };
 
 char *rules_against(const struct space *s, const struct candidate_facts *facts,

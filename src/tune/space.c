@@ -120,6 +120,7 @@ static char *id_of(const struct disk_config *c)
     if (c->cluster_bytes)
         g_string_append_printf(id, "-%s", cluster);
     g_string_append(id, c->extended_l2 ? "-extended_l2" : "");
+    g_string_append(id, c->metadata_cache_bytes ? "-l2full" : "");
     g_string_append_printf(id, "-%s", c->io);
     g_string_append(id, c->iothread ? "-iothread" : "");
     if (strcmp(c->cache, "none") != 0)
@@ -131,10 +132,11 @@ static char *id_of(const struct disk_config *c)
     return xstrdup(id->str);
 }
 
-/* What is no configuration at all: raw has no clusters. */
+/* What is no configuration at all: raw has no clusters, and no tables of them. */
 static bool exists(const struct disk_config *c)
 {
-    return strcmp(c->format, "raw") != 0 || (!c->cluster_bytes && !c->extended_l2);
+    return strcmp(c->format, "raw") != 0 ||
+           (!c->cluster_bytes && !c->extended_l2 && !c->metadata_cache_bytes);
 }
 
 /* The next combination that the space has; false behind the last. */

@@ -14,6 +14,7 @@ enum space_axis {
     SPACE_IMAGE,
     SPACE_CLUSTER,
     SPACE_EXTENDED_L2,
+    SPACE_L2_CACHE,
     SPACE_IO,
     SPACE_CACHE,
     SPACE_IOTHREAD,
@@ -27,7 +28,8 @@ struct space {
     unsigned values[SPACE_AXES]; /* a bit for each that the space has; at least one */
     bool allow_host_cache;
     unsigned vcpus;
-    bool concurrent; /* the work has several requests in flight */
+    uint64_t disk_bytes; /* what the guest sees of the disk; 0: not known */
+    bool concurrent;     /* the work has several requests in flight */
 };
 
 /* What is varied by default; everything else as on a disk that virt-install makes. */

@@ -13,7 +13,7 @@ from harness import (SMALL, TWO, Skip, assert_done, assert_error, assert_nothing
 LATENCY = ("mean", "p50", "p95", "p99", "p999", "max")
 VERDICTS = ("best", "equal", "slower")
 DISK = {"bus": str, "format": str, "preallocation": str, "cache": str, "io": str, "iothread": bool, "queues": int,
-        "cluster_bytes": int, "extended_l2": bool, "discard": bool, "detect_zeroes": bool}
+        "cluster_bytes": int, "extended_l2": bool, "metadata_cache_bytes": int, "discard": bool, "detect_zeroes": bool}
 LINE_MAX = 100
 
 _directory = scratch()

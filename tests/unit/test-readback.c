@@ -39,6 +39,8 @@ static const struct {
      {"virtio", "qcow2", "falloc", "none", "native", true, .cluster_bytes = 131072}},
     {"extended_l2='no' was asked for, QEMU runs extended_l2='yes'",
      {"virtio", "qcow2", "falloc", "none", "native", true, .extended_l2 = true}},
+    {"metadata_cache='0' was asked for, QEMU runs metadata_cache='327680'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .metadata_cache_bytes = 327680}},
     {"discard='no' was asked for, QEMU runs discard='yes'",
      {"virtio", "qcow2", "falloc", "none", "native", true, .discard = true}},
     {"detect_zeroes='no' was asked for, QEMU runs detect_zeroes='yes'",

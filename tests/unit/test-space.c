@@ -15,16 +15,21 @@
 #include "base/memory.h"
 #include "tune/space.h"
 
-static const struct candidate_facts plenty = {.io_uring_allowed = true, .aio_contexts_left = true};
+#define GIB (UINT64_C(1) << 30)
+
+/* Everything is to be had. */
+static const struct candidate_facts plenty = {
+    .io_uring_allowed = true, .aio_contexts_left = true, .versions = {10000000, 11002000}};
 
 static struct space everything(void)
 {
     struct space s = space_new();
-    assert_int_equal(space_vary(&s,
-                                "image,cluster,extended_l2,io,cache,iothread,queues,discard,"
-                                "detect_zeroes",
-                                NULL),
-                     0);
+    assert_int_equal(
+        space_vary(&s,
+                   "image,cluster,extended_l2,l2_cache,io,cache,iothread,queues,discard,"
+                   "detect_zeroes",
+                   NULL),
+        0);
     s.allow_host_cache = true;
     return s;
 }
@@ -47,6 +52,8 @@ static void test_ids(void **state)
 {
     (void)state;
     struct space s = space_new();
+    assert_int_equal(space_vary(&s, "l2_cache", NULL), 0);
+    check_ids(&s, "qcow2-threads qcow2-l2full-threads");
     assert_int_equal(space_vary(&s, "iothread", NULL), 0);
     check_ids(&s, "qcow2-threads qcow2-threads-iothread");
     assert_int_equal(space_vary(&s, "image, io", NULL), 0);
@@ -67,14 +74,14 @@ static void test_ids(void **state)
 }
 
 /* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for each of
- * three qcow2, six cluster sizes and extended L2 entries besides. */
+ * three qcow2, six cluster sizes, extended L2 entries and two sizes of their cache besides. */
 static void test_everything(void **state)
 {
     (void)state;
     struct space s = everything();
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
-    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 3 * 6 * 2));
+    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 3 * 6 * 2 * 2));
     for (unsigned i = 0; i < all->len; i++) {
         const struct candidate *c = at(all, i);
         if (!g_hash_table_add(ids, c->id))
@@ -90,6 +97,7 @@ static const struct {
     const char *fix, *why;
     bool allow_host_cache, concurrent;
     unsigned vcpus;
+    uint64_t disk_bytes;
 } rules[] = {
     {"cache=writeback", "--allow-host-cache", false, true, 2},
     {"cache=writethrough", "--allow-host-cache", false, true, 2},
@@ -104,6 +112,11 @@ static const struct {
     {"io=native,image=qcow2-meta", "grows", false, true, 2},
     {"io=threads,image=qcow2-meta", NULL, false, true, 2},
     {"io=native,image=raw", NULL, false, true, 2},
+    {"l2_cache=full", "covers 256 GiB of such an image unasked, and this one has 256 GiB", false,
+     true, 2, 256 * GIB},
+    {"l2_cache=full", NULL, false, true, 2, 256 * GIB + 1},
+    {"l2_cache=full,extended_l2=yes", NULL, false, true, 2, 256 * GIB},
+    {"l2_cache=full,cluster=2m", "covers 8 TiB", false, true, 2, 256 * GIB + 1},
 };
 
 static void test_rules(void **state)
@@ -117,11 +130,40 @@ static void test_rules(void **state)
         s.allow_host_cache = rules[i].allow_host_cache;
         s.concurrent = rules[i].concurrent;
         s.vcpus = rules[i].vcpus;
+        s.disk_bytes = rules[i].disk_bytes;
         g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
         assert_int_equal(all->len, 1);
         const char *why = at(all, 0)->left_out;
         if (rules[i].why ? !why || !strstr(why, rules[i].why) : why != NULL)
             fail_msg("%s: %s", rules[i].fix, why ? why : "not left out");
+    }
+}
+
+static const struct {
+    const char *fix;
+    struct versions versions;
+    const char *why;
+} olds[] = {
+    {"l2_cache=full", {7002000, 7000000}, NULL},
+    {"l2_cache=full", {7002000, 6010000}, "needs libvirt 7.0, and here is libvirt 6.10"},
+    {"l2_cache=full", {0, 0}, "here is a libvirt whose version is not known"},
+};
+
+static void test_versions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(olds); i++) {
+        struct space s = space_new();
+        struct candidate_facts facts = plenty;
+        facts.versions = olds[i].versions;
+        s.disk_bytes = 1024 * GIB;
+        assert_int_equal(space_vary(&s, "discard", NULL), 0);
+        assert_int_equal(space_fix(&s, "discard=ignore", NULL), 0);
+        assert_int_equal(space_fix(&s, olds[i].fix, NULL), 0);
+        g_autoptr(GPtrArray) all = space_candidates(&s, &facts);
+        const char *why = at(all, 0)->left_out;
+        if (olds[i].why ? !why || !strstr(why, olds[i].why) : why != NULL)
+            fail_msg("%s: %s", olds[i].fix, why ? why : "not left out");
     }
 }
 
@@ -172,7 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids),   cmocka_unit_test(test_everything),
         cmocka_unit_test(test_rules), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_lines), cmocka_unit_test(test_versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-disk-config.c - a configuration in libvirt's words, and the arithmetic of qcow2's L2 cache.
+ */
+#undef NDEBUG
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/memory.h"
+#include "domain/disk_config.h"
+
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+
+static const struct disk_config usual = {
+    .bus = "virtio", .format = "qcow2", .preallocation = "off", .cache = "none", .io = "threads"};
+
+/* --- The L2 cache ----------------------------------------------------------------------------- */
+
+/* docs/qcow2-cache.txt: 32 MiB of entries of 8 bytes (16 with extended ones), one for a cluster;
+ * and what all tables of a disk need, with four clusters for refcounts. */
+static const struct {
+    uint32_t cluster;
+    bool extended;
+    uint64_t covered, disk, full;
+} caches[] = {
+    {0, false, 256 * GIB, TIB, 128 * MIB + 256 * KIB},
+    {0, true, 128 * GIB, TIB, 256 * MIB + 256 * KIB},
+    {128 << 10, true, 256 * GIB, TIB, 128 * MIB + 512 * KIB},
+    {256 << 10, false, TIB, TIB, 32 * MIB + MIB},
+    {1 << 20, false, 4 * TIB, TIB, 8 * MIB + 4 * MIB},
+    {2 << 20, false, 8 * TIB, TIB, 4 * MIB + 8 * MIB},
+    {4 << 10, false, 16 * GIB, 32 * GIB, 64 * MIB + 16 * KIB},
+    /* A table is a cluster, however little of it is used. */
+    {0, false, 256 * GIB, 8 * MIB, 5 * 64 * KIB},
+    {0, false, 256 * GIB, 512 * MIB, 5 * 64 * KIB},
+    {0, false, 256 * GIB, 512 * MIB + 1, 6 * 64 * KIB},
+};
+
+static void test_l2_cache(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(caches); i++) {
+        struct disk_config c = usual;
+        c.cluster_bytes = caches[i].cluster;
+        c.extended_l2 = caches[i].extended;
+        assert_true(disk_config_covered_bytes(&c) == caches[i].covered);
+        assert_true(disk_config_full_cache_bytes(&c, caches[i].disk) == caches[i].full);
+    }
+}
+
+/* --- XML -------------------------------------------------------------------------------------- */
+
+static void check_driver(const struct disk_config *c, const char *wanted)
+{
+    cleanup_free char *driver = disk_config_driver_line(c);
+    assert_string_equal(driver, wanted);
+}
+
+static void test_driver(void **state)
+{
+    (void)state;
+    struct disk_config c = usual;
+    check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads'/>");
+    c.metadata_cache_bytes = 327680;
+    c.iothread = true;
+    check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads' iothread='1'>\n"
+                     "  <metadata_cache>\n"
+                     "    <max_size unit='bytes'>327680</max_size>\n"
+                     "  </metadata_cache>\n"
+                     "</driver>");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_l2_cache),
+        cmocka_unit_test(test_driver),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
