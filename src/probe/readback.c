@@ -11,7 +11,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <libvirt/libvirt-qemu.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,40 +18,13 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "host/process.h"
+#include "probe/device.h"
+#include "probe/qmp.h"
 
 /* What qemu-img gives a qcow2 unasked. */
 #define DEFAULT_CLUSTER 65536
 
 /* --- QMP -------------------------------------------------------------------------------------- */
-
-/* The "return" of a QMP command; the caller owns it. */
-static json_t *qmp(struct probe *p, json_t *command, struct error **err)
-{
-    cleanup_json json_t *owned = command;
-    cleanup_free char *text = json_dumps(owned, JSON_COMPACT);
-    cleanup_free char *answer = NULL;
-    if (virDomainQemuMonitorCommand(p->domain, text, &answer, 0) < 0) {
-        connection_error(err, "QEMU does not say what it runs");
-        return NULL;
-    }
-    cleanup_json json_t *json = json_loads(answer, 0, NULL);
-    json_t *result = json_object_get(json, "return");
-    if (!result) {
-        const char *why = NULL;
-        json_unpack(json, "{s:{s:s}}", "error", "desc", &why);
-        error_set(err, "QEMU does not say what it runs: %s", why ? why : "no answer");
-        return NULL;
-    }
-    return json_incref(result);
-}
-
-static json_t *qom_get(struct probe *p, const char *path, const char *property, struct error **err)
-{
-    return qmp(p,
-               json_pack("{s:s, s:{s:s, s:s}}", "execute", "qom-get", "arguments", "path", path,
-                         "property", property),
-               err);
-}
 
 /* query-block's entry of the disk with this image; a borrowed reference into `blocks`. */
 static json_t *find_block(json_t *blocks, const char *image)
@@ -76,34 +48,6 @@ static const char *cache_name(bool writeback, bool direct, bool no_flush)
     if (direct)
         return writeback ? "none" : "directsync";
     return writeback ? "writeback" : "writethrough";
-}
-
-/* The path of the device behind a query-block entry, without what libvirt's answer ends with. */
-static char *device_path(json_t *block)
-{
-    const char *qdev = json_string_value(json_object_get(block, "qdev"));
-    const char *end = qdev ? strstr(qdev, "/virtio-backend") : NULL;
-    return qdev ? strndup(qdev, end ? (size_t)(end - qdev) : strlen(qdev)) : NULL;
-}
-
-static int read_device(struct probe *p, const char *device, struct disk_config *ret,
-                       struct error **err)
-{
-    cleanup_json json_t *type = qom_get(p, device, "type", err);
-    cleanup_json json_t *iothread = type ? qom_get(p, device, "iothread", err) : NULL;
-    if (!type || !iothread)
-        return -1;
-    cleanup_json json_t *queues = qom_get(p, device, "num-queues", err);
-    if (!queues)
-        return -1;
-    const char *name = json_string_value(type);
-    const char *thread = json_string_value(iothread);
-    unsigned count = (unsigned)json_integer_value(queues);
-    /* As many as there are vCPUs is what a disk has unasked. */
-    ret->queues = count == p->hello.vcpus ? 0 : count;
-    ret->bus = name && strncmp(name, "virtio-blk", 10) == 0 ? "virtio" : "other";
-    ret->iothread = thread && thread[0];
-    return 0;
 }
 
 /* --- The process ------------------------------------------------------------------------------ */
@@ -293,8 +237,7 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
     bool file_direct = false, file_no_flush = false;
     if (read_file_node(p, asked->image_path, &file_direct, &file_no_flush, err) < 0)
         return -1;
-    cleanup_free char *device = device_path(block);
-    if (read_device(p, device ? device : "", &c, err) < 0)
+    if (device_read(p, block, &c, err) < 0)
         return -1;
     c.format = strcmp(format, "raw") == 0     ? "raw"
                : strcmp(format, "qcow2") == 0 ? "qcow2"
