@@ -8,12 +8,20 @@
 
 json_t *disk_config_to_json(const struct disk_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:b, s:I, s:b, s:b}", "bus", c->bus,
-                     "format", c->format, "preallocation", c->preallocation, "cache", c->cache,
-                     "io", c->io, "iothread", c->iothread, "queues", (int)c->queues,
-                     "cluster_bytes", (json_int_t)c->cluster_bytes, "extended_l2", c->extended_l2,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:I, s:b, s:I, s:b, s:b}", "bus",
+                     c->bus, "format", c->format, "preallocation", c->preallocation, "cache",
+                     c->cache, "io", c->io, "iothread", c->iothread, "poll_max_ns",
+                     (json_int_t)disk_config_poll_ns(c), "queues", (int)c->queues, "cluster_bytes",
+                     (json_int_t)c->cluster_bytes, "extended_l2", c->extended_l2,
                      "metadata_cache_bytes", (json_int_t)c->metadata_cache_bytes, "discard",
                      c->discard, "detect_zeroes", c->detect_zeroes);
+}
+
+uint64_t disk_config_poll_ns(const struct disk_config *c)
+{
+    if (!c->iothread || c->poll_max_ns == DISK_POLL_OFF)
+        return 0;
+    return c->poll_max_ns ? (uint64_t)c->poll_max_ns : DISK_POLL_DEFAULT_NS;
 }
 
 bool disk_config_is_direct(const struct disk_config *c)
@@ -88,4 +96,19 @@ char *disk_config_driver_line(const struct disk_config *c)
                      c->cache, c->io, c->discard ? " discard='unmap'" : "", zeroes, queues,
                      c->iothread ? " iothread='1'" : "", children[0] ? ">\n" : "/>", children,
                      children[0] ? "</driver>" : "");
+}
+
+char *disk_config_domain_lines(const struct disk_config *c)
+{
+    if (!c->iothread)
+        return xstrdup("");
+    if (!c->poll_max_ns)
+        return xstrdup("<iothreads>1</iothreads>");
+    return xasprintf("<iothreads>1</iothreads>\n"
+                     "<iothreadids>\n"
+                     "  <iothread id='1'>\n"
+                     "    <poll max='%llu'/>\n"
+                     "  </iothread>\n"
+                     "</iothreadids>",
+                     (unsigned long long)disk_config_poll_ns(c));
 }

@@ -13,6 +13,12 @@ struct versions {
     unsigned long qemu, libvirt;
 };
 
+/* How long an iothread waits for the next request by polling, in ns: what QEMU does unasked
+ * (util/aio-posix.c and iothread.c, POLL_MAX_NS), as a field of a configuration has it, and what a
+ * field is where it is not to poll at all. */
+#define DISK_POLL_DEFAULT_NS 32768
+#define DISK_POLL_OFF (-1)
+
 /* The strings belong to whoever made the configuration and outlive it. */
 struct disk_config {
     const char *bus;               /* "virtio" */
@@ -21,6 +27,7 @@ struct disk_config {
     const char *cache;             /* "none", "writeback", … */
     const char *io;                /* "threads", "native", "io_uring" */
     bool iothread;                 /* served by an iothread of its own */
+    int64_t poll_max_ns;           /* that one; 0: QEMU's default; DISK_POLL_OFF: not at all */
     unsigned queues;               /* 0: one for each vCPU, as machine types have it from 5.2 on */
     uint32_t cluster_bytes;        /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
     bool extended_l2;              /* clusters of qcow2 are allocated in 32 parts */
@@ -29,7 +36,7 @@ struct disk_config {
     bool detect_zeroes; /* writes of zeros become zeroes of the image; with discard, holes */
 };
 
-/* {"bus","format","preallocation","cache","io","iothread","queues","cluster_bytes","extended_l2",
+/* {"bus","format","preallocation","cache","io","iothread","poll_max_ns","queues","cluster_bytes","extended_l2",
  * "metadata_cache_bytes","discard","detect_zeroes"}; the caller owns it. */
 json_t *disk_config_to_json(const struct disk_config *c);
 
@@ -46,6 +53,13 @@ char *disk_config_image_options(const struct disk_config *c);
  * metadata cache has to be to cover a disk of this size (docs/qcow2-cache.txt). In bytes. */
 uint64_t disk_config_covered_bytes(const struct disk_config *c);
 uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk_bytes);
+
+/* How long its iothread polls; 0 where it does not, or where there is none. */
+uint64_t disk_config_poll_ns(const struct disk_config *c);
+
+/* What else the domain needs for the disk, beside its <disk>: elements of <domain>, in lines; ""
+ * where nothing. The caller frees. */
+char *disk_config_domain_lines(const struct disk_config *c);
 
 /* The <driver> element of this configuration, with iothread='1' if it has one; in several lines
  * where it has elements of its own. The caller frees. */

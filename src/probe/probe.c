@@ -106,6 +106,23 @@ static bool has_serial(const struct hello *h, const char *serial)
     return false;
 }
 
+/* The domain's XML has a place for it only from libvirt 9.4 on; a running guest has always. */
+static int set_polling(struct probe *p, const struct probe_spec *spec, struct error **err)
+{
+    for (size_t i = 0; i < spec->disk_count; i++) {
+        const struct disk_config *c = spec->disks[i].config;
+        unsigned count, first = probe_spec_iothreads(spec, i, &count);
+        for (unsigned id = first; c->poll_max_ns && id < first + count; id++) {
+            virTypedParameter poll = {.type = VIR_TYPED_PARAM_ULLONG,
+                                      .value.ul = disk_config_poll_ns(c)};
+            strcpy(poll.field, VIR_DOMAIN_IOTHREAD_POLL_MAX_NS);
+            if (virDomainSetIOThreadParams(p->domain, id, &poll, 1, VIR_DOMAIN_AFFECT_LIVE) < 0)
+                return connection_error(err, "cannot set how long an iothread polls");
+        }
+    }
+    return 0;
+}
+
 /* 1: it said hello; 0: it was silent; -1: it failed otherwise. */
 static int wait_for_hello(struct probe *p, const struct probe_spec *spec, uint64_t hello_ns,
                           struct error **err)
@@ -139,7 +156,7 @@ static int wait_for_hello(struct probe *p, const struct probe_spec *spec, uint64
 static int try_accelerator(struct probe *p, const struct probe_spec *spec, enum accelerator a,
                            uint64_t hello_ns, struct error **err)
 {
-    if (create_domain(p, spec, a, err) < 0)
+    if (create_domain(p, spec, a, err) < 0 || set_polling(p, spec, err) < 0)
         return -1;
     return wait_for_hello(p, spec, hello_ns, err);
 }

@@ -139,6 +139,15 @@ static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i
     add_text(node, "serial", disk->serial);
 }
 
+unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsigned *ret_count)
+{
+    unsigned first = 1;
+    for (size_t i = 0; i < disk; i++)
+        first += spec->disks[i].config->iothread;
+    *ret_count = spec->disks[disk].config->iothread;
+    return first;
+}
+
 static void add_devices(xmlNodePtr domain, const struct probe_spec *spec)
 {
     xmlNodePtr devices = add(domain, "devices", NULL);

@@ -43,6 +43,9 @@ struct probe_spec {
     struct probe_disk *disks;
 };
 
+/* The number of the first iothread that a disk of the guest has, and how many it has. */
+unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsigned *ret_count);
+
 /* An error unless the path can stand in a domain's XML: valid UTF-8 without control characters. */
 int probe_spec_check_path(const char *path, struct error **err);
 

@@ -226,11 +226,14 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
+    cleanup_free char *domain = disk_config_domain_lines(&s->candidate->config);
     cleanup_free char *create = candidate_create_line(s->candidate);
     fputc('\n', out);
     print_xml(driver, out);
-    if (s->candidate->config.iothread)
-        fprintf(out, "  <iothreads>1</iothreads>, in <domain>\n");
+    if (domain[0]) {
+        fprintf(out, "  in <domain>:\n");
+        print_xml(domain, out);
+    }
     fprintf(out, "  %s\n", create);
 }
 

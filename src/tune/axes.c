@@ -50,16 +50,23 @@ static void set_cache(const struct space *s, unsigned value, struct disk_config 
     c->cache = axes[SPACE_CACHE].values[value];
 }
 
+static void set_queues(const struct space *s, unsigned value, struct disk_config *c)
+{
+    (void)s;
+    c->queues = value;
+}
+
 static void set_iothread(const struct space *s, unsigned value, struct disk_config *c)
 {
     (void)s;
     c->iothread = value;
 }
 
-static void set_queues(const struct space *s, unsigned value, struct disk_config *c)
+static void set_poll(const struct space *s, unsigned value, struct disk_config *c)
 {
+    static const int64_t times_ns[] = {0, DISK_POLL_OFF, 200000};
     (void)s;
-    c->queues = value;
+    c->poll_max_ns = times_ns[value];
 }
 
 static void set_discard(const struct space *s, unsigned value, struct disk_config *c)
@@ -102,9 +109,14 @@ const struct axis axes[SPACE_AXES] = {
                      1,
                      set_cache,
                      "the last two only with --allow-host-cache"},
+    [SPACE_QUEUES] = {"queues", {"vcpus", "1"}, 1, set_queues, "request queues of the disk"},
     [SPACE_IOTHREAD] =
         {"iothread", {"no", "yes"}, 2, set_iothread, "a thread of its own serves the disk"},
-    [SPACE_QUEUES] = {"queues", {"vcpus", "1"}, 1, set_queues, "request queues of the disk"},
+    [SPACE_POLL] = {"poll",
+                    {"default", "off", "200us"},
+                    1,
+                    set_poll,
+                    "how long an iothread polls for the next request; QEMU's default is 33 us"},
     [SPACE_DISCARD] =
         {"discard", {"ignore", "unmap"}, 1, set_discard, "what the guest discards is given back"},
     [SPACE_DETECT_ZEROES] = {"detect_zeroes",

@@ -112,6 +112,13 @@ static char *queues_matter(const struct judged *j)
     return NULL;
 }
 
+static char *poll_has_a_thread(const struct judged *j)
+{
+    if (!j->config->poll_max_ns || j->config->iothread)
+        return NULL;
+    return xstrdup("only an iothread has a polling time, and here is none: --fix iothread=yes");
+}
+
 /* --- Versions --------------------------------------------------------------------------------- */
 
 /* "QEMU 7.2"; for the caller to free. */
@@ -159,8 +166,9 @@ static char *l2_cache_matters(const struct judged *j)
 
 /* The first that is against it is the reason. */
 static char *(*const rules[])(const struct judged *) = {
-    native_is_direct,      native_owns_its_blocks, native_has_contexts, io_uring_is_there,
-    host_cache_is_allowed, queues_matter,          l2_cache_is_known,   l2_cache_matters,
+    native_is_direct,  native_owns_its_blocks, native_has_contexts,
+    io_uring_is_there, host_cache_is_allowed,  queues_matter,
+    l2_cache_is_known, l2_cache_matters,       poll_has_a_thread,
 };
 
 char *rules_against(const struct space *s, const struct candidate_facts *facts,

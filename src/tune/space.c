@@ -123,6 +123,10 @@ static char *id_of(const struct disk_config *c)
     g_string_append(id, c->metadata_cache_bytes ? "-l2full" : "");
     g_string_append_printf(id, "-%s", c->io);
     g_string_append(id, c->iothread ? "-iothread" : "");
+    if (c->poll_max_ns == DISK_POLL_OFF)
+        g_string_append(id, "-nopoll");
+    else if (c->poll_max_ns)
+        g_string_append_printf(id, "-poll%gus", (double)c->poll_max_ns / 1e3);
     if (strcmp(c->cache, "none") != 0)
         g_string_append_printf(id, "-%s", c->cache);
     if (c->queues)

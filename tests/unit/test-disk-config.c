@@ -79,11 +79,40 @@ static void test_driver(void **state)
                      "</driver>");
 }
 
+static void check_domain(const struct disk_config *c, uint64_t poll_ns, const char *wanted)
+{
+    cleanup_free char *lines = disk_config_domain_lines(c);
+    assert_string_equal(lines, wanted);
+    assert_true(disk_config_poll_ns(c) == poll_ns);
+}
+
+static void test_domain(void **state)
+{
+    (void)state;
+    struct disk_config c = usual;
+    check_domain(&c, 0, "");
+    c.iothread = true;
+    check_domain(&c, 32768, "<iothreads>1</iothreads>");
+    c.poll_max_ns = DISK_POLL_OFF;
+    check_domain(&c, 0,
+                 "<iothreads>1</iothreads>\n"
+                 "<iothreadids>\n"
+                 "  <iothread id='1'>\n"
+                 "    <poll max='0'/>\n"
+                 "  </iothread>\n"
+                 "</iothreadids>");
+    c.poll_max_ns = 200000;
+    cleanup_free char *lines = disk_config_domain_lines(&c);
+    assert_non_null(strstr(lines, "<poll max='200000'/>"));
+    assert_true(disk_config_poll_ns(&c) == 200000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_l2_cache),
         cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_domain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static struct space everything(void)
     struct space s = space_new();
     assert_int_equal(
         space_vary(&s,
-                   "image,cluster,extended_l2,l2_cache,io,cache,iothread,queues,discard,"
+                   "image,cluster,extended_l2,l2_cache,io,cache,iothread,poll,queues,discard,"
                    "detect_zeroes",
                    NULL),
         0);
@@ -54,6 +54,10 @@ static void test_ids(void **state)
     struct space s = space_new();
     assert_int_equal(space_vary(&s, "l2_cache", NULL), 0);
     check_ids(&s, "qcow2-threads qcow2-l2full-threads");
+    assert_int_equal(space_vary(&s, "poll", NULL), 0);
+    assert_int_equal(space_fix(&s, "iothread=yes", NULL), 0);
+    check_ids(&s, "qcow2-threads-iothread qcow2-threads-iothread-nopoll "
+                  "qcow2-threads-iothread-poll200us");
     assert_int_equal(space_vary(&s, "iothread", NULL), 0);
     check_ids(&s, "qcow2-threads qcow2-threads-iothread");
     assert_int_equal(space_vary(&s, "image, io", NULL), 0);
@@ -73,21 +77,24 @@ static void test_ids(void **state)
                   "raw-threads-directsync-1queue-discard-detect_zeroes");
 }
 
-/* 3 io, 4 cache modes, and 2 of iothread, queues, discard and zeroes each, for raw; for each of
- * three qcow2, six cluster sizes, extended L2 entries and two sizes of their cache besides. */
+/* 3 io, 4 cache modes, 3 polling times, and 2 of iothread, queues, discard and zeroes each, for
+ * raw; for each of three qcow2, six cluster sizes, extended L2 entries and two sizes of their cache
+ * besides. */
 static void test_everything(void **state)
 {
     (void)state;
     struct space s = everything();
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
-    assert_int_equal(all->len, 3 * 4 * 16 * (1 + 3 * 6 * 2 * 2));
+    assert_int_equal(all->len, 3 * 4 * 3 * 16 * (1 + 3 * 6 * 2 * 2));
     for (unsigned i = 0; i < all->len; i++) {
         const struct candidate *c = at(all, i);
         if (!g_hash_table_add(ids, c->id))
             fail_msg("%s comes twice", c->id);
         assert_string_not_equal(c->config.cache, "unsafe");
         bool native = strcmp(c->config.io, "native") == 0;
+        if (c->config.poll_max_ns && !c->config.iothread)
+            assert_non_null(c->left_out);
         if (native && !disk_config_is_direct(&c->config))
             assert_non_null(c->left_out);
     }
@@ -104,6 +111,9 @@ static const struct {
     {"cache=writeback", NULL, true, true, 2},
     {"cache=directsync", NULL, false, true, 2},
     {"cache=writeback,io=native", "libvirt refuses it", true, true, 2},
+    {"poll=off", "only an iothread", false, true, 2},
+    {"poll=default", NULL, false, true, 2},
+    {"poll=200us,iothread=yes", NULL, false, true, 2},
     {"queues=1", NULL, false, true, 2},
     {"queues=1", "one vCPU", false, true, 1},
     {"queues=1", "one request in flight", false, false, 2},
