@@ -56,22 +56,33 @@ static void load_modules(void)
     }
 }
 
-/* Opens the virtio-serial port with our name; its number depends on what else is plugged in. */
+#define PORTS "/sys/class/virtio-ports"
+
+/* Whether this is the virtio-serial port with our name. */
+static int is_our_port(const struct dirent *entry)
+{
+    cleanup_free char *path = xasprintf(PORTS "/%s/name", entry->d_name);
+    cleanup_free char *name = entry->d_name[0] != '.' ? file_read(path, NULL, NULL) : NULL;
+    if (name)
+        text_one_line(name);
+    return name && strcmp(name, PROTOCOL_PORT) == 0;
+}
+
+/* Opens it. Its number is that of its device among all of virtio: a disk before it counts. */
 static int open_port(void)
 {
     for (unsigned attempt = 0; attempt < 500; attempt++) {
-        for (unsigned i = 0; i < 32; i++) {
-            char path[64];
-            snprintf(path, sizeof(path), "/sys/class/virtio-ports/vport%up%u/name", i / 4, i % 4);
-            cleanup_free char *name = file_read(path, NULL, NULL);
-            if (!name)
-                continue;
-            text_one_line(name);
-            if (strcmp(name, PROTOCOL_PORT) != 0)
-                continue;
-            snprintf(path, sizeof(path), "/dev/vport%up%u", i / 4, i % 4);
-            return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+        struct dirent **entries = NULL;
+        int fd = -1, count = scandir(PORTS, &entries, is_our_port, alphasort);
+        for (int i = 0; i < count; i++) {
+            cleanup_free char *path = xasprintf("/dev/%s", entries[i]->d_name);
+            if (fd < 0)
+                fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+            free(entries[i]);
         }
+        free(entries);
+        if (fd >= 0)
+            return fd;
         usleep(10000);
     }
     return -1;
