@@ -26,6 +26,24 @@ static char *read_attribute(const char *device, const char *attribute)
     return text;
 }
 
+/* The serial of a disk; NULL when it has none. The caller frees. A SCSI disk tells it on a page of
+ * its vital product data, behind a head of four bytes with its length (SPC-4, 7.8.18). */
+static char *read_serial(const char *device)
+{
+    char *serial = read_attribute(device, "serial");
+    if (serial)
+        return serial;
+    size_t length;
+    cleanup_free char *path = xasprintf(SYS_BLOCK "/%s/device/vpd_pg80", device);
+    cleanup_free char *page = file_read(path, &length, NULL);
+    if (!page || length < 4)
+        return NULL;
+    size_t own = (size_t)(unsigned char)page[2] << 8 | (unsigned char)page[3];
+    serial = strndup(page + 4, own < length - 4 ? own : length - 4);
+    text_one_line(serial);
+    return serial;
+}
+
 /* Calls `visit` for each disk that has a serial until it returns non-zero. */
 static int for_each_disk(int (*visit)(const char *device, const char *serial, void *data),
                          void *data, struct error **err)
@@ -36,7 +54,7 @@ static int for_each_disk(int (*visit)(const char *device, const char *serial, vo
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (entry->d_name[0] == '.')
             continue;
-        cleanup_free char *serial = read_attribute(entry->d_name, "serial");
+        cleanup_free char *serial = read_serial(entry->d_name);
         if (serial && serial[0] && visit(entry->d_name, serial, data))
             break;
     }

@@ -42,6 +42,7 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
         facts.versions.qemu = 0;
     struct space space = a->space;
     space.allow_host_cache = a->allow_host_cache;
+    space.allow_bus_change = a->allow_bus_change;
     space.vcpus = a->choice.vcpus;
     space.disk_bytes = a->size_bytes;
     space.concurrent = false;

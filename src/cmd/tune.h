@@ -13,7 +13,8 @@ struct tune_arguments {
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
     char *axes, *fix;
-    gboolean exhaustive, no_confirm, allow_host_cache, list_axes;
+    gboolean exhaustive, no_confirm, list_axes;
+    gboolean allow_host_cache, allow_bus_change;
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */

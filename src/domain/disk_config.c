@@ -85,17 +85,42 @@ static char *driver_children(const struct disk_config *c)
                      (unsigned long long)c->metadata_cache_bytes);
 }
 
-char *disk_config_driver_line(const struct disk_config *c)
+bool disk_config_has_controller(const struct disk_config *c)
+{
+    return strcmp(c->bus, "scsi") == 0;
+}
+
+/* The attributes that say who serves the disk; the caller frees. */
+static char *serving_attributes(const struct disk_config *c)
 {
     cleanup_free char *queues = c->queues ? xasprintf(" queues='%u'", c->queues) : xstrdup("");
+    return xasprintf("%s%s", queues, c->iothread ? " iothread='1'" : "");
+}
+
+char *disk_config_driver_line(const struct disk_config *c)
+{
+    cleanup_free char *serving =
+        disk_config_has_controller(c) ? xstrdup("") : serving_attributes(c);
     cleanup_free char *zeroes = c->detect_zeroes
                                     ? xasprintf(" detect_zeroes='%s'", disk_config_detect_zeroes(c))
                                     : xstrdup("");
     cleanup_free char *children = driver_children(c);
-    return xasprintf("<driver name='qemu' type='%s' cache='%s' io='%s'%s%s%s%s%s%s%s", c->format,
-                     c->cache, c->io, c->discard ? " discard='unmap'" : "", zeroes, queues,
-                     c->iothread ? " iothread='1'" : "", children[0] ? ">\n" : "/>", children,
-                     children[0] ? "</driver>" : "");
+    return xasprintf("<driver name='qemu' type='%s' cache='%s' io='%s'%s%s%s%s%s%s", c->format,
+                     c->cache, c->io, c->discard ? " discard='unmap'" : "", zeroes, serving,
+                     children[0] ? ">\n" : "/>", children, children[0] ? "</driver>" : "");
+}
+
+char *disk_config_controller_lines(const struct disk_config *c)
+{
+    if (!disk_config_has_controller(c))
+        return xstrdup("");
+    cleanup_free char *serving = serving_attributes(c);
+    if (!serving[0])
+        return xstrdup("<controller type='scsi' index='0' model='virtio-scsi'/>");
+    return xasprintf("<controller type='scsi' index='0' model='virtio-scsi'>\n"
+                     "  <driver%s/>\n"
+                     "</controller>",
+                     serving);
 }
 
 char *disk_config_domain_lines(const struct disk_config *c)

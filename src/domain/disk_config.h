@@ -21,8 +21,8 @@ struct versions {
 
 /* The strings belong to whoever made the configuration and outlive it. */
 struct disk_config {
-    const char *bus;               /* "virtio" */
-    const char *format;            /* "raw", "qcow2" */
+    const char *bus;    /* "virtio": virtio-blk; "scsi": of a virtio-scsi controller of its own */
+    const char *format; /* "raw", "qcow2" */
     const char *preallocation;     /* qemu-img's word: "off", "metadata", "falloc", "full" */
     const char *cache;             /* "none", "writeback", … */
     const char *io;                /* "threads", "native", "io_uring" */
@@ -57,9 +57,13 @@ uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk
 /* How long its iothread polls; 0 where it does not, or where there is none. */
 uint64_t disk_config_poll_ns(const struct disk_config *c);
 
-/* What else the domain needs for the disk, beside its <disk>: elements of <domain>, in lines; ""
- * where nothing. The caller frees. */
+/* What else the domain needs for the disk, beside its <disk>: the controller, an element of
+ * <devices>, and elements of <domain>; in lines, "" where nothing. The caller frees. */
+char *disk_config_controller_lines(const struct disk_config *c);
 char *disk_config_domain_lines(const struct disk_config *c);
+
+/* Whether queues and iothread are said of the disk's controller instead of the disk. */
+bool disk_config_has_controller(const struct disk_config *c);
 
 /* The <driver> element of this configuration, with iothread='1' if it has one; in several lines
  * where it has elements of its own. The caller frees. */

@@ -4,15 +4,62 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/memory.h"
 #include "probe/qmp.h"
 
-/* The path of the device behind a query-block entry, without what libvirt's answer ends with. */
-static char *device_path(json_t *block)
+/* --- Which device ----------------------------------------------------------------------------- */
+
+/* A path in QEMU's tree of objects up to the device that libvirt put there: what QEMU has below one
+ * of virtio begins with virtio-backend. The caller frees. */
+static char *up_to_device(const char *path)
+{
+    const char *end = strstr(path, "/virtio-backend");
+    return strndup(path, end ? (size_t)(end - path) : strlen(path));
+}
+
+/* The string that a property is; NULL with an error where QEMU does not say. The caller frees. */
+static char *get_string(struct probe *p, const char *path, const char *property, struct error **err)
+{
+    cleanup_json json_t *value = qmp_get(p, path, property, err);
+    const char *text = json_string_value(value);
+    return value ? xstrdup(text ? text : "") : NULL;
+}
+
+/* A device that serves a disk, and how its property for the number of queues is called. */
+struct server {
+    char *path;
+    const char *bus, *queues;
+};
+
+static void server_done(struct server *s)
+{
+    free(s->path);
+}
+
+/* The disk's own device serves it, or the controller that it is plugged into. */
+static int find_server(struct probe *p, json_t *block, struct server *ret, struct error **err)
 {
     const char *qdev = json_string_value(json_object_get(block, "qdev"));
-    const char *end = qdev ? strstr(qdev, "/virtio-backend") : NULL;
-    return qdev ? strndup(qdev, end ? (size_t)(end - qdev) : strlen(qdev)) : NULL;
+    cleanup_free char *device = up_to_device(qdev ? qdev : "");
+    cleanup_free char *type = get_string(p, device, "type", err);
+    if (!type)
+        return -1;
+    if (strcmp(type, "scsi-hd") != 0) {
+        bool blk = strncmp(type, "virtio-blk", 10) == 0;
+        *ret = (struct server){TAKE_PTR(device), blk ? "virtio" : "other", "num-queues"};
+        return 0;
+    }
+    cleanup_free char *bus = get_string(p, device, "parent_bus", err);
+    cleanup_free char *controller = bus ? up_to_device(bus) : NULL;
+    cleanup_free char *model = controller ? get_string(p, controller, "type", err) : NULL;
+    if (!model)
+        return -1;
+    bool virtio = strncmp(model, "virtio-scsi", 11) == 0;
+    *ret = (struct server){TAKE_PTR(controller), virtio ? "scsi" : "other", "num_queues"};
+    return 0;
 }
+
+/* --- What it is like -------------------------------------------------------------------------- */
 
 /* The polling time of the iothread with this path, or name. */
 static int read_polling(struct probe *p, const char *thread, struct disk_config *ret,
@@ -36,21 +83,17 @@ static int read_polling(struct probe *p, const char *thread, struct disk_config 
 
 int device_read(struct probe *p, json_t *block, struct disk_config *ret, struct error **err)
 {
-    cleanup_free char *path = device_path(block);
-    const char *device = path ? path : "";
-    cleanup_json json_t *type = qmp_get(p, device, "type", err);
-    cleanup_json json_t *iothread = type ? qmp_get(p, device, "iothread", err) : NULL;
-    if (!type || !iothread)
+    at_scope_end(server_done) struct server server = {0};
+    if (find_server(p, block, &server, err) < 0)
         return -1;
-    cleanup_json json_t *queues = qmp_get(p, device, "num-queues", err);
-    if (!queues)
+    ret->bus = server.bus;
+    cleanup_json json_t *queues = qmp_get(p, server.path, server.queues, err);
+    cleanup_free char *thread = queues ? get_string(p, server.path, "iothread", err) : NULL;
+    if (!thread)
         return -1;
-    const char *name = json_string_value(type);
-    const char *thread = json_string_value(iothread);
     unsigned count = (unsigned)json_integer_value(queues);
     /* As many as there are vCPUs is what a disk has unasked. */
     ret->queues = count == p->hello.vcpus ? 0 : count;
-    ret->bus = name && strncmp(name, "virtio-blk", 10) == 0 ? "virtio" : "other";
-    ret->iothread = thread && thread[0];
-    return ret->iothread ? read_polling(p, thread, ret, err) : 0;
+    ret->iothread = thread[0];
+    return thread[0] ? read_polling(p, thread, ret, err) : 0;
 }

@@ -27,7 +27,11 @@
 #define TCG_ATTEMPTS 3
 #define HELLO_PER_DISK_NS (NS_PER_SECOND / 5)
 
-static const char *const guest_modules[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
+/* The SCSI ones come last, and only where such disks are. Loading sd_mod ends when all is probed
+ * that was found by then: the disks are there when /init goes on. */
+static const char *const usual_modules[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
+static const char *const scsi_modules[] = {"virtio_pci",  "virtio_blk", "virtio_console",
+                                           "virtio_scsi", "sd_mod",     NULL};
 
 /* --- Why a guest failed ----------------------------------------------------------------------- */
 
@@ -236,8 +240,8 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
         .disk_count = disk_count,
         .disks = disks,
     };
-    if (initramfs_write(initramfs, options->kernel, guest_init, guest_init_size, guest_modules,
-                        err) < 0)
+    const char *const *modules = probe_spec_has_scsi(&spec) ? scsi_modules : usual_modules;
+    if (initramfs_write(initramfs, options->kernel, guest_init, guest_init_size, modules, err) < 0)
         return NULL;
     cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
     p->connection = c;

@@ -96,47 +96,18 @@ static void add_os(xmlNodePtr domain, const struct probe_spec *spec, const char 
     add_text(os, "cmdline", cmdline);
 }
 
-static void disk_target(size_t i, char name[8])
+static void disk_target(const char *prefix, size_t i, char name[8])
 {
     /* vda … vdz, vdaa …: the names libvirt wants; the guest goes by the serials. */
     char letters[4];
     int n = 0;
     for (size_t rest = i + 1; rest; rest = (rest - 1) / 26)
         letters[n++] = (char)('a' + (rest - 1) % 26);
-    strcpy(name, "vd");
+    strcpy(name, prefix);
     for (size_t k = 2; n; k++) {
         name[k] = letters[--n];
         name[k + 1] = '\0';
     }
-}
-
-static void add_metadata_cache(xmlNodePtr driver, const struct disk_config *c)
-{
-    cleanup_free char *bytes = xasprintf("%llu", (unsigned long long)c->metadata_cache_bytes);
-    if (!c->metadata_cache_bytes)
-        return;
-    xmlNodePtr size = add_text(add(driver, "metadata_cache", NULL), "max_size", bytes);
-    xmlNewProp(size, BAD_CAST "unit", BAD_CAST "bytes");
-}
-
-static void add_disk(xmlNodePtr devices, const struct probe_disk *disk, size_t i, unsigned iothread)
-{
-    const struct disk_config *c = disk->config;
-    cleanup_free char *thread = iothread ? xasprintf("%u", iothread) : NULL;
-    cleanup_free char *queues = c->queues ? xasprintf("%u", c->queues) : NULL;
-    char target[8];
-    disk_target(i, target);
-    xmlNodePtr node = add(devices, "disk", "type", "file", "device", "disk", NULL);
-    /* error_policy: QEMU's own default would stop the guest when the host's disk is full, and a
-     * stopped guest says nothing. */
-    xmlNodePtr driver = add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache,
-                            "error_policy", "report", "io", c->io, "iothread", thread, "queues",
-                            queues, "discard", c->discard ? "unmap" : NULL, "detect_zeroes",
-                            c->detect_zeroes ? disk_config_detect_zeroes(c) : NULL, NULL);
-    add_metadata_cache(driver, c);
-    add(node, "source", "file", disk->image_path, NULL);
-    add(node, "target", "dev", target, "bus", c->bus, NULL);
-    add_text(node, "serial", disk->serial);
 }
 
 unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsigned *ret_count)
@@ -148,14 +119,83 @@ unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsign
     return first;
 }
 
+static void add_metadata_cache(xmlNodePtr driver, const struct disk_config *c)
+{
+    cleanup_free char *bytes = xasprintf("%llu", (unsigned long long)c->metadata_cache_bytes);
+    if (!c->metadata_cache_bytes)
+        return;
+    xmlNodePtr size = add_text(add(driver, "metadata_cache", NULL), "max_size", bytes);
+    xmlNewProp(size, BAD_CAST "unit", BAD_CAST "bytes");
+}
+
+/* The threads and queues that serve a disk, said of its own <driver> or of its controller's. */
+static void add_serving(xmlNodePtr driver, const struct probe_spec *spec, size_t i)
+{
+    const struct disk_config *c = spec->disks[i].config;
+    unsigned count, first = probe_spec_iothreads(spec, i, &count);
+    cleanup_free char *thread = xasprintf("%u", first);
+    cleanup_free char *queues = xasprintf("%u", c->queues);
+    if (count)
+        xmlNewProp(driver, BAD_CAST "iothread", BAD_CAST thread);
+    if (c->queues)
+        xmlNewProp(driver, BAD_CAST "queues", BAD_CAST queues);
+}
+
+/* The controller of a SCSI disk, and the disk's place on it. Asked for no model, libvirt takes one
+ * that is no virtio at all. */
+static void add_controller(xmlNodePtr devices, xmlNodePtr disk, const struct probe_spec *spec,
+                           size_t i)
+{
+    unsigned number = 0;
+    for (size_t k = 0; k < i; k++)
+        number += disk_config_has_controller(spec->disks[k].config);
+    cleanup_free char *index = xasprintf("%u", number);
+    xmlNodePtr controller =
+        add(devices, "controller", "type", "scsi", "index", index, "model", "virtio-scsi", NULL);
+    add_serving(add(controller, "driver", NULL), spec, i);
+    add(disk, "address", "type", "drive", "controller", index, "bus", "0", "target", "0", "unit",
+        "0", NULL);
+}
+
+static void add_disk(xmlNodePtr devices, const struct probe_spec *spec, size_t i)
+{
+    const struct probe_disk *disk = &spec->disks[i];
+    const struct disk_config *c = disk->config;
+    bool has_controller = disk_config_has_controller(c);
+    char target[8];
+    disk_target(has_controller ? "sd" : "vd", i, target);
+    xmlNodePtr node = add(devices, "disk", "type", "file", "device", "disk", NULL);
+    /* error_policy: QEMU's own default would stop the guest when the host's disk is full, and a
+     * stopped guest says nothing. */
+    xmlNodePtr driver =
+        add(node, "driver", "name", "qemu", "type", c->format, "cache", c->cache, "error_policy",
+            "report", "io", c->io, "discard", c->discard ? "unmap" : NULL, "detect_zeroes",
+            c->detect_zeroes ? disk_config_detect_zeroes(c) : NULL, NULL);
+    if (!has_controller)
+        add_serving(driver, spec, i);
+    add_metadata_cache(driver, c);
+    add(node, "source", "file", disk->image_path, NULL);
+    add(node, "target", "dev", target, "bus", c->bus, NULL);
+    add_text(node, "serial", disk->serial);
+    if (has_controller)
+        add_controller(devices, node, spec, i);
+}
+
+bool probe_spec_has_scsi(const struct probe_spec *spec)
+{
+    for (size_t i = 0; i < spec->disk_count; i++)
+        if (disk_config_has_controller(spec->disks[i].config))
+            return true;
+    return false;
+}
+
 static void add_devices(xmlNodePtr domain, const struct probe_spec *spec)
 {
     xmlNodePtr devices = add(domain, "devices", NULL);
     if (spec->emulator)
         add_text(devices, "emulator", spec->emulator);
-    unsigned iothread = 0;
     for (size_t i = 0; i < spec->disk_count; i++)
-        add_disk(devices, &spec->disks[i], i, spec->disks[i].config->iothread ? ++iothread : 0);
+        add_disk(devices, spec, i);
     add(devices, "controller", "type", "usb", "model", "none", NULL);
     xmlNodePtr serial = add(devices, "serial", "type", "file", NULL);
     add(serial, "source", "path", spec->console_path, NULL);

@@ -43,6 +43,9 @@ struct probe_spec {
     struct probe_disk *disks;
 };
 
+/* Whether any disk is of a SCSI controller, which the guest needs more modules for. */
+bool probe_spec_has_scsi(const struct probe_spec *spec);
+
 /* The number of the first iothread that a disk of the guest has, and how many it has. */
 unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsigned *ret_count);
 
@@ -50,5 +53,6 @@ unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsign
 int probe_spec_check_path(const char *path, struct error **err);
 
 /* The XML of the domain; the caller frees it with free(). Each disk whose configuration wants an
- * iothread gets one of its own: candidates that shared one would poll for each other. */
+ * iothread gets one of its own: candidates that shared one would poll for each other. For
+ * the same reason each SCSI disk has a controller of its own. */
 char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator);

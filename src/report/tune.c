@@ -205,6 +205,14 @@ static void print_xml(const char *xml, FILE *out)
         fprintf(out, "  %s\n", *line);
 }
 
+static void print_elements(const char *parent, const char *xml, FILE *out)
+{
+    if (!xml[0])
+        return;
+    fprintf(out, "  in %s:\n", parent);
+    print_xml(xml, out);
+}
+
 static void print_recommendation(const struct tune_report *r, FILE *out)
 {
     const struct outcome *o = r->outcome;
@@ -226,14 +234,15 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
+    cleanup_free char *controller = disk_config_controller_lines(&s->candidate->config);
     cleanup_free char *domain = disk_config_domain_lines(&s->candidate->config);
     cleanup_free char *create = candidate_create_line(s->candidate);
     fputc('\n', out);
     print_xml(driver, out);
-    if (domain[0]) {
-        fprintf(out, "  in <domain>:\n");
-        print_xml(domain, out);
-    }
+    if (disk_config_has_controller(&s->candidate->config))
+        fprintf(out, "  <target dev='sda' bus='scsi'/>\n");
+    print_elements("<devices>", controller, out);
+    print_elements("<domain>", domain, out);
     fprintf(out, "  %s\n", create);
 }
 

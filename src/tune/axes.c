@@ -38,6 +38,12 @@ static void set_l2_cache(const struct space *s, unsigned value, struct disk_conf
     c->metadata_cache_bytes = value ? disk_config_full_cache_bytes(c, s->disk_bytes) : 0;
 }
 
+static void set_bus(const struct space *s, unsigned value, struct disk_config *c)
+{
+    (void)s;
+    c->bus = axes[SPACE_BUS].values[value];
+}
+
 static void set_io(const struct space *s, unsigned value, struct disk_config *c)
 {
     (void)s;
@@ -102,6 +108,11 @@ const struct axis axes[SPACE_AXES] = {
                         1,
                         set_l2_cache,
                         "what QEMU keeps of qcow2's tables; full: all, of a disk that outgrows it"},
+    [SPACE_BUS] = {"bus",
+                   {"virtio", "scsi"},
+                   1,
+                   set_bus,
+                   "virtio-blk, or a virtio-scsi controller; only with --allow-bus-change"},
     [SPACE_IO] =
         {"io", {"threads", "native", "io_uring"}, 3, set_io, "how QEMU does asynchronous I/O"},
     [SPACE_CACHE] = {"cache",

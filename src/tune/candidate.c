@@ -18,10 +18,11 @@ unsigned candidate_distance(const struct candidate *candidate)
 {
     const struct disk_config *c = &candidate->config;
     /* virt-install: a qcow2 that grows, no attribute but the cache mode, no iothread. */
-    return (strcmp(c->format, "qcow2") != 0) + (strcmp(c->preallocation, "off") != 0) +
-           (strcmp(c->io, "threads") != 0) + (strcmp(c->cache, "none") != 0) + c->iothread +
-           (c->queues != 0) + (c->cluster_bytes != 0) + c->extended_l2 + c->discard +
-           c->detect_zeroes + (c->metadata_cache_bytes != 0) + (c->poll_max_ns != 0);
+    return (strcmp(c->bus, "virtio") != 0) + (strcmp(c->format, "qcow2") != 0) +
+           (strcmp(c->preallocation, "off") != 0) + (strcmp(c->io, "threads") != 0) +
+           (strcmp(c->cache, "none") != 0) + c->iothread + (c->queues != 0) +
+           (c->cluster_bytes != 0) + c->extended_l2 + c->discard + c->detect_zeroes +
+           (c->metadata_cache_bytes != 0) + (c->poll_max_ns != 0);
 }
 
 char *candidate_create_line(const struct candidate *c)

@@ -93,6 +93,14 @@ static char *io_uring_is_there(const struct judged *j)
     return xstrdup(j->facts->io_uring_why);
 }
 
+static char *bus_change_is_allowed(const struct judged *j)
+{
+    if (strcmp(j->config->bus, "virtio") == 0 || j->space->allow_bus_change)
+        return NULL;
+    return xstrdup("on another bus the guest needs another driver, and calls the disk by another "
+                   "name: --allow-bus-change tries it");
+}
+
 static char *host_cache_is_allowed(const struct judged *j)
 {
     if (disk_config_is_direct(j->config) || j->space->allow_host_cache)
@@ -166,9 +174,9 @@ static char *l2_cache_matters(const struct judged *j)
 
 /* The first that is against it is the reason. */
 static char *(*const rules[])(const struct judged *) = {
-    native_is_direct,  native_owns_its_blocks, native_has_contexts,
-    io_uring_is_there, host_cache_is_allowed,  queues_matter,
-    l2_cache_is_known, l2_cache_matters,       poll_has_a_thread,
+    native_is_direct,      native_owns_its_blocks, native_has_contexts, io_uring_is_there,
+    bus_change_is_allowed, host_cache_is_allowed,  queues_matter,       l2_cache_is_known,
+    l2_cache_matters,      poll_has_a_thread,
 };
 
 char *rules_against(const struct space *s, const struct candidate_facts *facts,

@@ -90,7 +90,7 @@ char *space_describe(void)
 
 static struct disk_config config_of(const struct space *s, const unsigned *choice)
 {
-    struct disk_config c = {.bus = "virtio"};
+    struct disk_config c = {0};
     for (int i = 0; i < SPACE_AXES; i++)
         axes[i].set(s, choice[i], &c);
     return c;
@@ -121,6 +121,8 @@ static char *id_of(const struct disk_config *c)
         g_string_append_printf(id, "-%s", cluster);
     g_string_append(id, c->extended_l2 ? "-extended_l2" : "");
     g_string_append(id, c->metadata_cache_bytes ? "-l2full" : "");
+    if (strcmp(c->bus, "virtio") != 0)
+        g_string_append_printf(id, "-%s", c->bus);
     g_string_append_printf(id, "-%s", c->io);
     g_string_append(id, c->iothread ? "-iothread" : "");
     if (c->poll_max_ns == DISK_POLL_OFF)

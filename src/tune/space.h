@@ -15,6 +15,7 @@ enum space_axis {
     SPACE_CLUSTER,
     SPACE_EXTENDED_L2,
     SPACE_L2_CACHE,
+    SPACE_BUS,
     SPACE_IO,
     SPACE_CACHE,
     SPACE_QUEUES,
@@ -27,7 +28,7 @@ enum space_axis {
 
 struct space {
     unsigned values[SPACE_AXES]; /* a bit for each that the space has; at least one */
-    bool allow_host_cache;
+    bool allow_host_cache, allow_bus_change;
     unsigned vcpus;
     uint64_t disk_bytes; /* what the guest sees of the disk; 0: not known */
     bool concurrent;     /* the work has several requests in flight */

@@ -79,6 +79,33 @@ static void test_driver(void **state)
                      "</driver>");
 }
 
+static void check_controller(const struct disk_config *c, const char *wanted)
+{
+    cleanup_free char *lines = disk_config_controller_lines(c);
+    assert_string_equal(lines, wanted);
+    assert_int_equal(disk_config_has_controller(c), wanted[0] != '\0');
+}
+
+/* What serves a SCSI disk is said of its controller. */
+static void test_controller(void **state)
+{
+    (void)state;
+    struct disk_config c = usual;
+    c.iothread = true;
+    c.queues = 4;
+    check_controller(&c, "");
+    check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads' queues='4' "
+                     "iothread='1'/>");
+    c.bus = "scsi";
+    check_controller(&c, "<controller type='scsi' index='0' model='virtio-scsi'>\n"
+                         "  <driver queues='4' iothread='1'/>\n"
+                         "</controller>");
+    check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads'/>");
+    c.iothread = false;
+    c.queues = 0;
+    check_controller(&c, "<controller type='scsi' index='0' model='virtio-scsi'/>");
+}
+
 static void check_domain(const struct disk_config *c, uint64_t poll_ns, const char *wanted)
 {
     cleanup_free char *lines = disk_config_domain_lines(c);
@@ -112,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_l2_cache),
         cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_controller),
         cmocka_unit_test(test_domain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

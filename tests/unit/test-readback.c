@@ -23,6 +23,8 @@ static const struct {
 } differences[] = {
     {"bus='virtio' was asked for, QEMU runs bus='other'",
      {"other", "qcow2", "falloc", "none", "native", true}},
+    {"bus='virtio' was asked for, QEMU runs bus='scsi'",
+     {"scsi", "qcow2", "falloc", "none", "native", true}},
     {"format='qcow2' was asked for, QEMU runs format='raw'",
      {"virtio", "raw", "falloc", "none", "native", true}},
     {"preallocation='falloc' was asked for, QEMU runs preallocation='off'",

@@ -26,11 +26,11 @@ static struct space everything(void)
     struct space s = space_new();
     assert_int_equal(
         space_vary(&s,
-                   "image,cluster,extended_l2,l2_cache,io,cache,iothread,poll,queues,discard,"
+                   "image,cluster,extended_l2,l2_cache,bus,io,cache,iothread,poll,queues,discard,"
                    "detect_zeroes",
                    NULL),
         0);
-    s.allow_host_cache = true;
+    s.allow_host_cache = s.allow_bus_change = true;
     return s;
 }
 
@@ -54,6 +54,8 @@ static void test_ids(void **state)
     struct space s = space_new();
     assert_int_equal(space_vary(&s, "l2_cache", NULL), 0);
     check_ids(&s, "qcow2-threads qcow2-l2full-threads");
+    assert_int_equal(space_vary(&s, "bus", NULL), 0);
+    check_ids(&s, "qcow2-threads qcow2-scsi-threads");
     assert_int_equal(space_vary(&s, "poll", NULL), 0);
     assert_int_equal(space_fix(&s, "iothread=yes", NULL), 0);
     check_ids(&s, "qcow2-threads-iothread qcow2-threads-iothread-nopoll "
@@ -77,16 +79,16 @@ static void test_ids(void **state)
                   "raw-threads-directsync-1queue-discard-detect_zeroes");
 }
 
-/* 3 io, 4 cache modes, 3 polling times, and 2 of iothread, queues, discard and zeroes each, for
- * raw; for each of three qcow2, six cluster sizes, extended L2 entries and two sizes of their cache
- * besides. */
+/* 3 io, 4 cache modes, 3 polling times, and 2 of bus, iothread, queues, discard and zeroes each,
+ * for raw; for each of three qcow2, six cluster sizes, extended L2 entries and two sizes of their
+ * cache besides. */
 static void test_everything(void **state)
 {
     (void)state;
     struct space s = everything();
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
-    assert_int_equal(all->len, 3 * 4 * 3 * 16 * (1 + 3 * 6 * 2 * 2));
+    assert_int_equal(all->len, 3 * 4 * 3 * 32 * (1 + 3 * 6 * 2 * 2));
     for (unsigned i = 0; i < all->len; i++) {
         const struct candidate *c = at(all, i);
         if (!g_hash_table_add(ids, c->id))
@@ -105,12 +107,15 @@ static const struct {
     bool allow_host_cache, concurrent;
     unsigned vcpus;
     uint64_t disk_bytes;
+    bool allow_bus_change;
 } rules[] = {
     {"cache=writeback", "--allow-host-cache", false, true, 2},
     {"cache=writethrough", "--allow-host-cache", false, true, 2},
     {"cache=writeback", NULL, true, true, 2},
     {"cache=directsync", NULL, false, true, 2},
     {"cache=writeback,io=native", "libvirt refuses it", true, true, 2},
+    {"bus=scsi", "--allow-bus-change", false, true, 2},
+    {"bus=scsi", NULL, false, true, 2, .allow_bus_change = true},
     {"poll=off", "only an iothread", false, true, 2},
     {"poll=default", NULL, false, true, 2},
     {"poll=200us,iothread=yes", NULL, false, true, 2},
@@ -138,6 +143,7 @@ static void test_rules(void **state)
         assert_int_equal(space_fix(&s, rules[i].fix, NULL), 0);
         assert_int_equal(space_fix(&s, "discard=ignore", NULL), 0);
         s.allow_host_cache = rules[i].allow_host_cache;
+        s.allow_bus_change = rules[i].allow_bus_change;
         s.concurrent = rules[i].concurrent;
         s.vcpus = rules[i].vcpus;
         s.disk_bytes = rules[i].disk_bytes;

@@ -48,12 +48,40 @@ static const struct probe_spec two = {
     .disks = two_disks,
 };
 
+/* Settings that not every disk has. */
+static const struct disk_config scsi = {"scsi",    "qcow2", "off",      "none",
+                                        "threads", true,    .queues = 4};
+static const struct disk_config plain_scsi = {"scsi", "raw", "falloc", "none", "native", false};
+static const struct disk_config cached = {
+    "virtio", "qcow2", "metadata", "directsync", "threads", true, .metadata_cache_bytes = 327680};
+
+static struct probe_disk various_disks[] = {
+    {"d0", &scsi, first_image},
+    {"d1", &threads, first_image},
+    {"d2", &plain_scsi, second_image},
+    {"d3", &cached, first_image},
+};
+
+static const struct probe_spec various = {
+    .name = "virt-disktune-probe-1",
+    .kernel_path = "/boot/vmlinuz-6.1.0",
+    .initramfs_path = "/run/virt-disktune/initramfs",
+    .console_path = "/run/virt-disktune/console",
+    .vcpus = 4,
+    .memory_mib = 512,
+    .disk_count = ARRAY_SIZE(various_disks),
+    .disks = various_disks,
+};
+
 /* --- As kept ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *file;
     enum accelerator accelerator;
-} kept[] = {{"probe-kvm.xml", ACCELERATOR_KVM}, {"probe-tcg.xml", ACCELERATOR_TCG}};
+    const struct probe_spec *spec;
+} kept[] = {{"probe-kvm.xml", ACCELERATOR_KVM, &two},
+            {"probe-tcg.xml", ACCELERATOR_TCG, &two},
+            {"probe-various.xml", ACCELERATOR_TCG, &various}};
 
 static char *kept_path(size_t i)
 {
@@ -67,7 +95,7 @@ static void test_kept(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
         cleanup_free char *path = kept_path(i);
-        cleanup_free char *xml = probe_spec_to_xml(&two, kept[i].accelerator);
+        cleanup_free char *xml = probe_spec_to_xml(kept[i].spec, kept[i].accelerator);
         if (getenv("REGENERATE"))
             assert_int_equal(file_write_atomic(path, xml, NULL), 0);
         cleanup_error struct error *err = NULL;
@@ -255,6 +283,38 @@ static void test_mirror(void **state)
     xmlFreeDoc(doc);
 }
 
+/* A SCSI disk has a controller of its own, whose thread and queues are the disk's. */
+static void test_controllers(void **state)
+{
+    (void)state;
+    assert_true(probe_spec_has_scsi(&various));
+    assert_false(probe_spec_has_scsi(&two));
+    xmlDocPtr doc = parse(&various, ACCELERATOR_TCG);
+    check(doc, "/domain/iothreads", "2");
+    check(doc, "count(//controller[@type = 'scsi'])", "2");
+    check(doc, "count(//controller[@type = 'scsi' and @model = 'virtio-scsi'])", "2");
+    check(doc, "//controller[@index = '0']/driver/@iothread", "1");
+    check(doc, "//controller[@index = '0']/driver/@queues", "4");
+    check(doc, "count(//controller[@index = '1']/driver/@*)", "0");
+    check(doc, "//disk[1]/address/@controller", "0");
+    check(doc, "//disk[3]/address/@controller", "1");
+    check(doc, "//disk[3]/target/@dev", "sdc");
+    check(doc, "count(//disk[target/@bus = 'scsi']/driver/@iothread)", "0");
+    check(doc, "count(//disk[target/@bus = 'scsi']/driver/@queues)", "0");
+    check(doc, "//disk[4]/driver/@iothread", "2");
+    check(doc, "count(//disk[4]/address)", "0");
+    check(doc, "//disk[4]/driver/metadata_cache/max_size[@unit = 'bytes']", "327680");
+    check(doc, "count(//metadata_cache)", "1");
+    unsigned count;
+    assert_int_equal(probe_spec_iothreads(&various, 0, &count), 1);
+    assert_int_equal(count, 1);
+    assert_int_equal(probe_spec_iothreads(&various, 3, &count), 2);
+    assert_int_equal(count, 1);
+    probe_spec_iothreads(&various, 1, &count);
+    assert_int_equal(count, 0);
+    xmlFreeDoc(doc);
+}
+
 static void test_choices(void **state)
 {
     (void)state;
@@ -328,7 +388,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kept),           cmocka_unit_test(test_hostile_paths),
         cmocka_unit_test(test_bytes_in_paths), cmocka_unit_test(test_many_disks),
         cmocka_unit_test(test_choices),        cmocka_unit_test(test_accelerators),
-        cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_mirror),         cmocka_unit_test(test_controllers),
     };
     struct utsname host;
     if (argc > 1 && strcmp(argv[1], "--schema") == 0)
