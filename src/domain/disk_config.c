@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "domain/disk_config.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -8,13 +9,19 @@
 
 json_t *disk_config_to_json(const struct disk_config *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:i, s:I, s:b, s:I, s:b, s:b}", "bus",
-                     c->bus, "format", c->format, "preallocation", c->preallocation, "cache",
-                     c->cache, "io", c->io, "iothread", c->iothread, "poll_max_ns",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:i, s:I, s:i, s:I, s:b, s:I, s:b, s:b}",
+                     "bus", c->bus, "format", c->format, "preallocation", c->preallocation, "cache",
+                     c->cache, "io", c->io, "iothread", c->iothread, "iothreads",
+                     (int)disk_config_iothreads(c), "poll_max_ns",
                      (json_int_t)disk_config_poll_ns(c), "queues", (int)c->queues, "cluster_bytes",
                      (json_int_t)c->cluster_bytes, "extended_l2", c->extended_l2,
                      "metadata_cache_bytes", (json_int_t)c->metadata_cache_bytes, "discard",
                      c->discard, "detect_zeroes", c->detect_zeroes);
+}
+
+unsigned disk_config_iothreads(const struct disk_config *c)
+{
+    return c->iothreads ? c->iothreads : c->iothread;
 }
 
 uint64_t disk_config_poll_ns(const struct disk_config *c)
@@ -75,65 +82,90 @@ uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk
 
 /* --- XML -------------------------------------------------------------------------------------- */
 
-/* What the <driver> element has in it; the caller frees. */
-static char *driver_children(const struct disk_config *c)
-{
-    if (!c->metadata_cache_bytes)
-        return xstrdup("");
-    return xasprintf("  <metadata_cache>\n    <max_size unit='bytes'>%llu</max_size>\n"
-                     "  </metadata_cache>\n",
-                     (unsigned long long)c->metadata_cache_bytes);
-}
-
 bool disk_config_has_controller(const struct disk_config *c)
 {
     return strcmp(c->bus, "scsi") == 0;
 }
 
-/* The attributes that say who serves the disk; the caller frees. */
-static char *serving_attributes(const struct disk_config *c)
+/* Who serves the disk, of its own <driver> or of its controller's. */
+static void append_serving_attributes(GString *xml, const struct disk_config *c)
 {
-    cleanup_free char *queues = c->queues ? xasprintf(" queues='%u'", c->queues) : xstrdup("");
-    return xasprintf("%s%s", queues, c->iothread ? " iothread='1'" : "");
+    if (c->queues)
+        g_string_append_printf(xml, " queues='%u'", c->queues);
+    if (c->iothread && !c->iothreads)
+        g_string_append(xml, " iothread='1'");
+}
+
+static void append_serving_elements(GString *xml, const struct disk_config *c, const char *indent)
+{
+    if (!c->iothreads)
+        return;
+    g_string_append_printf(xml, "%s<iothreads>\n", indent);
+    for (unsigned id = 1; id <= c->iothreads; id++)
+        g_string_append_printf(xml, "%s  <iothread id='%u'/>\n", indent, id);
+    g_string_append_printf(xml, "%s</iothreads>\n", indent);
+}
+
+/* Ends a <driver> that has been begun, with what it has in it. */
+static void append_end_of_driver(GString *xml, const GString *elements, const char *indent)
+{
+    if (elements->len)
+        g_string_append_printf(xml, ">\n%s%s</driver>", elements->str, indent);
+    else
+        g_string_append(xml, "/>");
 }
 
 char *disk_config_driver_line(const struct disk_config *c)
 {
-    cleanup_free char *serving =
-        disk_config_has_controller(c) ? xstrdup("") : serving_attributes(c);
-    cleanup_free char *zeroes = c->detect_zeroes
-                                    ? xasprintf(" detect_zeroes='%s'", disk_config_detect_zeroes(c))
-                                    : xstrdup("");
-    cleanup_free char *children = driver_children(c);
-    return xasprintf("<driver name='qemu' type='%s' cache='%s' io='%s'%s%s%s%s%s%s", c->format,
-                     c->cache, c->io, c->discard ? " discard='unmap'" : "", zeroes, serving,
-                     children[0] ? ">\n" : "/>", children, children[0] ? "</driver>" : "");
+    g_autoptr(GString) xml = g_string_new(NULL), elements = g_string_new(NULL);
+    g_string_append_printf(xml, "<driver name='qemu' type='%s' cache='%s' io='%s'", c->format,
+                           c->cache, c->io);
+    g_string_append(xml, c->discard ? " discard='unmap'" : "");
+    if (c->detect_zeroes)
+        g_string_append_printf(xml, " detect_zeroes='%s'", disk_config_detect_zeroes(c));
+    if (!disk_config_has_controller(c)) {
+        append_serving_attributes(xml, c);
+        append_serving_elements(elements, c, "  ");
+    }
+    if (c->metadata_cache_bytes)
+        g_string_append_printf(elements,
+                               "  <metadata_cache>\n"
+                               "    <max_size unit='bytes'>%llu</max_size>\n"
+                               "  </metadata_cache>\n",
+                               (unsigned long long)c->metadata_cache_bytes);
+    append_end_of_driver(xml, elements, "");
+    return xstrdup(xml->str);
 }
 
 char *disk_config_controller_lines(const struct disk_config *c)
 {
     if (!disk_config_has_controller(c))
         return xstrdup("");
-    cleanup_free char *serving = serving_attributes(c);
-    if (!serving[0])
+    if (!c->queues && !c->iothread)
         return xstrdup("<controller type='scsi' index='0' model='virtio-scsi'/>");
-    return xasprintf("<controller type='scsi' index='0' model='virtio-scsi'>\n"
-                     "  <driver%s/>\n"
-                     "</controller>",
-                     serving);
+    g_autoptr(GString) elements = g_string_new(NULL);
+    g_autoptr(GString) xml =
+        g_string_new("<controller type='scsi' index='0' model='virtio-scsi'>\n  <driver");
+    append_serving_attributes(xml, c);
+    append_serving_elements(elements, c, "    ");
+    append_end_of_driver(xml, elements, "  ");
+    g_string_append(xml, "\n</controller>");
+    return xstrdup(xml->str);
 }
 
 char *disk_config_domain_lines(const struct disk_config *c)
 {
-    if (!c->iothread)
+    unsigned count = disk_config_iothreads(c);
+    if (!count)
         return xstrdup("");
+    g_autoptr(GString) xml = g_string_new(NULL);
+    g_string_append_printf(xml, "<iothreads>%u</iothreads>", count);
     if (!c->poll_max_ns)
-        return xstrdup("<iothreads>1</iothreads>");
-    return xasprintf("<iothreads>1</iothreads>\n"
-                     "<iothreadids>\n"
-                     "  <iothread id='1'>\n"
-                     "    <poll max='%llu'/>\n"
-                     "  </iothread>\n"
-                     "</iothreadids>",
-                     (unsigned long long)disk_config_poll_ns(c));
+        return xstrdup(xml->str);
+    g_string_append(xml, "\n<iothreadids>\n");
+    for (unsigned id = 1; id <= count; id++)
+        g_string_append_printf(xml, "  <iothread id='%u'>\n    <poll max='%llu'/>\n  </iothread>\n",
+                               id, (unsigned long long)disk_config_poll_ns(c));
+    g_string_append(xml, "</iothreadids>");
+    return xstrdup(xml->str);
 }

@@ -23,20 +23,21 @@ struct versions {
 struct disk_config {
     const char *bus;    /* "virtio": virtio-blk; "scsi": of a virtio-scsi controller of its own */
     const char *format; /* "raw", "qcow2" */
-    const char *preallocation;     /* qemu-img's word: "off", "metadata", "falloc", "full" */
-    const char *cache;             /* "none", "writeback", … */
-    const char *io;                /* "threads", "native", "io_uring" */
-    bool iothread;                 /* served by an iothread of its own */
-    int64_t poll_max_ns;           /* that one; 0: QEMU's default; DISK_POLL_OFF: not at all */
-    unsigned queues;               /* 0: one for each vCPU, as machine types have it from 5.2 on */
-    uint32_t cluster_bytes;        /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
-    bool extended_l2;              /* clusters of qcow2 are allocated in 32 parts */
-    bool discard;                  /* what the guest discards is given back to the host */
+    const char *preallocation; /* qemu-img's word: "off", "metadata", "falloc", "full" */
+    const char *cache;         /* "none", "writeback", … */
+    const char *io;            /* "threads", "native", "io_uring" */
+    bool iothread;             /* served by an iothread of its own */
+    unsigned iothreads;        /* several, its queues dealt out among them; 0: the one, or none */
+    int64_t poll_max_ns;       /* these; 0: QEMU's default; DISK_POLL_OFF: not at all */
+    unsigned queues;           /* 0: one for each vCPU, as machine types have it from 5.2 on */
+    uint32_t cluster_bytes;    /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
+    bool extended_l2;          /* clusters of qcow2 are allocated in 32 parts */
+    bool discard;              /* what the guest discards is given back to the host */
     uint64_t metadata_cache_bytes; /* of QEMU for a qcow2's tables; 0: what it takes unasked */
     bool detect_zeroes; /* writes of zeros become zeroes of the image; with discard, holes */
 };
 
-/* {"bus","format","preallocation","cache","io","iothread","poll_max_ns","queues","cluster_bytes","extended_l2",
+/* {"bus","format","preallocation","cache","io","iothread","iothreads","poll_max_ns","queues","cluster_bytes","extended_l2",
  * "metadata_cache_bytes","discard","detect_zeroes"}; the caller owns it. */
 json_t *disk_config_to_json(const struct disk_config *c);
 
@@ -54,6 +55,9 @@ char *disk_config_image_options(const struct disk_config *c);
 uint64_t disk_config_covered_bytes(const struct disk_config *c);
 uint64_t disk_config_full_cache_bytes(const struct disk_config *c, uint64_t disk_bytes);
 
+/* How many iothreads it has. */
+unsigned disk_config_iothreads(const struct disk_config *c);
+
 /* How long its iothread polls; 0 where it does not, or where there is none. */
 uint64_t disk_config_poll_ns(const struct disk_config *c);
 
@@ -65,6 +69,6 @@ char *disk_config_domain_lines(const struct disk_config *c);
 /* Whether queues and iothread are said of the disk's controller instead of the disk. */
 bool disk_config_has_controller(const struct disk_config *c);
 
-/* The <driver> element of this configuration, with iothread='1' if it has one; in several lines
- * where it has elements of its own. The caller frees. */
+/* The <driver> element of this configuration, whose iothreads are numbered from 1 on; in several
+ * lines where it has elements of its own. The caller frees. */
 char *disk_config_driver_line(const struct disk_config *c);

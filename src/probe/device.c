@@ -61,24 +61,63 @@ static int find_server(struct probe *p, json_t *block, struct server *ret, struc
 
 /* --- What it is like -------------------------------------------------------------------------- */
 
-/* The polling time of the iothread with this path, or name. */
-static int read_polling(struct probe *p, const char *thread, struct disk_config *ret,
-                        struct error **err)
+/* The names of the iothreads that serve: several that the queues are dealt out among, from QEMU 9.0
+ * on, or the one. The caller owns the array; NULL with an error. */
+static json_t *list_iothreads(struct probe *p, const char *path, unsigned *ret_several,
+                              struct error **err)
 {
-    cleanup_json json_t *threads = qmp(p, json_pack("{s:s}", "execute", "query-iothreads"), err);
+    cleanup_json json_t *names = json_array();
+    /* An older QEMU has no such property. */
+    cleanup_json json_t *mapping = qmp_get(p, path, "iothread-vq-mapping", NULL);
+    size_t i;
+    json_t *entry;
+    json_array_foreach (mapping, i, entry)
+        json_array_append(names, json_object_get(entry, "iothread"));
+    *ret_several = (unsigned)json_array_size(names);
+    if (*ret_several)
+        return TAKE_PTR(names);
+    cleanup_free char *thread = get_string(p, path, "iothread", err);
+    if (!thread)
+        return NULL;
     const char *slash = strrchr(thread, '/');
-    const char *name = slash ? slash + 1 : thread;
+    if (thread[0])
+        json_array_append_new(names, json_string(slash ? slash + 1 : thread));
+    return TAKE_PTR(names);
+}
+
+/* The polling time of one iothread, as query-iothreads has it, in ns; -1 where it is not there. */
+static json_int_t polling_of(json_t *threads, const char *name)
+{
     size_t i;
     json_t *entry;
     json_array_foreach (threads, i, entry) {
         const char *id = json_string_value(json_object_get(entry, "id"));
-        json_int_t ns = json_integer_value(json_object_get(entry, "poll-max-ns"));
-        if (!id || strcmp(id, name) != 0)
-            continue;
-        ret->poll_max_ns = !ns ? DISK_POLL_OFF : ns == DISK_POLL_DEFAULT_NS ? 0 : ns;
-        return 0;
+        if (id && strcmp(id, name) == 0)
+            return json_integer_value(json_object_get(entry, "poll-max-ns"));
     }
-    return threads ? error_set(err, "QEMU does not know the iothread %s", name) : -1;
+    return -1;
+}
+
+static int read_polling(struct probe *p, json_t *names, struct disk_config *ret, struct error **err)
+{
+    cleanup_json json_t *threads = qmp(p, json_pack("{s:s}", "execute", "query-iothreads"), err);
+    if (!threads)
+        return -1;
+    const char *first = json_string_value(json_array_get(names, 0));
+    json_int_t ns = polling_of(threads, first ? first : "");
+    size_t i;
+    json_t *name;
+    json_array_foreach (names, i, name) {
+        const char *text = json_string_value(name);
+        json_int_t own = polling_of(threads, text ? text : "");
+        if (own < 0)
+            return error_set(err, "QEMU does not know the iothread %s", text ? text : "of a disk");
+        if (own != ns)
+            return error_set(err, "the iothreads %s and %s of one disk do not poll alike", first,
+                             text);
+    }
+    ret->poll_max_ns = !ns ? DISK_POLL_OFF : ns == DISK_POLL_DEFAULT_NS ? 0 : ns;
+    return 0;
 }
 
 int device_read(struct probe *p, json_t *block, struct disk_config *ret, struct error **err)
@@ -88,12 +127,14 @@ int device_read(struct probe *p, json_t *block, struct disk_config *ret, struct 
         return -1;
     ret->bus = server.bus;
     cleanup_json json_t *queues = qmp_get(p, server.path, server.queues, err);
-    cleanup_free char *thread = queues ? get_string(p, server.path, "iothread", err) : NULL;
-    if (!thread)
+    if (!queues)
         return -1;
     unsigned count = (unsigned)json_integer_value(queues);
     /* As many as there are vCPUs is what a disk has unasked. */
     ret->queues = count == p->hello.vcpus ? 0 : count;
-    ret->iothread = thread[0];
-    return thread[0] ? read_polling(p, thread, ret, err) : 0;
+    cleanup_json json_t *names = list_iothreads(p, server.path, &ret->iothreads, err);
+    if (!names)
+        return -1;
+    ret->iothread = json_array_size(names) > 0;
+    return ret->iothread ? read_polling(p, names, ret, err) : 0;
 }

@@ -6,6 +6,6 @@
 
 #include "probe/probe.h"
 
-/* Reads the bus, the iothread with its polling time, and the queues of the device behind this entry of query-block into
- * *ret. Its strings are static. An error where QEMU does not answer. */
+/* Reads the bus, the iothreads with their polling time, and the queues of the device behind this
+ * entry of query-block into *ret. Its strings are static. An error where QEMU does not answer. */
 int device_read(struct probe *p, json_t *block, struct disk_config *ret, struct error **err);

@@ -267,7 +267,9 @@ int readback_compare(const struct disk_config *asked, const struct disk_config *
                                asked->metadata_cache_bytes,
                                effective->metadata_cache_bytes,
                                disk_config_poll_ns(asked),
-                               disk_config_poll_ns(effective)};
+                               disk_config_poll_ns(effective),
+                               asked->iothreads,
+                               effective->iothreads};
     char numbers[ARRAY_SIZE(values)][24];
     for (size_t i = 0; i < ARRAY_SIZE(values); i++)
         snprintf(numbers[i], sizeof(numbers[i]), "%llu", (unsigned long long)values[i]);
@@ -280,6 +282,7 @@ int readback_compare(const struct disk_config *asked, const struct disk_config *
         {"cache", asked->cache, effective->cache},
         {"io", asked->io, effective->io},
         {"iothread", yes_or_no(asked->iothread), yes_or_no(effective->iothread)},
+        {"iothreads", numbers[8], numbers[9]},
         {"poll_max_ns", numbers[6], numbers[7]},
         {"queues", numbers[0], numbers[1]},
         {"cluster_size", numbers[2], numbers[3]},

@@ -114,8 +114,8 @@ unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsign
 {
     unsigned first = 1;
     for (size_t i = 0; i < disk; i++)
-        first += spec->disks[i].config->iothread;
-    *ret_count = spec->disks[disk].config->iothread;
+        first += disk_config_iothreads(spec->disks[i].config);
+    *ret_count = disk_config_iothreads(spec->disks[disk].config);
     return first;
 }
 
@@ -135,10 +135,18 @@ static void add_serving(xmlNodePtr driver, const struct probe_spec *spec, size_t
     unsigned count, first = probe_spec_iothreads(spec, i, &count);
     cleanup_free char *thread = xasprintf("%u", first);
     cleanup_free char *queues = xasprintf("%u", c->queues);
-    if (count)
+    if (count && !c->iothreads)
         xmlNewProp(driver, BAD_CAST "iothread", BAD_CAST thread);
     if (c->queues)
         xmlNewProp(driver, BAD_CAST "queues", BAD_CAST queues);
+    if (!c->iothreads)
+        return;
+    /* Without a list of queues in each, QEMU deals them out in turn. */
+    xmlNodePtr list = add(driver, "iothreads", NULL);
+    for (unsigned id = first; id < first + count; id++) {
+        cleanup_free char *number = xasprintf("%u", id);
+        add(list, "iothread", "id", number, NULL);
+    }
 }
 
 /* The controller of a SCSI disk, and the disk's place on it. Asked for no model, libvirt takes one
@@ -211,7 +219,7 @@ static unsigned count_iothreads(const struct probe_spec *spec)
 {
     unsigned count = 0;
     for (size_t i = 0; i < spec->disk_count; i++)
-        count += spec->disks[i].config->iothread;
+        count += disk_config_iothreads(spec->disks[i].config);
     return count;
 }
 

@@ -52,7 +52,7 @@ unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsign
 /* An error unless the path can stand in a domain's XML: valid UTF-8 without control characters. */
 int probe_spec_check_path(const char *path, struct error **err);
 
-/* The XML of the domain; the caller frees it with free(). Each disk whose configuration wants an
- * iothread gets one of its own: candidates that shared one would poll for each other. For
+/* The XML of the domain; the caller frees it with free(). Each disk whose configuration wants
+ * iothreads gets its own: candidates that shared one would poll for each other. For
  * the same reason each SCSI disk has a controller of its own. */
 char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelerator);

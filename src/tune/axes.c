@@ -64,8 +64,8 @@ static void set_queues(const struct space *s, unsigned value, struct disk_config
 
 static void set_iothread(const struct space *s, unsigned value, struct disk_config *c)
 {
-    (void)s;
-    c->iothread = value;
+    c->iothread = value > 0;
+    c->iothreads = value == 2 ? space_queues(s, c) : 0;
 }
 
 static void set_poll(const struct space *s, unsigned value, struct disk_config *c)
@@ -122,7 +122,11 @@ const struct axis axes[SPACE_AXES] = {
                      "the last two only with --allow-host-cache"},
     [SPACE_QUEUES] = {"queues", {"vcpus", "1"}, 1, set_queues, "request queues of the disk"},
     [SPACE_IOTHREAD] =
-        {"iothread", {"no", "yes"}, 2, set_iothread, "a thread of its own serves the disk"},
+        {"iothread",
+         {"no", "yes", "perqueue"},
+         2,
+         set_iothread,
+         "a thread of its own serves the disk; perqueue: one for each of its queues"},
     [SPACE_POLL] = {"poll",
                     {"default", "off", "200us"},
                     1,

@@ -22,7 +22,7 @@ unsigned candidate_distance(const struct candidate *candidate)
            (strcmp(c->preallocation, "off") != 0) + (strcmp(c->io, "threads") != 0) +
            (strcmp(c->cache, "none") != 0) + c->iothread + (c->queues != 0) +
            (c->cluster_bytes != 0) + c->extended_l2 + c->discard + c->detect_zeroes +
-           (c->metadata_cache_bytes != 0) + (c->poll_max_ns != 0);
+           (c->metadata_cache_bytes != 0) + (c->poll_max_ns != 0) + (c->iothreads != 0);
 }
 
 char *candidate_create_line(const struct candidate *c)

@@ -151,6 +151,31 @@ static char *too_old(const struct judged *j, const char *feature, struct version
                 : xasprintf("%s needs %s, and here is %s", feature, libvirt, own_libvirt);
 }
 
+/* --- Several iothreads ------------------------------------------------------------------------ */
+
+/* From these versions on libvirt maps queues of a virtio-blk disk to iothreads, and those of a
+ * virtio-scsi controller. */
+static char *iothreads_are_known(const struct judged *j)
+{
+    static const struct versions blk = {9000000, 10000000}, scsi = {10000000, 11002000};
+    bool controller = disk_config_has_controller(j->config);
+    if (!j->config->iothreads)
+        return NULL;
+    return controller ? too_old(j, "more than one iothread for a SCSI controller", scsi)
+                      : too_old(j, "more than one iothread for a disk", blk);
+}
+
+static char *iothreads_matter(const struct judged *j)
+{
+    if (!j->config->iothreads)
+        return NULL;
+    if (space_queues(j->space, j->config) == 1)
+        return xstrdup("a disk with one queue is served by one iothread");
+    if (!j->space->concurrent)
+        return xstrdup("several iothreads make no difference to work with one request in flight");
+    return NULL;
+}
+
 /* --- qcow2's tables --------------------------------------------------------------------------- */
 
 static char *l2_cache_is_known(const struct judged *j)
@@ -176,7 +201,7 @@ static char *l2_cache_matters(const struct judged *j)
 static char *(*const rules[])(const struct judged *) = {
     native_is_direct,      native_owns_its_blocks, native_has_contexts, io_uring_is_there,
     bus_change_is_allowed, host_cache_is_allowed,  queues_matter,       l2_cache_is_known,
-    l2_cache_matters,      poll_has_a_thread,
+    l2_cache_matters,      poll_has_a_thread,      iothreads_are_known, iothreads_matter,
 };
 
 char *rules_against(const struct space *s, const struct candidate_facts *facts,

@@ -22,6 +22,11 @@ struct space space_new(void)
     return s;
 }
 
+unsigned space_queues(const struct space *s, const struct disk_config *c)
+{
+    return c->queues ? c->queues : s->vcpus;
+}
+
 int space_vary(struct space *s, const char *list, struct error **err)
 {
     g_auto(GStrv) names = g_strsplit(list, ",", -1);
@@ -112,8 +117,20 @@ static const char *image_word(const struct disk_config *c)
     return strcmp(c->preallocation, "off") == 0 ? "qcow2" : "qcow2-prealloc";
 }
 
+static void append_iothreads(GString *id, const struct space *s, const struct disk_config *c)
+{
+    if (!c->iothread)
+        return;
+    if (!c->iothreads)
+        g_string_append(id, "-iothread");
+    else if (c->iothreads == space_queues(s, c))
+        g_string_append(id, "-perqueue");
+    else
+        g_string_append_printf(id, "-%uiothreads", c->iothreads);
+}
+
 /* "raw-native-iothread", "qcow2-prealloc-128k-threads-writeback": what is as usual has no word. */
-static char *id_of(const struct disk_config *c)
+static char *id_of(const struct space *s, const struct disk_config *c)
 {
     g_autoptr(GString) id = g_string_new(image_word(c));
     cleanup_free char *cluster = short_size(c->cluster_bytes);
@@ -124,7 +141,7 @@ static char *id_of(const struct disk_config *c)
     if (strcmp(c->bus, "virtio") != 0)
         g_string_append_printf(id, "-%s", c->bus);
     g_string_append_printf(id, "-%s", c->io);
-    g_string_append(id, c->iothread ? "-iothread" : "");
+    append_iothreads(id, s, c);
     if (c->poll_max_ns == DISK_POLL_OFF)
         g_string_append(id, "-nopoll");
     else if (c->poll_max_ns)
@@ -171,7 +188,7 @@ GPtrArray *space_candidates(const struct space *s, const struct candidate_facts 
             continue;
         struct candidate *c = xcalloc(1, sizeof(*c));
         c->config = config;
-        c->id = id_of(&config);
+        c->id = id_of(s, &config);
         c->left_out = rules_against(s, facts, &config);
         g_ptr_array_add(all, c);
     } while (advance(s, choice));

@@ -34,6 +34,9 @@ struct space {
     bool concurrent;     /* the work has several requests in flight */
 };
 
+/* How many queues the disk has. */
+unsigned space_queues(const struct space *s, const struct disk_config *c);
+
 /* What is varied by default; everything else as on a disk that virt-install makes. */
 struct space space_new(void);
 

@@ -12,7 +12,7 @@ from harness import (SMALL, TWO, Skip, assert_done, assert_error, assert_nothing
 
 LATENCY = ("mean", "p50", "p95", "p99", "p999", "max")
 VERDICTS = ("best", "equal", "slower")
-DISK = {"bus": str, "format": str, "preallocation": str, "cache": str, "io": str, "iothread": bool, "poll_max_ns": int, "queues": int,
+DISK = {"bus": str, "format": str, "preallocation": str, "cache": str, "io": str, "iothread": bool, "iothreads": int, "poll_max_ns": int, "queues": int,
         "cluster_bytes": int, "extended_l2": bool, "metadata_cache_bytes": int, "discard": bool, "detect_zeroes": bool}
 LINE_MAX = 100
 

@@ -79,6 +79,29 @@ static void test_driver(void **state)
                      "</driver>");
 }
 
+/* libvirt refuses the attribute beside the element. */
+static void test_several_iothreads(void **state)
+{
+    (void)state;
+    struct disk_config c = usual;
+    c.iothread = true;
+    c.iothreads = 2;
+    c.metadata_cache_bytes = 327680;
+    check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads'>\n"
+                     "  <iothreads>\n"
+                     "    <iothread id='1'/>\n"
+                     "    <iothread id='2'/>\n"
+                     "  </iothreads>\n"
+                     "  <metadata_cache>\n"
+                     "    <max_size unit='bytes'>327680</max_size>\n"
+                     "  </metadata_cache>\n"
+                     "</driver>");
+    c.poll_max_ns = DISK_POLL_OFF;
+    cleanup_free char *domain = disk_config_domain_lines(&c);
+    assert_non_null(strstr(domain, "<iothreads>2</iothreads>"));
+    assert_non_null(strstr(domain, "<iothread id='2'>\n    <poll max='0'/>"));
+}
+
 static void check_controller(const struct disk_config *c, const char *wanted)
 {
     cleanup_free char *lines = disk_config_controller_lines(c);
@@ -101,8 +124,17 @@ static void test_controller(void **state)
                          "  <driver queues='4' iothread='1'/>\n"
                          "</controller>");
     check_driver(&c, "<driver name='qemu' type='qcow2' cache='none' io='threads'/>");
+    c.iothreads = 2;
+    check_controller(&c, "<controller type='scsi' index='0' model='virtio-scsi'>\n"
+                         "  <driver queues='4'>\n"
+                         "    <iothreads>\n"
+                         "      <iothread id='1'/>\n"
+                         "      <iothread id='2'/>\n"
+                         "    </iothreads>\n"
+                         "  </driver>\n"
+                         "</controller>");
     c.iothread = false;
-    c.queues = 0;
+    c.queues = c.iothreads = 0;
     check_controller(&c, "<controller type='scsi' index='0' model='virtio-scsi'/>");
 }
 
@@ -137,9 +169,8 @@ static void test_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_l2_cache),
-        cmocka_unit_test(test_driver),
-        cmocka_unit_test(test_controller),
+        cmocka_unit_test(test_l2_cache),   cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_controller), cmocka_unit_test(test_several_iothreads),
         cmocka_unit_test(test_domain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,8 @@ static const struct {
      {"virtio", "qcow2", "falloc", "none", "threads", true}},
     {"iothread='yes' was asked for, QEMU runs iothread='no'",
      {"virtio", "qcow2", "falloc", "none", "native", false}},
+    {"iothreads='0' was asked for, QEMU runs iothreads='2'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .iothreads = 2}},
     {"poll_max_ns='32768' was asked for, QEMU runs poll_max_ns='0'",
      {"virtio", "qcow2", "falloc", "none", "native", true, .poll_max_ns = DISK_POLL_OFF}},
     {"poll_max_ns='32768' was asked for, QEMU runs poll_max_ns='200000'",

@@ -56,12 +56,16 @@ static void test_ids(void **state)
     check_ids(&s, "qcow2-threads qcow2-l2full-threads");
     assert_int_equal(space_vary(&s, "bus", NULL), 0);
     check_ids(&s, "qcow2-threads qcow2-scsi-threads");
+    assert_int_equal(space_vary(&s, "iothread,queues", NULL), 0);
+    check_ids(&s, "qcow2-threads qcow2-threads-iothread qcow2-threads-perqueue "
+                  "qcow2-threads-1queue qcow2-threads-iothread-1queue "
+                  "qcow2-threads-perqueue-1queue");
     assert_int_equal(space_vary(&s, "poll", NULL), 0);
     assert_int_equal(space_fix(&s, "iothread=yes", NULL), 0);
     check_ids(&s, "qcow2-threads-iothread qcow2-threads-iothread-nopoll "
                   "qcow2-threads-iothread-poll200us");
     assert_int_equal(space_vary(&s, "iothread", NULL), 0);
-    check_ids(&s, "qcow2-threads qcow2-threads-iothread");
+    check_ids(&s, "qcow2-threads qcow2-threads-iothread qcow2-threads-perqueue");
     assert_int_equal(space_vary(&s, "image, io", NULL), 0);
     assert_int_equal(space_fix(&s, "io=native,iothread=yes", NULL), 0);
     check_ids(&s, "qcow2-native-iothread qcow2-prealloc-native-iothread raw-native-iothread "
@@ -79,16 +83,16 @@ static void test_ids(void **state)
                   "raw-threads-directsync-1queue-discard-detect_zeroes");
 }
 
-/* 3 io, 4 cache modes, 3 polling times, and 2 of bus, iothread, queues, discard and zeroes each,
- * for raw; for each of three qcow2, six cluster sizes, extended L2 entries and two sizes of their
- * cache besides. */
+/* 3 io, 4 cache modes, 3 polling times, 3 of iothread, and 2 of bus, queues, discard and zeroes
+ * each, for raw; for each of three qcow2, six cluster sizes, extended L2 entries and two sizes of
+ * their cache besides. */
 static void test_everything(void **state)
 {
     (void)state;
     struct space s = everything();
     g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
     g_autoptr(GHashTable) ids = g_hash_table_new(g_str_hash, g_str_equal);
-    assert_int_equal(all->len, 3 * 4 * 3 * 32 * (1 + 3 * 6 * 2 * 2));
+    assert_int_equal(all->len, 3 * 4 * 3 * 3 * 16 * (1 + 3 * 6 * 2 * 2));
     for (unsigned i = 0; i < all->len; i++) {
         const struct candidate *c = at(all, i);
         if (!g_hash_table_add(ids, c->id))
@@ -119,6 +123,11 @@ static const struct {
     {"poll=off", "only an iothread", false, true, 2},
     {"poll=default", NULL, false, true, 2},
     {"poll=200us,iothread=yes", NULL, false, true, 2},
+    {"iothread=perqueue", NULL, false, true, 2},
+    {"iothread=perqueue,poll=off", NULL, false, true, 2},
+    {"iothread=perqueue,bus=scsi", NULL, false, true, 2, .allow_bus_change = true},
+    {"iothread=perqueue", "one queue", false, true, 1},
+    {"iothread=perqueue", "one request in flight", false, false, 2},
     {"queues=1", NULL, false, true, 2},
     {"queues=1", "one vCPU", false, true, 1},
     {"queues=1", "one request in flight", false, false, 2},
@@ -160,6 +169,17 @@ static const struct {
     struct versions versions;
     const char *why;
 } olds[] = {
+    {"iothread=perqueue", {9000000, 10000000}, NULL},
+    {"iothread=perqueue",
+     {8002007, 10000000},
+     "more than one iothread for a disk needs QEMU 9.0 and libvirt 10.0, and here are QEMU 8.2 "
+     "and libvirt 10.0"},
+    {"iothread=perqueue", {9000000, 9010000}, "and here are QEMU 9.0 and libvirt 9.10"},
+    {"iothread=perqueue", {0, 10000000}, "a QEMU whose version is not known"},
+    {"iothread=perqueue,bus=scsi", {10000000, 11002000}, NULL},
+    {"iothread=perqueue,bus=scsi", {9002000, 11002000}, "needs QEMU 10.0 and libvirt 11.2"},
+    {"iothread=perqueue,bus=scsi", {10000000, 11001000}, "needs QEMU 10.0 and libvirt 11.2"},
+    {"iothread=yes,bus=scsi", {7002000, 9000000}, NULL},
     {"l2_cache=full", {7002000, 7000000}, NULL},
     {"l2_cache=full", {7002000, 6010000}, "needs libvirt 7.0, and here is libvirt 6.10"},
     {"l2_cache=full", {0, 0}, "here is a libvirt whose version is not known"},
@@ -173,6 +193,7 @@ static void test_versions(void **state)
         struct candidate_facts facts = plenty;
         facts.versions = olds[i].versions;
         s.disk_bytes = 1024 * GIB;
+        s.allow_bus_change = true;
         assert_int_equal(space_vary(&s, "discard", NULL), 0);
         assert_int_equal(space_fix(&s, "discard=ignore", NULL), 0);
         assert_int_equal(space_fix(&s, olds[i].fix, NULL), 0);

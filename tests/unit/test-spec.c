@@ -315,6 +315,38 @@ static void test_controllers(void **state)
     xmlFreeDoc(doc);
 }
 
+/* Several iothreads for a disk, or for its controller, and the number of each is given once. No
+ * kept document has them: the schema of libvirt 9.0 knows none. */
+static void test_several_iothreads(void **state)
+{
+    (void)state;
+    const struct disk_config blk = {"virtio", "raw", "falloc",      "none",
+                                    "native", true,  .iothreads = 3};
+    const struct disk_config several_scsi = {"scsi",   "raw", "falloc",    "none",
+                                             "native", true,  .queues = 2, .iothreads = 2};
+    struct probe_disk disks[] = {{"d0", &native, first_image},
+                                 {"d1", &blk, first_image},
+                                 {"d2", &several_scsi, first_image},
+                                 {"d3", &native, first_image}};
+    struct probe_spec spec = two;
+    spec.disks = disks;
+    spec.disk_count = ARRAY_SIZE(disks);
+    xmlDocPtr doc = parse(&spec, ACCELERATOR_TCG);
+    check(doc, "/domain/iothreads", "7");
+    check(doc, "//disk[1]/driver/@iothread", "1");
+    check(doc, "count(//disk[2]/driver/@iothread)", "0");
+    check(doc, "count(//disk[2]/driver/iothreads/iothread)", "3");
+    check(doc, "//disk[2]/driver/iothreads/iothread[1]/@id", "2");
+    check(doc, "//disk[2]/driver/iothreads/iothread[3]/@id", "4");
+    check(doc, "count(//disk[3]/driver/iothreads)", "0");
+    check(doc, "count(//controller[@type = 'scsi']/driver/@iothread)", "0");
+    check(doc, "//controller[@type = 'scsi']/driver/@queues", "2");
+    check(doc, "//controller[@type = 'scsi']/driver/iothreads/iothread[1]/@id", "5");
+    check(doc, "//controller[@type = 'scsi']/driver/iothreads/iothread[2]/@id", "6");
+    check(doc, "//disk[4]/driver/@iothread", "7");
+    xmlFreeDoc(doc);
+}
+
 static void test_choices(void **state)
 {
     (void)state;
@@ -389,6 +421,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_bytes_in_paths), cmocka_unit_test(test_many_disks),
         cmocka_unit_test(test_choices),        cmocka_unit_test(test_accelerators),
         cmocka_unit_test(test_mirror),         cmocka_unit_test(test_controllers),
+        cmocka_unit_test(test_several_iothreads),
     };
     struct utsname host;
     if (argc > 1 && strcmp(argv[1], "--schema") == 0)
