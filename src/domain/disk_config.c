@@ -19,6 +19,27 @@ json_t *disk_config_to_json(const struct disk_config *c)
                      c->discard, "detect_zeroes", c->detect_zeroes);
 }
 
+static uint64_t cluster_bytes(const struct disk_config *c)
+{
+    return c->cluster_bytes ? c->cluster_bytes : 65536;
+}
+
+bool disk_config_same_image(const struct disk_config *a, const struct disk_config *b)
+{
+    return strcmp(a->format, b->format) == 0 && strcmp(a->preallocation, b->preallocation) == 0 &&
+           cluster_bytes(a) == cluster_bytes(b) && a->extended_l2 == b->extended_l2;
+}
+
+bool disk_config_equal(const struct disk_config *a, const struct disk_config *b)
+{
+    return disk_config_same_image(a, b) && strcmp(a->bus, b->bus) == 0 &&
+           strcmp(a->cache, b->cache) == 0 && strcmp(a->io, b->io) == 0 &&
+           a->iothread == b->iothread && a->iothreads == b->iothreads &&
+           disk_config_poll_ns(a) == disk_config_poll_ns(b) && a->queues == b->queues &&
+           a->metadata_cache_bytes == b->metadata_cache_bytes && a->discard == b->discard &&
+           a->detect_zeroes == b->detect_zeroes;
+}
+
 unsigned disk_config_iothreads(const struct disk_config *c)
 {
     return c->iothreads ? c->iothreads : c->iothread;
@@ -55,11 +76,6 @@ char *disk_config_image_options(const struct disk_config *c)
  * (block/qcow2.h: DEFAULT_L2_CACHE_MAX_SIZE, MIN_REFCOUNT_CACHE_SIZE). */
 #define L2_CACHE_BYTES (UINT64_C(32) << 20)
 #define REFCOUNT_CLUSTERS 4
-
-static uint64_t cluster_bytes(const struct disk_config *c)
-{
-    return c->cluster_bytes ? c->cluster_bytes : 65536;
-}
 
 /* An entry of an L2 table stands for one cluster. */
 static uint64_t entry_bytes(const struct disk_config *c)

@@ -37,9 +37,14 @@ struct disk_config {
     bool detect_zeroes; /* writes of zeros become zeroes of the image; with discard, holes */
 };
 
-/* {"bus","format","preallocation","cache","io","iothread","iothreads","poll_max_ns","queues","cluster_bytes","extended_l2",
- * "metadata_cache_bytes","discard","detect_zeroes"}; the caller owns it. */
+/* {"bus","format","preallocation","cache","io","iothread","iothreads","poll_max_ns","queues",
+ * "cluster_bytes","extended_l2","metadata_cache_bytes","discard","detect_zeroes"}: iothreads is how
+ * many there are, poll_max_ns how long they poll. The caller owns it. */
 json_t *disk_config_to_json(const struct disk_config *c);
+
+/* Whether both are the same, and whether they are to the image alone. */
+bool disk_config_equal(const struct disk_config *a, const struct disk_config *b);
+bool disk_config_same_image(const struct disk_config *a, const struct disk_config *b);
 
 /* Whether QEMU goes round the host's page cache. */
 bool disk_config_is_direct(const struct disk_config *c);

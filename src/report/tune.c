@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "domain/needs.h"
 #include "report/table.h"
 
 /* The name of a work in a table, or its number; the caller frees. */
@@ -234,6 +235,7 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
+    cleanup_free char *needs = disk_needs_to_text(s->candidate->needs);
     cleanup_free char *controller = disk_config_controller_lines(&s->candidate->config);
     cleanup_free char *domain = disk_config_domain_lines(&s->candidate->config);
     cleanup_free char *create = candidate_create_line(s->candidate);
@@ -244,6 +246,8 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     print_elements("<devices>", controller, out);
     print_elements("<domain>", domain, out);
     fprintf(out, "  %s\n", create);
+    if (needs[0])
+        fprintf(out, "\nneeds: %s\n", needs);
 }
 
 /* The ids that are left out for this reason, as "id, id: reason"; NULL when `first` is not the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "domain/needs.h"
 #include "report/report.h"
 
 static json_t *share_json(const struct standing *s)
@@ -36,7 +37,7 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
     json_object_set_new(json, "disk", disk_config_to_json(&s->candidate->config));
     json_object_set_new(json, "effective", disk_config_to_json(&s->effective));
     json_object_set_new(json, "verdict", json_string(verdict_name(s->verdict)));
-    json_object_set_new(json, "needs", json_array());
+    json_object_set_new(json, "needs", disk_needs_to_json(s->candidate->needs));
     if (s->failure) {
         json_object_set_new(json, "failure", json_string(s->failure));
         return json;

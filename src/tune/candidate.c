@@ -68,6 +68,7 @@ static struct candidate *copy_of(const struct candidate *c, unsigned number)
     struct candidate *copy = xcalloc(1, sizeof(*copy));
     copy->id = xasprintf("%s#%u", c->id, number);
     copy->config = c->config;
+    copy->needs = c->needs;
     return copy;
 }
 

@@ -13,6 +13,7 @@
 struct candidate {
     char *id; /* "qcow2-prealloc-native-iothread" */
     struct disk_config config;
+    unsigned needs; /* enum disk_needs: to change the current disk to it */
     char *left_out; /* why it is not tried, one line; NULL when it is */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "domain/needs.h"
 #include "tune/axes.h"
 #include "tune/rules.h"
 
@@ -78,6 +79,19 @@ static char *usual_text(enum space_axis axis)
                                      : xasprintf("; by default the first %u", usual);
 }
 
+/* What it takes to change a disk by this axis, in words; the caller frees. */
+static char *needs_text(enum space_axis axis)
+{
+    struct space s = space_new();
+    struct disk_config from = {0};
+    for (int i = 0; i < SPACE_AXES; i++)
+        axes[i].set(&s, /* value = */ i == SPACE_IOTHREAD, &from);
+    struct disk_config to = from;
+    const struct versions oldest = {1, 1};
+    axes[axis].set(&s, axis_count(axis) - 1, &to);
+    return disk_needs_to_text(disk_needs(&from, &to, &oldest));
+}
+
 char *space_describe(void)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -86,7 +100,9 @@ char *space_describe(void)
         for (unsigned k = 0; k < axis_count((enum space_axis)i); k++)
             g_string_append_printf(text, "%s%s", k ? ", " : "", axes[i].values[k]);
         cleanup_free char *usual = usual_text((enum space_axis)i);
+        cleanup_free char *needs = needs_text((enum space_axis)i);
         g_string_append_printf(text, "%s\n%14s%s\n", usual, "", axes[i].what);
+        g_string_append_printf(text, "%14schanging it needs: %s\n", "", needs);
     }
     return xstrdup(text->str);
 }
@@ -189,6 +205,7 @@ GPtrArray *space_candidates(const struct space *s, const struct candidate_facts 
         struct candidate *c = xcalloc(1, sizeof(*c));
         c->config = config;
         c->id = id_of(s, &config);
+        c->needs = disk_needs(NULL, &config, &facts->versions);
         c->left_out = rules_against(s, facts, &config);
         g_ptr_array_add(all, c);
     } while (advance(s, choice));

@@ -46,7 +46,7 @@ int space_vary(struct space *s, const char *list, struct error **err);
 /* Fix axes: "cache=directsync,io=native". An error where there is no such axis or value. */
 int space_fix(struct space *s, const char *list, struct error **err);
 
-/* Axes and values for people, two lines each. The caller frees. */
+/* Axes and values for people, three lines each. The caller frees. */
 char *space_describe(void);
 
 /* An array of struct candidate *, which owns them. */

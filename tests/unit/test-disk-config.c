@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/memory.h"
 #include "domain/disk_config.h"
+#include "domain/needs.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -166,12 +167,74 @@ static void test_domain(void **state)
     assert_true(disk_config_poll_ns(&c) == 200000);
 }
 
+/* --- What a change needs ---------------------------------------------------------------------- */
+
+static const struct disk_config threaded = {.bus = "virtio",
+                                            .format = "qcow2",
+                                            .preallocation = "off",
+                                            .cache = "none",
+                                            .io = "threads",
+                                            .iothread = true};
+
+/* What one field that differs from the above needs. */
+static const struct {
+    struct disk_config to;
+    const char *needs;
+} changes[] = {
+    {{"virtio", "qcow2", "off", "none", "threads", true}, ""},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .cluster_bytes = 65536}, ""},
+    {{"scsi", "qcow2", "off", "none", "threads", true}, "restart, guest-driver"},
+    {{"virtio", "raw", "off", "none", "threads", true}, "restart, image-conversion"},
+    {{"virtio", "qcow2", "falloc", "none", "threads", true}, "restart, image-conversion"},
+    {{"virtio", "qcow2", "off", "writeback", "threads", true}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "native", true}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", false}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .iothreads = 2}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .poll_max_ns = 200000}, "libvirt-9.4"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .poll_max_ns = DISK_POLL_OFF},
+     "libvirt-9.4"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .queues = 1}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .cluster_bytes = 131072},
+     "restart, image-conversion"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .extended_l2 = true},
+     "restart, image-conversion"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .metadata_cache_bytes = 1}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .discard = true}, "restart"},
+    {{"virtio", "qcow2", "off", "none", "threads", true, .detect_zeroes = true}, "restart"},
+    {{"scsi", "raw", "off", "none", "threads", true, .poll_max_ns = 1},
+     "restart, image-conversion, guest-driver, libvirt-9.4"},
+};
+
+static void test_needs(void **state)
+{
+    (void)state;
+    const struct versions old = {7002000, 9003000}, newer = {7002000, 9004000}, unknown = {0, 0};
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        const struct disk_config *to = &changes[i].to;
+        unsigned needs = disk_needs(&threaded, to, &old);
+        cleanup_free char *text = disk_needs_to_text(needs);
+        assert_string_equal(text, changes[i].needs);
+        assert_int_equal(disk_config_equal(&threaded, to), i < 2);
+        unsigned without = needs & ~(unsigned)DISK_NEEDS_LIBVIRT_9_4;
+        assert_int_equal(disk_needs(&threaded, to, &newer), without);
+        assert_int_equal(disk_needs(&threaded, to, &unknown), without);
+        /* A disk that is made anew. */
+        assert_int_equal(disk_needs(NULL, to, &old), needs & DISK_NEEDS_LIBVIRT_9_4);
+        assert_int_equal(disk_needs(NULL, to, &newer), 0);
+    }
+    json_t *json = disk_needs_to_json(DISK_NEEDS_GUEST_DRIVER | DISK_NEEDS_RESTART);
+    assert_int_equal(json_array_size(json), 2);
+    assert_string_equal(json_string_value(json_array_get(json, 0)), "restart");
+    assert_string_equal(json_string_value(json_array_get(json, 1)), "guest-driver");
+    json_decref(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_l2_cache),   cmocka_unit_test(test_driver),
         cmocka_unit_test(test_controller), cmocka_unit_test(test_several_iothreads),
-        cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_domain),     cmocka_unit_test(test_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,20 @@ static void test_refused(void **state)
     }
 }
 
+static const struct {
+    const char *axis, *needs;
+} axis_needs[] = {
+    {"image  ", "restart, image-conversion\n"},
+    {"cluster  ", "restart, image-conversion\n"},
+    {"extended_l2 ", "restart, image-conversion\n"},
+    {"l2_cache  ", "restart\n"},
+    {"bus  ", "restart, guest-driver\n"},
+    {"io  ", "restart\n"},
+    {"iothread  ", "restart\n"},
+    {"poll  ", "libvirt-9.4\n"},
+    {"queues  ", "restart\n"},
+};
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -244,6 +258,13 @@ static void test_lines(void **state)
     assert_int_equal(candidate_distance(at(all, 0)), 8);
     cleanup_free char *text = space_describe();
     assert_non_null(strstr(text, "detect_zeroes off, on"));
+    for (size_t i = 0; i < ARRAY_SIZE(axis_needs); i++) {
+        const char *axis = strstr(text, axis_needs[i].axis);
+        const char *needs = axis ? strstr(axis, "changing it needs: ") : NULL;
+        assert_non_null(needs);
+        if (strncmp(needs + 19, axis_needs[i].needs, strlen(axis_needs[i].needs)) != 0)
+            fail_msg("%s: %.60s", axis_needs[i].axis, needs);
+    }
 }
 
 int main(void)
