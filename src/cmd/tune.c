@@ -43,6 +43,7 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
     struct space space = a->space;
     space.allow_host_cache = a->allow_host_cache;
     space.allow_bus_change = a->allow_bus_change;
+    space.allow_image_conversion = a->allow_image_conversion;
     space.vcpus = a->choice.vcpus;
     space.disk_bytes = a->size_bytes;
     space.concurrent = false;

@@ -14,7 +14,7 @@ struct tune_arguments {
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
     char *axes, *fix;
     gboolean exhaustive, no_confirm, list_axes;
-    gboolean allow_host_cache, allow_bus_change;
+    gboolean allow_host_cache, allow_bus_change, allow_image_conversion;
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */

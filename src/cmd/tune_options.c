@@ -28,6 +28,8 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "Try cache modes that use the host's page cache, too", NULL},
         {"allow-bus-change", 0, 0, G_OPTION_ARG_NONE, &a->allow_bus_change,
          "Try another bus, which the guest needs another driver for", NULL},
+        {"allow-image-conversion", 0, 0, G_OPTION_ARG_NONE, &a->allow_image_conversion,
+         "Try other images for a disk that has one", NULL},
         {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},

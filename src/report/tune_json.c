@@ -33,7 +33,7 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
 {
     json_t *json = s->failure ? json_object() : report_figures_json(&s->figures);
     json_object_set_new(json, "id", json_string(s->candidate->id));
-    json_object_set_new(json, "current", json_false());
+    json_object_set_new(json, "current", json_boolean(s->candidate->current));
     json_object_set_new(json, "disk", disk_config_to_json(&s->candidate->config));
     json_object_set_new(json, "effective", disk_config_to_json(&s->effective));
     json_object_set_new(json, "verdict", json_string(verdict_name(s->verdict)));

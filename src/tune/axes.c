@@ -150,6 +150,18 @@ unsigned axis_count(enum space_axis axis)
     return count;
 }
 
+unsigned axis_place_of(enum space_axis axis, const struct space *s, const struct disk_config *c)
+{
+    unsigned count = axis_count(axis), place = 0;
+    for (; place < count; place++) {
+        struct disk_config other = *c;
+        axes[axis].set(s, place, &other);
+        if (disk_config_equal(&other, c))
+            break;
+    }
+    return place;
+}
+
 /* --- By name ---------------------------------------------------------------------------------- */
 
 static char *list_axes(void)

@@ -7,6 +7,8 @@
 #include "tune/space.h"
 
 #define AXIS_VALUES_MAX 6
+/* One place more, behind its own values, is for that of a current disk which is none of them. */
+#define AXIS_PLACES (AXIS_VALUES_MAX + 1)
 
 struct axis {
     const char *name;
@@ -21,6 +23,9 @@ struct axis {
 };
 
 extern const struct axis axes[SPACE_AXES];
+
+/* The value of the axis that the configuration has; axis_count() where it is none of them. */
+unsigned axis_place_of(enum space_axis axis, const struct space *s, const struct disk_config *c);
 
 /* How many values it has. */
 unsigned axis_count(enum space_axis axis);

@@ -69,6 +69,7 @@ static struct candidate *copy_of(const struct candidate *c, unsigned number)
     copy->id = xasprintf("%s#%u", c->id, number);
     copy->config = c->config;
     copy->needs = c->needs;
+    copy->current = c->current && number == 1;
     return copy;
 }
 

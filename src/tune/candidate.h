@@ -11,7 +11,8 @@
 #include "domain/disk_config.h"
 
 struct candidate {
-    char *id; /* "qcow2-prealloc-native-iothread" */
+    bool current; /* the configuration of the disk that there is */
+    char *id;     /* "qcow2-prealloc-native-iothread" */
     struct disk_config config;
     unsigned needs; /* enum disk_needs: to change the current disk to it */
     char *left_out; /* why it is not tried, one line; NULL when it is */

@@ -62,6 +62,42 @@ static bool is_native(const struct judged *j)
     return strcmp(j->config->io, "native") == 0;
 }
 
+/* A disk that there is can be what no axis has. */
+
+static char *bus_is_known(const struct judged *j)
+{
+    if (strcmp(j->config->bus, "virtio") == 0 || strcmp(j->config->bus, "scsi") == 0)
+        return NULL;
+    return xasprintf("the probe guest has no disks on bus='%s'", j->config->bus);
+}
+
+static char *format_is_known(const struct judged *j)
+{
+    if (strcmp(j->config->format, "raw") == 0 || strcmp(j->config->format, "qcow2") == 0)
+        return NULL;
+    return xasprintf("the probe guest has no images of the format %s", j->config->format);
+}
+
+/* Not even as what others are compared with: who does not wait for the disk wins against all who
+ * do, and would be what to keep. Without it a race has no current disk to compare with, and says
+ * why. */
+static char *cache_is_safe(const struct judged *j)
+{
+    if (strcmp(j->config->cache, "unsafe") != 0)
+        return NULL;
+    return xstrdup("cache='unsafe' loses what the guest was told is on the disk: how fast that is "
+                   "says nothing");
+}
+
+/* docs/interop/qcow2.rst: a cluster has 32 parts of 512 bytes or more. */
+static char *extended_l2_has_room(const struct judged *j)
+{
+    uint32_t cluster = j->config->cluster_bytes;
+    if (!j->config->extended_l2 || !cluster || cluster >= 16384)
+        return NULL;
+    return xstrdup("extended L2 entries need clusters of at least 16 KiB");
+}
+
 static char *native_is_direct(const struct judged *j)
 {
     if (!is_native(j) || disk_config_is_direct(j->config))
@@ -93,9 +129,20 @@ static char *io_uring_is_there(const struct judged *j)
     return xstrdup(j->facts->io_uring_why);
 }
 
+static char *image_conversion_is_allowed(const struct judged *j)
+{
+    const struct disk_config *current = j->space->current;
+    if (!current || j->space->allow_image_conversion || disk_config_same_image(current, j->config))
+        return NULL;
+    return xstrdup("the disk has another image, which would be converted: "
+                   "--allow-image-conversion tries it");
+}
+
 static char *bus_change_is_allowed(const struct judged *j)
 {
-    if (strcmp(j->config->bus, "virtio") == 0 || j->space->allow_bus_change)
+    const struct disk_config *current = j->space->current;
+    if (strcmp(j->config->bus, current ? current->bus : "virtio") == 0 ||
+        j->space->allow_bus_change)
         return NULL;
     return xstrdup("on another bus the guest needs another driver, and calls the disk by another "
                    "name: --allow-bus-change tries it");
@@ -111,7 +158,8 @@ static char *host_cache_is_allowed(const struct judged *j)
 
 static char *queues_matter(const struct judged *j)
 {
-    if (!j->config->queues)
+    const struct disk_config *current = j->space->current;
+    if (!j->config->queues || (current && current->queues == j->config->queues))
         return NULL;
     if (j->space->vcpus == 1)
         return xstrdup("queues make no difference to a guest with one vCPU");
@@ -167,7 +215,8 @@ static char *iothreads_are_known(const struct judged *j)
 
 static char *iothreads_matter(const struct judged *j)
 {
-    if (!j->config->iothreads)
+    const struct disk_config *current = j->space->current;
+    if (!j->config->iothreads || (current && current->iothreads == j->config->iothreads))
         return NULL;
     if (space_queues(j->space, j->config) == 1)
         return xstrdup("a disk with one queue is served by one iothread");
@@ -187,8 +236,10 @@ static char *l2_cache_is_known(const struct judged *j)
 static char *l2_cache_matters(const struct judged *j)
 {
     uint64_t covered = disk_config_covered_bytes(j->config), disk = j->space->disk_bytes;
+    const struct disk_config *current = j->space->current;
+    uint64_t bytes = j->config->metadata_cache_bytes;
     char texts[2][32];
-    if (!j->config->metadata_cache_bytes || disk > covered)
+    if (!bytes || disk > covered || (current && current->metadata_cache_bytes == bytes))
         return NULL;
     return xasprintf("QEMU's L2 cache covers %s of such an image unasked, and this one has %s",
                      text_format_size(covered, texts[0], sizeof(texts[0])),
@@ -197,19 +248,38 @@ static char *l2_cache_matters(const struct judged *j)
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-/* The first that is against it is the reason. */
-static char *(*const rules[])(const struct judged *) = {
-    native_is_direct,      native_owns_its_blocks, native_has_contexts, io_uring_is_there,
-    bus_change_is_allowed, host_cache_is_allowed,  queues_matter,       l2_cache_is_known,
-    l2_cache_matters,      poll_has_a_thread,      iothreads_are_known, iothreads_matter,
+/* The first that is against it is the reason. One of `taste` does not hold against the disk as it
+ * is: that it could be better, or that it will be no better, is what it is run for. Nor is it held
+ * against others that a setting of theirs makes no difference, if they have it of that disk. */
+static const struct {
+    char *(*against)(const struct judged *);
+    bool taste;
+} rules[] = {
+    {bus_is_known, false},
+    {format_is_known, false},
+    {cache_is_safe, false},
+    {extended_l2_has_room, false},
+    {native_is_direct, false},
+    {native_owns_its_blocks, true},
+    {native_has_contexts, false},
+    {io_uring_is_there, false},
+    {iothreads_are_known, false},
+    {l2_cache_is_known, false},
+    {image_conversion_is_allowed, true},
+    {bus_change_is_allowed, true},
+    {host_cache_is_allowed, true},
+    {queues_matter, true},
+    {iothreads_matter, true},
+    {l2_cache_matters, true},
+    {poll_has_a_thread, true},
 };
 
 char *rules_against(const struct space *s, const struct candidate_facts *facts,
-                    const struct disk_config *c)
+                    const struct disk_config *c, bool current)
 {
     const struct judged judged = {c, facts, s};
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-        char *why = rules[i](&judged);
+        char *why = current && rules[i].taste ? NULL : rules[i].against(&judged);
         if (why)
             return why;
     }

@@ -18,8 +18,10 @@ static unsigned all_values(enum space_axis axis)
 struct space space_new(void)
 {
     struct space s = {.vcpus = 2, .concurrent = true};
-    for (int i = 0; i < SPACE_AXES; i++)
+    for (int i = 0; i < SPACE_AXES; i++) {
         s.values[i] = (1u << axes[i].usual) - 1;
+        s.varied |= axes[i].usual > 1 ? 1u << i : 0;
+    }
     return s;
 }
 
@@ -31,7 +33,7 @@ unsigned space_queues(const struct space *s, const struct disk_config *c)
 int space_vary(struct space *s, const char *list, struct error **err)
 {
     g_auto(GStrv) names = g_strsplit(list, ",", -1);
-    unsigned values[SPACE_AXES];
+    unsigned values[SPACE_AXES], varied = 0;
     enum space_axis none;
     /* What g_strsplit makes of an empty string is an empty list. */
     if (!*names)
@@ -43,8 +45,12 @@ int space_vary(struct space *s, const char *list, struct error **err)
         if (axis_find(g_strstrip(*name), &axis, err) < 0)
             return -1;
         values[axis] = all_values(axis);
+        varied |= 1u << axis;
     }
     memcpy(s->values, values, sizeof(values));
+    s->varied = varied;
+    s->fixed = 0;
+    s->named = true;
     return 0;
 }
 
@@ -64,6 +70,7 @@ int space_fix(struct space *s, const char *list, struct error **err)
         if (axis_find(*item, &axis, err) < 0 || axis_find_value(axis, equals + 1, &value, err) < 0)
             return -1;
         fixed.values[axis] = 1u << value;
+        fixed.fixed |= 1u << axis;
     }
     *s = fixed;
     return 0;
@@ -109,28 +116,68 @@ char *space_describe(void)
 
 /* --- Candidates ------------------------------------------------------------------------------- */
 
-static struct disk_config config_of(const struct space *s, const unsigned *choice)
+/* What is kept of a current disk that has become another need not make sense any more. */
+static void drop_pointless(const struct space *s, unsigned kept, struct disk_config *c)
+{
+    static const enum space_axis of_qcow2[] = {SPACE_CLUSTER, SPACE_EXTENDED_L2, SPACE_L2_CACHE};
+    bool raw = strcmp(c->format, "raw") == 0;
+    for (size_t i = 0; raw && i < ARRAY_SIZE(of_qcow2); i++)
+        if (kept & 1u << of_qcow2[i])
+            axes[of_qcow2[i]].set(s, 0, c);
+    if (!c->iothread && kept & 1u << SPACE_POLL)
+        axes[SPACE_POLL].set(s, 0, c);
+}
+
+static struct disk_config config_of(const struct space *s, unsigned kept, const unsigned *choice)
 {
     struct disk_config c = {0};
+    if (s->current)
+        c = *s->current;
     for (int i = 0; i < SPACE_AXES; i++)
-        axes[i].set(s, choice[i], &c);
+        if (choice[i] < axis_count((enum space_axis)i))
+            axes[i].set(s, choice[i], &c);
+    drop_pointless(s, kept, &c);
     return c;
 }
 
 /* "128k", "1m"; for the caller to free. */
 static char *short_size(uint64_t bytes)
 {
-    bool mega = bytes % (1 << 20) == 0;
-    return xasprintf("%llu%c", (unsigned long long)bytes >> (mega ? 20 : 10), mega ? 'm' : 'k');
+    unsigned long long number = bytes;
+    if (number % 1024)
+        return xasprintf("%llu", number);
+    bool mega = number % (1 << 20) == 0;
+    return xasprintf("%llu%c", number >> (mega ? 20 : 10), mega ? 'm' : 'k');
 }
 
-static const char *image_word(const struct disk_config *c)
+static void append_image(GString *id, const struct disk_config *c)
 {
-    if (strcmp(c->format, "raw") == 0)
-        return "raw";
-    if (strcmp(c->preallocation, "metadata") == 0)
-        return "qcow2-meta";
-    return strcmp(c->preallocation, "off") == 0 ? "qcow2" : "qcow2-prealloc";
+    static const struct {
+        const char *format, *preallocation, *word;
+    } words[] = {{"qcow2", "off", "qcow2"},
+                 {"qcow2", "falloc", "qcow2-prealloc"},
+                 {"qcow2", "metadata", "qcow2-meta"},
+                 {"raw", "falloc", "raw"},
+                 {"raw", "off", "raw-sparse"}};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcmp(c->format, words[i].format) != 0 ||
+            strcmp(c->preallocation, words[i].preallocation) != 0)
+            continue;
+        g_string_append(id, words[i].word);
+        return;
+    }
+    g_string_append_printf(id, "%s-%s", c->format, c->preallocation);
+}
+
+static void append_l2_cache(GString *id, const struct space *s, const struct disk_config *c)
+{
+    cleanup_free char *size = short_size(c->metadata_cache_bytes);
+    if (!c->metadata_cache_bytes)
+        return;
+    if (c->metadata_cache_bytes == disk_config_full_cache_bytes(c, s->disk_bytes))
+        g_string_append(id, "-l2full");
+    else
+        g_string_append_printf(id, "-cache%s", size);
 }
 
 static void append_iothreads(GString *id, const struct space *s, const struct disk_config *c)
@@ -148,12 +195,13 @@ static void append_iothreads(GString *id, const struct space *s, const struct di
 /* "raw-native-iothread", "qcow2-prealloc-128k-threads-writeback": what is as usual has no word. */
 static char *id_of(const struct space *s, const struct disk_config *c)
 {
-    g_autoptr(GString) id = g_string_new(image_word(c));
+    g_autoptr(GString) id = g_string_new(NULL);
+    append_image(id, c);
     cleanup_free char *cluster = short_size(c->cluster_bytes);
     if (c->cluster_bytes)
         g_string_append_printf(id, "-%s", cluster);
     g_string_append(id, c->extended_l2 ? "-extended_l2" : "");
-    g_string_append(id, c->metadata_cache_bytes ? "-l2full" : "");
+    append_l2_cache(id, s, c);
     if (strcmp(c->bus, "virtio") != 0)
         g_string_append_printf(id, "-%s", c->bus);
     g_string_append_printf(id, "-%s", c->io);
@@ -182,7 +230,7 @@ static bool exists(const struct disk_config *c)
 static bool advance(const struct space *s, unsigned *choice)
 {
     for (int i = SPACE_AXES - 1; i >= 0; i--) {
-        for (choice[i]++; choice[i] < AXIS_VALUES_MAX; choice[i]++)
+        for (choice[i]++; choice[i] < AXIS_PLACES; choice[i]++)
             if (s->values[i] & 1u << choice[i])
                 return true;
         for (choice[i] = 0; !(s->values[i] & 1u << choice[i]);)
@@ -191,24 +239,90 @@ static bool advance(const struct space *s, unsigned *choice)
     return false;
 }
 
-GPtrArray *space_candidates(const struct space *s, const struct candidate_facts *facts)
+static void add(GPtrArray *all, const struct space *s, const struct candidate_facts *facts,
+                const struct disk_config *config, bool current)
 {
-    GPtrArray *all = g_ptr_array_new_with_free_func(candidate_free);
+    struct candidate *c = xcalloc(1, sizeof(*c));
+    c->config = *config;
+    c->current = current;
+    c->id = current ? xstrdup("current") : id_of(s, config);
+    c->needs = current ? 0 : disk_needs(s->current, config, &facts->versions);
+    c->left_out = rules_against(s, facts, config, current);
+    g_ptr_array_add(all, c);
+}
+
+static void add_combinations(GPtrArray *all, const struct space *s, unsigned kept,
+                             const struct candidate_facts *facts)
+{
     unsigned choice[SPACE_AXES];
     for (int i = 0; i < SPACE_AXES; i++)
         for (choice[i] = 0; !(s->values[i] & 1u << choice[i]);)
             choice[i]++;
     do {
-        struct disk_config config = config_of(s, choice);
-        if (!exists(&config))
-            continue;
-        struct candidate *c = xcalloc(1, sizeof(*c));
-        c->config = config;
-        c->id = id_of(s, &config);
-        c->needs = disk_needs(NULL, &config, &facts->versions);
-        c->left_out = rules_against(s, facts, &config);
-        g_ptr_array_add(all, c);
+        struct disk_config config = config_of(s, kept, choice);
+        if (exists(&config) && !(s->current && disk_config_equal(&config, s->current)))
+            add(all, s, facts, &config, /* current = */ false);
     } while (advance(s, choice));
+}
+
+/* --- Around a disk that there is -------------------------------------------------------------- */
+
+void space_start_from(struct space *s, const struct disk_config *current)
+{
+    s->current = current;
+}
+
+/* What comes to the same is written the same: so that it is known again among values, and that two
+ * of the same are one. */
+static struct disk_config normal_form(const struct space *s, const struct disk_config *current)
+{
+    struct disk_config c = *current;
+    c.queues = c.queues == s->vcpus ? 0 : c.queues;
+    c.iothreads = c.iothreads > 1 ? c.iothreads : 0;
+    c.poll_max_ns = c.iothread && c.poll_max_ns != DISK_POLL_DEFAULT_NS ? c.poll_max_ns : 0;
+    c.cluster_bytes = c.cluster_bytes == 65536 ? 0 : c.cluster_bytes;
+    if (strcmp(c.format, "raw") == 0) {
+        c.cluster_bytes = 0;
+        c.extended_l2 = false;
+        c.metadata_cache_bytes = 0;
+    }
+    return c;
+}
+
+/* Gives the axes the values of the current disk, and returns which of them have no other. */
+static unsigned keep_current(struct space *s)
+{
+    unsigned kept = 0;
+    for (int i = 0; i < SPACE_AXES; i++) {
+        unsigned axis = 1u << i;
+        bool varied =
+            s->varied & axis && (i != SPACE_IMAGE || s->named || s->allow_image_conversion);
+        if (s->fixed & axis)
+            continue;
+        if (!varied) {
+            kept |= axis;
+            s->values[i] = 0;
+        }
+        s->values[i] |= 1u << axis_place_of((enum space_axis)i, s, s->current);
+    }
+    if (kept & 1u << SPACE_CACHE && !disk_config_is_direct(s->current))
+        s->values[SPACE_CACHE] |= 1;
+    return kept;
+}
+
+GPtrArray *space_candidates(const struct space *s, const struct candidate_facts *facts)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func(candidate_free);
+    if (!s->current) {
+        add_combinations(all, s, /* kept = */ 0, facts);
+        return all;
+    }
+    struct space around = *s;
+    struct disk_config current = normal_form(s, s->current);
+    around.current = &current;
+    unsigned kept = keep_current(&around);
+    add(all, &around, facts, &current, /* current = */ true);
+    add_combinations(all, &around, kept, facts);
     return all;
 }
 
