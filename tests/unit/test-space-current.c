@@ -247,12 +247,31 @@ static void test_needs(void **state)
                      DISK_NEEDS_RESTART | DISK_NEEDS_IMAGE_CONVERSION);
 }
 
+/* What is chosen by name is what it was; of two disks of one configuration one is the current. */
+static void test_selected(void **state)
+{
+    (void)state;
+    const struct disk_config current = {"virtio", "raw", "falloc", "none", "native", false};
+    struct space s = space_new();
+    space_start_from(&s, &current);
+    g_autoptr(GPtrArray) all = space_candidates(&s, &plenty);
+    assert_int_equal(candidates_select(all, "raw-threads,current,current", NULL), 0);
+    const struct candidate *const *chosen = (const struct candidate *const *)all->pdata;
+    assert_int_equal(chosen[0]->needs, DISK_NEEDS_RESTART);
+    assert_int_equal(chosen[1]->needs, 0);
+    assert_false(chosen[0]->current);
+    assert_true(chosen[1]->current);
+    assert_string_equal(chosen[2]->id, "current#2");
+    assert_false(chosen[2]->current);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_candidates),
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_selected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
