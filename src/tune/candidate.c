@@ -81,6 +81,23 @@ static unsigned count_same(char **ids, char **end)
     return count;
 }
 
+/* What others are compared with is there unasked. */
+static void keep_current(GPtrArray *candidates, GPtrArray *chosen)
+{
+    for (unsigned i = 0; i < chosen->len; i++)
+        if (((struct candidate *)chosen->pdata[i])->current)
+            return;
+    for (unsigned i = 0; i < candidates->len; i++) {
+        const struct candidate *c = candidates->pdata[i];
+        if (!c->current || c->left_out)
+            continue;
+        struct candidate *copy = copy_of(c, 1);
+        *strrchr(copy->id, '#') = '\0';
+        g_ptr_array_insert(chosen, 0, copy);
+        return;
+    }
+}
+
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err)
 {
     g_auto(GStrv) ids = selected_ids(selection, err);
@@ -104,6 +121,7 @@ int candidates_select(GPtrArray *candidates, const char *selection, struct error
     }
     if (!chosen->len)
         return error_set(err, "'%s' names no candidate", selection);
+    keep_current(candidates, chosen);
     g_ptr_array_set_size(candidates, 0);
     while (chosen->len)
         g_ptr_array_add(candidates, g_ptr_array_steal_index(chosen, 0));

@@ -37,7 +37,7 @@ GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 
 /* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
  * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
- * that a race must find equal. Errors: an id that is not there, a file that cannot be read, nothing
+ * that a race must find equal. The current disk stays, named or not. Errors: an id that is not there, a file that cannot be read, nothing
  * left to try. */
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
 

@@ -263,6 +263,11 @@ static void test_selected(void **state)
     assert_true(chosen[1]->current);
     assert_string_equal(chosen[2]->id, "current#2");
     assert_false(chosen[2]->current);
+    /* What others are compared with is there unasked. */
+    g_autoptr(GPtrArray) again = space_candidates(&s, &plenty);
+    assert_int_equal(candidates_select(again, "raw-threads", NULL), 0);
+    assert_int_equal(again->len, 2);
+    assert_string_equal(((struct candidate *)again->pdata[0])->id, "current");
 }
 
 int main(void)
