@@ -52,12 +52,18 @@ struct guest_choice {
     unsigned vcpus;
 };
 
+/* The argument of a verb that is no option. */
+struct operand {
+    const char *name;  /* for the help: "[DOMAIN] " */
+    const char *value; /* NULL where there is none */
+};
+
 /* Parses a verb's arguments by its own table and the tables that verbs share (`workload` and
- * `guest` may be NULL). Prints the help and exits for --help. Errors: an unknown option, a
- * left-over argument. */
+ * `guest` may be NULL, and `operand` is where the verb takes none). Prints the help and exits for
+ * --help. Errors: an unknown option, a left-over argument. */
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
-                  struct guest_options *guest, struct error **err);
+                  struct guest_options *guest, struct operand *operand, struct error **err);
 
 /* Auto, and two vCPUs or as many as the host has where nothing is said. */
 int options_guest(const struct guest_options *o, struct guest_choice *ret, struct error **err);

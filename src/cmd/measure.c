@@ -52,7 +52,7 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
         {NULL},
     };
     return options_parse(argc, argv, "measure the disk, in the host and in a guest", own,
-                         &a->common, &a->work, &a->guest_options, err);
+                         &a->common, &a->work, &a->guest_options, NULL, err);
 }
 
 /* Options that say something of the guest alone. */

@@ -99,9 +99,9 @@ static void print_help(GOptionContext *context)
 
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
-                  struct guest_options *guest, struct error **err)
+                  struct guest_options *guest, struct operand *operand, struct error **err)
 {
-    g_autofree char *synopsis = g_strdup_printf("- %s", summary);
+    g_autofree char *synopsis = g_strdup_printf("%s- %s", operand ? operand->name : "", summary);
     g_autoptr(GOptionContext) context = g_option_context_new(synopsis);
     g_autoptr(GError) gerror = NULL;
     g_autofree char *program = g_strdup_printf("virt-disktune %s", argv[0]);
@@ -127,8 +127,12 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
         print_help(context);
     if (workload && workload->list)
         list_workloads();
-    if (argc > 1) {
-        error_set(err, "what is '%s'? %s takes options only", argv[1], program);
+    if (argc > 1 && operand)
+        operand->value = argv[1];
+    int most = operand ? 2 : 1;
+    if (argc > most) {
+        error_set(err, "what is '%s'? %s takes %s", argv[most], program,
+                  operand ? "one argument" : "options only");
         return error_hint(err, "%s --help lists the options", program);
     }
     return 0;

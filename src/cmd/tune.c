@@ -4,6 +4,7 @@
  */
 #include "cmd/tune.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -30,7 +31,7 @@ static int check_number(const struct tune_arguments *a, GPtrArray *candidates, s
 }
 
 static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground *ground,
-                                  struct error **err)
+                                  const struct subject *subject, struct error **err)
 {
     struct candidate_facts facts = candidate_facts_read("", (unsigned)a->replica_count * 4);
     if (ground_take(ground, a->common.connect, err) < 0 ||
@@ -41,11 +42,13 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
     if (a->guest.emulator)
         facts.versions.qemu = 0;
     struct space space = a->space;
+    if (subject)
+        space_start_from(&space, &subject->current);
     space.allow_host_cache = a->allow_host_cache;
     space.allow_bus_change = a->allow_bus_change;
     space.allow_image_conversion = a->allow_image_conversion;
     space.vcpus = a->choice.vcpus;
-    space.disk_bytes = a->size_bytes;
+    space.disk_bytes = subject ? MAX(a->size_bytes, subject->images.virtual_bytes) : a->size_bytes;
     space.concurrent = false;
     for (unsigned i = 0; i < a->suite->count; i++) {
         const struct workload *w = &a->suite->works[i].workload;
@@ -69,11 +72,32 @@ static void print_result(const struct tune_arguments *a, const struct tune_repor
     report_print_json(json, stdout);
 }
 
-static int conclude(const struct tune_arguments *a, const struct raced *raced,
-                    GPtrArray *candidates, GPtrArray *warnings, uint64_t start_ns,
-                    struct error **err)
+/* A run of the verb. */
+struct run {
+    struct tune_arguments *a;
+    uint64_t start_ns;
+    struct ground ground;
+    struct subject subject; /* empty where there is no domain */
+    GPtrArray *candidates;
+    GPtrArray *warnings;
+};
+
+static void run_done(struct run *r)
 {
+    g_clear_pointer(&r->candidates, g_ptr_array_unref);
+    g_clear_pointer(&r->warnings, g_ptr_array_unref);
+    subject_done(&r->subject);
+    ground_done(&r->ground);
+}
+#define cleanup_run at_scope_end(run_done)
+
+static int conclude(struct run *run, const struct raced *raced, struct error **err)
+{
+    const struct tune_arguments *a = run->a;
+    const struct subject *subject = tune_has_subject(a) ? &run->subject : NULL;
     const struct stage *stage = raced->stage;
+    if (subject)
+        tune_doubt_subject(subject, stage->probe->accelerator, run->warnings);
     struct tune_report report = {
         .directory = a->directory,
         .accelerator = accelerator_name(stage->probe->accelerator),
@@ -89,12 +113,20 @@ static int conclude(const struct tune_arguments *a, const struct raced *raced,
         .written_bytes = stage->written_bytes,
         .replicas = (unsigned)a->replica_count,
         .margin = a->exhaustive ? NAN : a->margin / 100,
-        .seconds = (double)(clock_now_ns() - start_ns) / 1e9,
+        .seconds = (double)(clock_now_ns() - run->start_ns) / 1e9,
         .clock_drift = raced->race->clock_drift,
-        .candidates = candidates,
+        .candidates = run->candidates,
         .outcome = raced->outcome,
-        .warnings = warnings,
+        .warnings = run->warnings,
+        .domain = subject ? subject->definitions.next->name : NULL,
+        .disk = subject ? subject->disk->target : NULL,
+        .image = subject ? subject->image : NULL,
+        .running = subject && subject->definitions.running,
     };
+    cleanup_free char *plan = NULL;
+    if (subject && tune_write_plan(a, subject, &report, &plan, err) < 0)
+        return -1;
+    report.plan = plan;
     print_result(a, &report);
     return finish_output(err);
 }
@@ -107,15 +139,20 @@ static uint64_t time_to_clean_up(uint64_t time_ns)
     return part < 2 * NS_PER_SECOND ? part : 2 * NS_PER_SECOND;
 }
 
-static int tune(const struct tune_arguments *a, struct progress *progress, uint64_t start_ns,
+static int tune(struct tune_arguments *a, struct progress *progress, uint64_t start_ns,
                 struct error **err)
 {
-    cleanup_ground struct ground ground = {0};
-    g_autoptr(GPtrArray) candidates = list_candidates(a, &ground, err);
-    if (!candidates)
+    cleanup_run struct run run = {.a = a, .start_ns = start_ns};
+    struct subject *subject = tune_has_subject(a) ? &run.subject : NULL;
+    if (subject && tune_find_subject(a, &run.ground, subject, err) < 0)
+        return -1;
+    run.candidates = list_candidates(a, &run.ground, subject, err);
+    if (!run.candidates)
         return -1;
     struct stage_options stage_options = {
-        .ground = &ground,
+        .ground = &run.ground,
+        .like = subject ? &subject->images : NULL,
+        .mirror = subject ? &subject->mirror : NULL,
         .directory = a->directory,
         .uri = a->common.connect,
         .suite = a->suite,
@@ -126,7 +163,8 @@ static int tune(const struct tune_arguments *a, struct progress *progress, uint6
         .accelerator = a->choice.accelerator,
         .vcpus = a->choice.vcpus,
         .kernel = a->guest.kernel,
-        .emulator = a->guest.emulator,
+        .emulator =
+            a->guest.emulator || !subject ? a->guest.emulator : subject->definitions.next->emulator,
         .progress = progress_show,
         .progress_data = progress,
     };
@@ -141,11 +179,11 @@ static int tune(const struct tune_arguments *a, struct progress *progress, uint6
         .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
         .seed = a->seed_number,
     };
-    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    run.warnings = g_ptr_array_new_with_free_func(g_free);
     cleanup_raced struct raced raced = {0};
-    int r = raced_run(&stage_options, &race_options, candidates, warnings, &raced, err);
+    int r = raced_run(&stage_options, &race_options, run.candidates, run.warnings, &raced, err);
     progress_clear(progress);
-    return r == 0 ? conclude(a, &raced, candidates, warnings, start_ns, err) : -1;
+    return r == 0 ? conclude(&run, &raced, err) : -1;
 }
 
 int cmd_tune(int argc, char **argv)

@@ -6,15 +6,18 @@
 
 #include "cmd/cmd.h"
 #include "tune/space.h"
+#include "tune/subject.h"
 
 struct tune_arguments {
     struct common_options common;
     struct workload_options work;
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
-    char *axes, *fix;
+    char *axes, *fix, *xml, *plan;
     gboolean exhaustive, no_confirm, list_axes;
     gboolean allow_host_cache, allow_bus_change, allow_image_conversion;
+
+    struct operand operand; /* the domain and its disk */
 
     struct suite *suite;
     GPtrArray *notes; /* what of a fio file is done otherwise */
@@ -28,3 +31,24 @@ struct tune_arguments {
  * releases, after an error too. */
 int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct error **err);
 void tune_arguments_done(struct tune_arguments *a);
+
+/* --- tune_domain.c ---------------------------------------------------------------------------- */
+
+struct tune_report;
+
+/* Whether the arguments name the disk of a domain. */
+bool tune_has_subject(const struct tune_arguments *a);
+
+/* Reads that disk, through a connection that becomes the ground's, and has what the arguments leave
+ * open as it is: directory, URI, vCPUs, emulator. Errors: those of subject.h. */
+int tune_find_subject(struct tune_arguments *a, struct ground *ground, struct subject *ret,
+                      struct error **err);
+
+/* Writes the plan for what was recommended, and returns its path in *ret_path, which the caller
+ * frees; NULL where nothing is to be changed. */
+int tune_write_plan(const struct tune_arguments *a, const struct subject *subject,
+                    const struct tune_report *report, char **ret_path, struct error **err);
+
+/* Appends what the probe guest has not of the domain. */
+void tune_doubt_subject(const struct subject *subject, enum accelerator accelerator,
+                        GPtrArray *warnings);

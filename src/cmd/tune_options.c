@@ -10,6 +10,10 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
     const GOptionEntry own[] = {
         {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory,
          "Find the best disk configuration for images in this directory", "DIR"},
+        {"xml", 0, 0, G_OPTION_ARG_FILENAME, &a->xml,
+         "Take the domain from this file, and the argument for the target of a disk", "FILE"},
+        {"plan", 0, 0, G_OPTION_ARG_FILENAME, &a->plan,
+         "Write the plan for a domain's disk into this file", "FILE"},
         {"candidates", 0, 0, G_OPTION_ARG_STRING, &a->candidates,
          "Only these: a comma list of ids, or a file with one a line", "LIST"},
         {"margin", 0, 0, G_OPTION_ARG_STRING, &a->margin_percent,
@@ -40,11 +44,12 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
         {NULL},
     };
     return options_parse(argc, argv, "find the best disk configuration by measurement", own,
-                         &a->common, &a->work, &a->guest, err);
+                         &a->common, &a->work, &a->guest, &a->operand, err);
 }
 
 static void set_defaults(struct tune_arguments *a)
 {
+    a->operand.name = "[DOMAIN[/TARGET]] ";
     a->size_bytes = 128 * MIB;
     a->slice_ns = 5 * NS_PER_MS;
     a->max_rounds = UINT32_MAX;
@@ -87,11 +92,14 @@ int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct
         return error_prefix(err, "--fix");
     if (a->list_axes)
         return 0;
-    if (!a->directory) {
-        error_set(err, "tune needs --directory DIR");
+    bool of_domain = a->operand.value || a->xml;
+    if (!a->directory && !of_domain) {
+        error_set(err, "tune needs a domain, or --directory DIR");
         return error_hint(err, "the directory that disk images are, or will be, stored in");
     }
-    if (option_directory(&a->directory, err) < 0)
+    if (a->plan && !of_domain)
+        return error_set(err, "--plan: a plan is for the disk of a domain");
+    if (a->directory && option_directory(&a->directory, err) < 0)
         return -1;
     if (a->slice_ns < NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
         return error_set(err, "--slice: has to be between 1ms and 10s");

@@ -16,6 +16,9 @@
 /* --- tune ------------------------------------------------------------------------------------- */
 
 struct tune_report {
+    const char *domain, *disk, *image; /* that it was for; NULL: for a new disk */
+    bool running;                      /* the domain */
+    const char *plan;                  /* the path of the plan; NULL: there is none */
     const char *directory;
     const char *accelerator;      /* "kvm", "tcg" */
     const char *accelerator_note; /* why not KVM, or NULL */

@@ -45,7 +45,11 @@ static size_t count_out(const struct outcome *o)
 
 static void print_header(const struct tune_report *r, FILE *out)
 {
-    fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
+    if (r->domain)
+        fprintf(out, "Disk configurations for %s of the domain %s (%s), whose image is\n%s\n",
+                r->disk, r->domain, r->running ? "running" : "shut off", r->image);
+    else
+        fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
     print_work(r, out);
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");

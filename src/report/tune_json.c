@@ -113,9 +113,9 @@ static json_t *workloads_json(const struct suite *suite)
 json_t *report_tune_json(const struct tune_report *r)
 {
     json_t *json =
-        json_pack("{s:s, s:s, s:s?, s:f, s:n, s:n, s:o}", "version", VERSION, "accelerator",
+        json_pack("{s:s, s:s, s:s?, s:f, s:s?, s:s?, s:o}", "version", VERSION, "accelerator",
                   r->accelerator, "accelerator_note", r->accelerator_note, "seconds", r->seconds,
-                  "domain", "disk", "directory", report_path_json(r->directory));
+                  "domain", r->domain, "disk", r->disk, "directory", report_path_json(r->directory));
     json_object_set_new(json, "workload", workload_json(r));
     json_object_set_new(json, "workloads", workloads_json(r->suite));
     json_object_set_new(json, "guest",
@@ -130,7 +130,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "settled", json_boolean(r->outcome->settled));
     json_object_set_new(json, "best", id_json(r->outcome->best));
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
-    json_object_set_new(json, "plan", json_null());
+    json_object_set_new(json, "plan", r->plan ? report_path_json(r->plan) : json_null());
     json_object_set_new(json, "clock_drift", json_real(r->clock_drift));
     json_object_set_new(json, "notes", report_strings_json(r->notes));
     json_object_set_new(json, "warnings", report_strings_json(r->warnings));

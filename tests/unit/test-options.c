@@ -230,7 +230,7 @@ static void test_parse(void **state)
         for (; argc < 6 && lines[i].argv[argc]; argc++)
             argv[argc] = text(lines[i].argv[argc]);
         int result =
-            options_parse(argc, argv, "does things", entries, &common, &workload, NULL, &err);
+            options_parse(argc, argv, "does things", entries, &common, &workload, NULL, NULL, &err);
         if (lines[i].message && (!err || !strstr(err->message, lines[i].message)))
             fail_msg("row %zu: %s", i, err ? err->message : "no error");
         if (lines[i].message)
@@ -253,7 +253,7 @@ static void test_parsed(void **state)
     const GOptionEntry none[] = {{NULL}};
     struct common_options common = {0};
     struct workload_options workload = {0};
-    assert_int_equal(options_parse(14, argv, "", none, &common, &workload, NULL, NULL), 0);
+    assert_int_equal(options_parse(14, argv, "", none, &common, &workload, NULL, NULL, NULL), 0);
     assert_true(common.json && common.quiet && !common.verbose);
     assert_string_equal(common.connect, "test:///x");
     assert_string_equal(workload.rw, "randrw");
@@ -276,7 +276,7 @@ static void list_into(const char *path)
     struct common_options common = {0};
     struct workload_options workload = {0};
     assert(freopen(path, "w", stdout));
-    options_parse(2, argv, "", none, &common, &workload, NULL, NULL);
+    options_parse(2, argv, "", none, &common, &workload, NULL, NULL, NULL);
     _exit(1);
 }
 
