@@ -91,6 +91,15 @@ static void run_done(struct run *r)
 }
 #define cleanup_run at_scope_end(run_done)
 
+static int write_samples(const char *path, const struct raced *raced, struct error **err)
+{
+    cleanup_file FILE *file = fopen(path, "we");
+    if (!file)
+        return error_set_errno(err, errno, "cannot write %s", path);
+    report_samples(raced->stage, raced->race, file);
+    return fflush(file) == 0 ? 0 : error_set_errno(err, errno, "cannot write %s", path);
+}
+
 static int conclude(struct run *run, const struct raced *raced, struct error **err)
 {
     const struct tune_arguments *a = run->a;
@@ -123,6 +132,8 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         .image = subject ? subject->image : NULL,
         .running = subject && subject->definitions.running,
     };
+    if (a->samples && write_samples(a->samples, raced, err) < 0)
+        return -1;
     cleanup_free char *plan = NULL;
     if (subject && tune_write_plan(a, subject, &report, &plan, err) < 0)
         return -1;
@@ -158,6 +169,8 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .suite = a->suite,
         .size_bytes = a->size_bytes,
         .replicas = (unsigned)a->replica_count,
+        .rate_bytes = a->rate_bytes,
+        .io_priority = a->io_priority,
         .fresh = a->work.fresh,
         .seed = a->seed_number,
         .accelerator = a->choice.accelerator,

@@ -13,7 +13,7 @@ struct tune_arguments {
     struct workload_options work;
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
-    char *axes, *fix, *xml, *plan;
+    char *axes, *fix, *xml, *plan, *rate, *ionice, *samples;
     gboolean exhaustive, no_confirm, list_axes;
     gboolean allow_host_cache, allow_bus_change, allow_image_conversion;
 
@@ -24,7 +24,8 @@ struct tune_arguments {
     struct guest_choice choice;
     struct space space;
     double margin;
-    uint64_t size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;
+    enum io_priority io_priority;
+    uint64_t rate_bytes, size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;
 };
 
 /* Reads the arguments of the verb. Errors name the option. What it made, tune_arguments_done

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/tune.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -34,6 +36,12 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "Try another bus, which the guest needs another driver for", NULL},
         {"allow-image-conversion", 0, 0, G_OPTION_ARG_NONE, &a->allow_image_conversion,
          "Try other images for a disk that has one", NULL},
+        {"samples", 0, 0, G_OPTION_ARG_FILENAME, &a->samples,
+         "Write every slice's time per request into this file, as CSV", "FILE"},
+        {"rate", 0, 0, G_OPTION_ARG_STRING, &a->rate,
+         "At most so many bytes a second on average, for a host in use", "SIZE"},
+        {"ionice", 0, 0, G_OPTION_ARG_STRING, &a->ionice,
+         "Whose I/O goes first: none, low or idle [low]", "CLASS"},
         {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
@@ -60,6 +68,33 @@ static void set_defaults(struct tune_arguments *a)
     a->seed_number = clock_now_ns() & INT32_MAX;
 }
 
+/* Slower than this, a round would take longer than people wait. */
+#define RATE_LEAST MIB
+
+static int option_rate(struct tune_arguments *a, struct error **err)
+{
+    if (option_size("--rate", a->rate, &a->rate_bytes, err) < 0)
+        return -1;
+    return a->rate && a->rate_bytes < RATE_LEAST ? error_set(err, "--rate: has to be at least 1M")
+                                                 : 0;
+}
+
+static int option_ionice(struct tune_arguments *a, struct error **err)
+{
+    static const char *const names[] = {"none", "low", "idle"};
+    a->io_priority = IO_PRIORITY_LOW;
+    for (size_t i = 0; a->ionice && i < ARRAY_SIZE(names); i++) {
+        if (strcmp(a->ionice, names[i]) != 0)
+            continue;
+        a->io_priority = (enum io_priority)i;
+        return 0;
+    }
+    if (!a->ionice)
+        return 0;
+    error_set(err, "--ionice: '%s' is no class", a->ionice);
+    return error_hint(err, "one of none, low, idle");
+}
+
 static int make_suite(struct tune_arguments *a, struct error **err)
 {
     a->notes = g_ptr_array_new_with_free_func(g_free);
@@ -79,7 +114,8 @@ int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct
     if (parse_options(argc, argv, a, err) < 0 ||
         option_image_size("--size", a->size, &a->size_bytes, err) < 0 ||
         option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
-        option_duration("--time", a->time, &a->time_ns, err) < 0 ||
+        option_duration("--time", a->time, &a->time_ns, err) < 0 || option_rate(a, err) < 0 ||
+        option_ionice(a, err) < 0 ||
         option_number("--rounds", a->rounds, 1, UINT32_MAX, &a->max_rounds, err) < 0 ||
         option_percent("--margin", a->margin_percent, 0.1, 50, &a->margin, err) < 0 ||
         option_number("--replicas", a->replicas, 1, 8, &a->replica_count, err) < 0 ||

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/ioprio.h>
 #include <glib.h>
 #include <poll.h>
 #include <signal.h>
@@ -119,4 +120,31 @@ int process_cpu_ns(pid_t pid, uint64_t *ret_ns, struct error **err)
         return error_set_errno(err, r, "cannot read the CPU time of process %d", (int)pid);
     *ret_ns = (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
     return 0;
+}
+
+/* --- Priority of I/O -------------------------------------------------------------------------- */
+
+int process_set_io_priority(pid_t pid, enum io_priority priority, struct error **err)
+{
+    static const int values[] = {
+        [IO_PRIORITY_LOW] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_NR_LEVELS - 1),
+        [IO_PRIORITY_IDLE] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
+    };
+    if (priority == IO_PRIORITY_KEPT)
+        return 0;
+    cleanup_free char *path = xasprintf("/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    int failed = tasks ? 0 : errno;
+    for (struct dirent *entry; tasks && (entry = readdir(tasks));) {
+        long tid = strtol(entry->d_name, NULL, 10);
+        /* A thread that has ended meanwhile needs none. */
+        if (tid > 0 && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, tid, values[priority]) < 0 &&
+            errno != ESRCH)
+            failed = errno;
+    }
+    if (tasks)
+        closedir(tasks);
+    return failed
+               ? error_set_errno(err, failed, "cannot set the I/O priority of process %d", (int)pid)
+               : 0;
 }

@@ -24,5 +24,14 @@ void process_kill(const char *const *words);
  * frees. */
 char *process_command_line(pid_t pid, size_t *ret_length);
 
+/* How much others' I/O goes before that of a process (ionice(1)): as it is, the least of the usual
+ * class, or whenever nobody else has any. */
+enum io_priority { IO_PRIORITY_KEPT, IO_PRIORITY_LOW, IO_PRIORITY_IDLE };
+
+/* Sets it for every thread that the process has; later ones have that of the thread that makes
+ * them. Only I/O schedulers that know priorities (bfq, mq-deadline) heed it. Errors: no such
+ * process, or one of another user. */
+int process_set_io_priority(pid_t pid, enum io_priority priority, struct error **err);
+
 /* CPU time, user and system of all threads, the process has used. */
 int process_cpu_ns(pid_t pid, uint64_t *ret_ns, struct error **err);

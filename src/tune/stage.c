@@ -2,6 +2,8 @@
 #include "tune/stage.h"
 
 #include <errno.h>
+#include <math.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -228,13 +230,37 @@ static int start_guest(struct stage *s, struct error **err)
     size_t count;
     cleanup_free struct probe_disk *disks = probe_disks(s, &count);
     tell(s, "starting the probe guest", 0, 0);
+    if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)
+        return -1;
     s->probe = probe_start(s->options->ground->connection, &options, disks, count, err);
-    if (!s->probe)
+    if (!s->probe ||
+        (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
         return -1;
     return read_back(s, disks, count, err);
 }
 
 /* --- Filling and opening ---------------------------------------------------------------------- */
+
+/* Filled so far, and sliced: fills write, and of slices only the writes are among the written. */
+static uint64_t moved_bytes(const struct stage *s)
+{
+    return s->filled_bytes + s->sliced_bytes;
+}
+
+int stage_rest(struct stage *s, struct error **err)
+{
+    uint64_t rate = s->options->rate_bytes;
+    if (!rate)
+        return 0;
+    double due = (double)s->begin_ns + (double)moved_bytes(s) / (double)rate * NS_PER_SECOND;
+    for (uint64_t now; (now = clock_now_ns()) < (uint64_t)due;) {
+        int left_ms = (int)fmin(((double)(uint64_t)due - (double)now) / NS_PER_MS + 1, 60000);
+        poll(&(struct pollfd){.fd = interrupt_fd(), .events = POLLIN}, 1, left_ms);
+        if (interrupt_check(err) < 0)
+            return -1;
+    }
+    return 0;
+}
 
 static uint64_t patience(uint64_t bytes)
 {
@@ -272,13 +298,16 @@ static int fill(struct stage *s, struct error **err)
     for (size_t i = 0; i < s->lane_count; i++) {
         tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
+        uint64_t before = s->written_bytes;
         int r = lane->failure || stays_empty(s, lane) ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
         bool buffered =
             lane->candidate != LANE_HOST && !disk_config_is_direct(&candidate_of(s, lane)->config);
-        if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0))
+        s->filled_bytes += s->written_bytes - before;
+        if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ||
+            stage_rest(s, err) < 0)
             return -1;
     }
     return 0;
@@ -338,6 +367,7 @@ struct stage *stage_new(const struct stage_options *options, GPtrArray *candidat
     cleanup_stage struct stage *s = xcalloc(1, sizeof(*s));
     s->options = options;
     s->candidates = candidates;
+    s->begin_ns = clock_now_ns();
     if (build(s, err) < 0) {
         storage_explain_full(options->directory, err);
         return NULL;

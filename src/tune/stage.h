@@ -11,6 +11,7 @@
 
 #include <glib.h>
 
+#include "host/process.h"
 #include "measure/sites.h"
 #include "probe/probe.h"
 #include "tune/candidate.h"
@@ -43,6 +44,8 @@ struct stage_options {
     const struct stage_images *like;   /* or NULL */
     const struct probe_mirror *mirror; /* or NULL */
     unsigned replicas;
+    uint64_t rate_bytes; /* a second, that all the filling and measuring moves on average; 0: any */
+    enum io_priority io_priority; /* of this process and the guest's */
     bool fresh; /* measure first writes: nothing is filled, no block is written twice */
     uint64_t seed;
     enum accelerator accelerator;
@@ -67,6 +70,8 @@ struct stage {
     struct lane *lanes;
     uint64_t written_bytes; /* on behalf of the measuring, by host and guest together */
     uint64_t sliced_bytes;  /* read and written in slices, by both */
+    uint64_t filled_bytes;  /* before any slice */
+    uint64_t begin_ns;      /* clock.h: since when it moves bytes */
 };
 
 /* Builds it up; candidates with `left_out` get no lane. Whatever fails, or a signal, leaves
@@ -74,6 +79,10 @@ struct stage {
  * kernel, no qemu-img, libvirt or the guest (probe.h), another run in the directory. */
 struct stage *stage_new(const struct stage_options *options, GPtrArray *candidates,
                         struct error **err);
+
+/* Waits until what was moved so far is no more than the rate allows. What comes next goes at full
+ * speed: a slice that was slowed down would measure nothing. Errors: a signal. */
+int stage_rest(struct stage *s, struct error **err);
 
 /* Destroys the guest and removes every file but the ground. */
 void stage_free(struct stage *s);
