@@ -28,13 +28,12 @@ static struct stage_options stage_options;
 static struct stage *stage;
 static struct ground ground;
 
-static inline int stage_set_up(void **state)
+/* A guest with one disk for each of these, which are taken. */
+static inline int stage_set_up_with(void **state, GPtrArray *all)
 {
     cleanup_error struct error *err = NULL;
-    struct candidate_facts facts = candidate_facts_read("", 4);
-    candidates = candidates_for_new_disk(&facts);
-    if (scratch_set_up(state) < 0 || interrupt_install(&err) < 0 ||
-        candidates_select(candidates, "raw-native,qcow2-threads-iothread", &err) < 0)
+    candidates = all;
+    if (scratch_set_up(state) < 0 || interrupt_install(&err) < 0)
         return -1;
     stage_options = (struct stage_options){
         .ground = &ground,
@@ -49,6 +48,15 @@ static inline int stage_set_up(void **state)
     if (!stage)
         print_message("# %s\n", err->message);
     return stage ? 0 : -1;
+}
+
+static inline int stage_set_up(void **state)
+{
+    struct candidate_facts facts = candidate_facts_read("", 4);
+    GPtrArray *all = candidates_for_new_disk(&facts);
+    if (candidates_select(all, "raw-native,qcow2-threads-iothread", NULL) < 0)
+        return -1;
+    return stage_set_up_with(state, all);
 }
 
 static inline int stage_tear_down(void **state)

@@ -156,6 +156,8 @@ def axes():
         (("--axes", "discard,detect_zeroes", "--fix", "image=raw,cache=directsync"),
          ["raw-threads-directsync", "raw-threads-directsync-detect_zeroes", "raw-threads-directsync-discard",
           "raw-threads-directsync-discard-detect_zeroes"]),
+        (("--axes", "bus,poll", "--fix", "image=qcow2-meta,iothread=yes", "--allow-bus-change"),
+         [f"qcow2-meta{bus}-threads-iothread{poll}" for bus in ("", "-scsi") for poll in ("", "-nopoll", "-poll200us")]),
         (("--axes", "queues,cache", "--fix", "image=raw", "--allow-host-cache", "--depth", "4", "--vcpus", "2"),
          [f"raw-threads{cache}{queues}" for cache in ("", "-directsync", "-writeback", "-writethrough")
           for queues in ("", "-1queue")]),
@@ -165,6 +167,9 @@ def axes():
         for candidate in report["candidates"]:
             assert "failure" not in candidate, candidate
             equal(candidate["effective"], candidate["disk"], f"what QEMU ran as {candidate['id']}")
+            # A new disk needs nothing else, and this only where libvirt is too old to keep it.
+            polls = "poll" in candidate["id"]
+            assert candidate["needs"] in ([[], ["libvirt-9.4"]] if polls else [[]]), candidate
     assert any("page cache is in its path" in warning for warning in report["warnings"]), report["warnings"]
 
 
@@ -175,6 +180,12 @@ def rules_of_the_space():
     assert "--allow-host-cache" in reasons["qcow2-threads-writeback"], reasons
     assert "one request in flight" in reasons["qcow2-threads-1queue"], reasons
     equal(sorted(ids(report)), ["qcow2-threads", "qcow2-threads-directsync"], "candidates")
+    report = tune("--axes", "bus,l2_cache,poll", "--replicas", "1", "--rounds", "1", "--allow-image-conversion")
+    reasons = {candidate["id"]: candidate["why"] for candidate in report["left_out"]}
+    assert "--allow-bus-change" in reasons["qcow2-scsi-threads"], reasons
+    assert "covers 256 GiB" in reasons["qcow2-l2full-threads"], reasons
+    assert "only an iothread" in reasons["qcow2-threads-nopoll"], reasons
+    equal(ids(report), ["qcow2-threads"], "candidates")
     arguments = ("tune", "-d", _directory, *SMALL)
     assert_error(run(*arguments, "--axes", "io", "--fix", "io=native"), "no configuration is left")
     assert_error(run(*arguments, "--axes", "image,io,iothread,cluster,extended_l2"), "do not fit into one guest", hint="--fix")
