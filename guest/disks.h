@@ -7,7 +7,8 @@
 #include "base/error.h"
 #include "measure/protocol.h"
 
-/* Lists the disks that have a serial, virtio-blk and SCSI ones, in h->disks and h->disk_count; the caller frees (hello_done). */
+/* Lists the disks that have a serial, virtio-blk and SCSI ones, in h->disks and h->disk_count; the
+ * caller frees (hello_done). */
 int disks_list(struct hello *h, struct error **err);
 
 /* The device node ("/dev/vdc") of the disk with this serial; the caller frees. */

@@ -13,13 +13,13 @@ struct versions {
     unsigned long qemu, libvirt;
 };
 
-/* How long an iothread waits for the next request by polling, in ns: what QEMU does unasked
- * (util/aio-posix.c and iothread.c, POLL_MAX_NS), as a field of a configuration has it, and what a
- * field is where it is not to poll at all. */
+/* How long an iothread polls for the next request unasked, in ns (QEMU's iothread.c,
+ * IOTHREAD_POLL_MAX_NS_DEFAULT), and what poll_max_ns is where it is not to poll at all. */
 #define DISK_POLL_DEFAULT_NS 32768
 #define DISK_POLL_OFF (-1)
 
-/* The strings belong to whoever made the configuration and outlive it. */
+/* The strings belong to whoever made the configuration and outlive it. A disk that there is can have
+ * other words of libvirt's, too; an attribute that its XML lacks is given as what it comes to. */
 struct disk_config {
     const char *bus;    /* "virtio": virtio-blk; "scsi": of a virtio-scsi controller of its own */
     const char *format; /* "raw", "qcow2" */
