@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * passes.h - the long slices at the end of a race, in a few passes over the lanes that are left.
+ */
+#pragma once
+
+#include "tune/runner.h"
+
+/* How long the slices are to be, by the lanes that run, when `left_ns` are left of the race at its
+ * beginning; returns the time that all of them need, 0 where there are to be none. */
+uint64_t passes_plan(struct runner *r, uint64_t left_ns);
+
+/* Runs them, where there are to be any. */
+int passes_run(struct runner *r, struct error **err);

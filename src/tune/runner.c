@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tune/runner.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "tune/passes.h"
+#include "tune/slices.h"
+
+/* The chance that the fastest is put out, or one settled for that is too slow. */
+#define ELIMINATION_ERROR 0.05
+
+void runner_progress(struct runner *r, const char *what, double fraction)
+{
+    const struct stage_options *o = r->stage->options;
+    if (o->progress)
+        o->progress(o->progress_data, what, fraction);
+}
+
+size_t runner_works(const struct runner *r, size_t group, unsigned *ret_count)
+{
+    const struct suite *suite = r->stage->options->suite;
+    return (size_t)(suite_group(suite, (unsigned)group, ret_count) - suite->works);
+}
+
+void runner_shuffle(struct runner *r, size_t *items, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t k = random_below(&r->random, i);
+        size_t kept = items[i - 1];
+        items[i - 1] = items[k];
+        items[k] = kept;
+    }
+}
+
+/* --- Slices ----------------------------------------------------------------------------------- */
+
+static struct budget budget_of(const struct race_options *o, uint64_t duration_ns)
+{
+    return (struct budget){
+        .duration_ns = duration_ns,
+        .min_requests = o->min_requests,
+        .max_requests = UINT64_MAX,
+        .ramp = o->ramp,
+    };
+}
+
+int runner_host(struct runner *r, size_t turn, size_t group, uint64_t duration_ns, size_t *ret_lane,
+                struct error **err)
+{
+    struct budget budget = budget_of(r->options, duration_ns);
+    *ret_lane = turn % r->stage->host_lanes;
+    return slices_on_host(r->stage, *ret_lane, (unsigned)group, &budget, r->slices, err);
+}
+
+int runner_guest(struct runner *r, const size_t *lanes, size_t count, size_t group,
+                 uint64_t duration_ns, struct error **err)
+{
+    struct budget budget = budget_of(r->options, duration_ns);
+    return slices_in_guest(r->stage, lanes, count, (unsigned)group, &budget, r->slices, err);
+}
+
+void tally_clear(struct runner *r)
+{
+    size_t places = r->race->lane_count * r->race->work_count;
+    memset(r->tally.sums, 0, places * sizeof(*r->tally.sums));
+    memset(r->tally.counts, 0, places * sizeof(*r->tally.counts));
+}
+
+void tally_add(struct tally *t, size_t place, const struct slice *slice)
+{
+    if (!slice->requests)
+        return;
+    t->sums[place] += log((double)slice->elapsed_ns / (double)slice->requests);
+    t->counts[place]++;
+}
+
+void tally_append(const struct tally *t, size_t place, double **series, size_t count)
+{
+    *series = xreallocarray(*series, count + 1, sizeof(**series));
+    (*series)[count] = t->counts[place] ? exp(t->sums[place] / t->counts[place]) : NAN;
+}
+
+/* --- The runner ------------------------------------------------------------------------------- */
+
+bool runner_confirms(const struct runner *r)
+{
+    return r->options->confirm && !r->stage->options->fresh;
+}
+
+void runner_plan(struct runner *r)
+{
+    struct stage *stage = r->stage;
+    r->order_count = 0;
+    for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
+        if (!stage->lanes[i].failure && !r->race->out[i])
+            r->order[r->order_count++] = i;
+    r->parts = (r->order_count + PART_LANES - 1) / PART_LANES;
+    if (r->parts < stage->host_lanes)
+        r->parts = stage->host_lanes;
+
+    uint64_t left = r->end_ns > r->start_ns ? r->end_ns - r->start_ns : 0;
+    uint64_t reserve = passes_plan(r, left);
+    r->short_deadline_ns = r->end_ns > r->start_ns + reserve ? r->end_ns - reserve : r->start_ns;
+}
+
+/* Enters each candidate all of whose lanes run; returns how many there are. */
+static size_t enter_candidates(struct runner *r)
+{
+    size_t count = 0;
+    const struct stage *stage = r->stage;
+    for (int c = 0; c < (int)stage->candidates->len; c++) {
+        size_t lanes = 0, failures = 0;
+        for (size_t i = 0; i < stage->lane_count; i++) {
+            lanes += stage->lanes[i].candidate == c;
+            failures += stage->lanes[i].candidate == c && stage->lanes[i].failure;
+        }
+        if (lanes && !failures)
+            r->candidates[count++] = c;
+    }
+    return count;
+}
+
+struct runner *runner_new(struct stage *stage, const struct race_options *options,
+                          struct race *race)
+{
+    struct runner *r = xcalloc(1, sizeof(*r));
+    size_t places = race->lane_count * race->work_count;
+    *r = (struct runner){.stage = stage, .options = options, .race = race};
+    random_seed(&r->random, options->seed);
+    r->order = xcalloc(race->lane_count, sizeof(*r->order));
+    r->group_count = suite_groups(stage->options->suite);
+    r->groups = xcalloc(r->group_count, sizeof(*r->groups));
+    for (size_t i = 0; i < r->group_count; i++)
+        r->groups[i] = i;
+    r->slices = xcalloc(PART_LANES * race->work_count, sizeof(*r->slices));
+    r->tally.sums = xcalloc(places, sizeof(*r->tally.sums));
+    r->tally.counts = xcalloc(places, sizeof(*r->tally.counts));
+    r->candidates = xcalloc(stage->candidates->len, sizeof(*r->candidates));
+    r->elimination = elimination_new(enter_candidates(r), options->margin, ELIMINATION_ERROR);
+    r->start_ns = clock_now_ns();
+    r->end_ns = options->deadline_ns ? options->deadline_ns : r->start_ns + options->duration_ns;
+    runner_plan(r);
+    return r;
+}
+
+void runner_free(struct runner *r)
+{
+    elimination_done(&r->elimination);
+    free(r->candidates);
+    free(r->order);
+    free(r->groups);
+    free(r->slices);
+    free(r->tally.sums);
+    free(r->tally.counts);
+    free(r);
+}
