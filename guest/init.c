@@ -216,12 +216,20 @@ static json_t *do_latencies(json_t *command, struct error **err)
     return histogram_to_json(all);
 }
 
+static json_t *do_forget(json_t *command, struct error **err)
+{
+    (void)command, (void)err;
+    if (sites)
+        sites_clear_latencies(sites);
+    return json_object();
+}
+
 static const struct {
     const char *name;
     json_t *(*run)(json_t *command, struct error **err);
 } commands[] = {
     {"clock", do_clock}, {"fill", do_fill},           {"prepare", do_prepare},
-    {"run", do_run},     {"latencies", do_latencies},
+    {"run", do_run},     {"latencies", do_latencies}, {"forget", do_forget},
 };
 
 static json_t *dispatch(json_t *command, struct error **err)

@@ -14,7 +14,7 @@ struct worker {
     struct crew *crew;
     unsigned job;
     unsigned workload; /* its number */
-    pthread_t thread; /* of all but the first */
+    pthread_t thread;  /* of all but the first */
     struct buffers *buffers;
     struct slice slice; /* what its last turn came to */
     struct error *err;
@@ -139,7 +139,8 @@ struct site *site_open(struct crew *c, const char *path, const uint64_t *span_by
                        uint64_t seed, struct error **err)
 {
     if (once && c->jobs > 1) {
-        error_set(err, "%u jobs cannot be measured in first writes: they would write the same blocks",
+        error_set(err,
+                  "%u jobs cannot be measured in first writes: they would write the same blocks",
                   c->jobs);
         return NULL;
     }
@@ -209,7 +210,33 @@ static int add_up(struct crew *c, unsigned workload, struct slice *ret, struct e
     return 0;
 }
 
-int site_run(struct site *s, const struct budget *budgets, struct slice *ret, struct error **err)
+static int compare_ns(const void *pa, const void *pb)
+{
+    uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+    return a < b ? -1 : a > b;
+}
+
+/* Of equally many requests of every job of a workload, whatever the disk: so it is the same order
+ * statistic everywhere, and how far it is off the true percentile is alike. */
+static uint64_t p99_of(const struct site *s, unsigned workload, unsigned sample)
+{
+    size_t count = 0;
+    cleanup_free uint64_t *all = xcalloc((size_t)s->jobs * sample, sizeof(*all));
+    for (unsigned i = 0; i < s->jobs; i++) {
+        if (s->crew->workers[i].workload != workload)
+            continue;
+        if (s->targets[i]->sample_left)
+            return 0;
+        memcpy(all + count, s->targets[i]->sample, sample * sizeof(*all));
+        count += sample;
+    }
+    qsort(all, count, sizeof(*all), compare_ns);
+    return all[(count * 99 + 99) / 100 - 1];
+}
+
+/* All jobs at the same time; what a single one does, this thread does itself. */
+static int run_jobs(struct site *s, const struct budget *budgets, struct slice *ret,
+                    struct error **err)
 {
     struct crew *c = s->crew;
     if (s->jobs == 1)
@@ -222,6 +249,16 @@ int site_run(struct site *s, const struct budget *budgets, struct slice *ret, st
     for (unsigned i = 0; i < c->jobs; i++)
         error_free(TAKE_PTR(c->workers[i].err));
     return result;
+}
+
+int site_run(struct site *s, const struct budget *budgets, struct slice *ret, struct error **err)
+{
+    if (run_jobs(s, budgets, ret, err) < 0)
+        return -1;
+    for (unsigned i = 0; i < s->crew->count; i++)
+        if (budgets[i].sample)
+            ret[i].p99_ns = p99_of(s, i, budgets[i].sample);
+    return 0;
 }
 
 void site_clear_latencies(struct site *s)

@@ -24,6 +24,14 @@ struct engine {
 extern const struct engine engine_sync;  /* pread and pwrite: queue depth 1 */
 extern const struct engine engine_uring; /* io_uring: any queue depth */
 
+/* Counts the latency of a request. */
+static inline void engine_count(struct target *t, uint64_t ns)
+{
+    histogram_add(&t->histogram, ns);
+    if (t->sample_left)
+        t->sample[--t->sample_left] = ns;
+}
+
 /* A request failed with `errnum` (0: it was cut short): the error that says so. Returns -1. */
 int engine_request_failed(const struct target *t, const struct request *request, int errnum,
                           struct error **err);

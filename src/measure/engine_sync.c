@@ -69,7 +69,7 @@ static int sync_run(struct target *t, const struct budget *budget, struct slice 
             ramp--;
             start = now;
         } else {
-            histogram_add(&t->histogram, now - from);
+            engine_count(t, now - from);
             slice.requests++;
             slice.bytes += request.length;
         }

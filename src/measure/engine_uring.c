@@ -245,7 +245,7 @@ static void complete(struct target *t, struct progress *p, const struct slot *sl
         p->ramp -= p->ramp > 0;
         return;
     }
-    histogram_add(&t->histogram, now - slot->from_ns);
+    engine_count(t, now - slot->from_ns);
     p->slice.requests++;
     p->slice.bytes += r->length;
 }

@@ -23,32 +23,35 @@ static json_int_t clamp(uint64_t value)
 
 json_t *budget_to_json(const struct budget *b)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "duration_ns", clamp(b->duration_ns), "min_requests",
-                     clamp(b->min_requests), "max_requests", clamp(b->max_requests), "ramp",
-                     (json_int_t)b->ramp);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "duration_ns", clamp(b->duration_ns),
+                     "min_requests", clamp(b->min_requests), "max_requests", clamp(b->max_requests),
+                     "ramp", (json_int_t)b->ramp, "sample", (json_int_t)b->sample);
 }
 
 int budget_from_json(json_t *json, struct budget *ret, struct error **err)
 {
     struct budget b = {0};
-    uint64_t ramp;
+    uint64_t ramp, sample;
     if (protocol_get_u64(json, "duration_ns", &b.duration_ns, err) < 0 ||
         protocol_get_u64(json, "min_requests", &b.min_requests, err) < 0 ||
         protocol_get_u64(json, "max_requests", &b.max_requests, err) < 0 ||
-        protocol_get_u64(json, "ramp", &ramp, err) < 0)
+        protocol_get_u64(json, "ramp", &ramp, err) < 0 ||
+        protocol_get_u64(json, "sample", &sample, err) < 0)
         return -1;
-    if (ramp > UINT32_MAX)
-        return error_set(err, "a ramp of %" PRIu64 " requests", ramp);
+    if (ramp > UINT32_MAX || sample > PROTOCOL_SAMPLE_MAX)
+        return error_set(err, "a ramp of %" PRIu64 " requests, a sample of %" PRIu64, ramp, sample);
     b.ramp = (unsigned)ramp;
+    b.sample = (unsigned)sample;
     *ret = b;
     return 0;
 }
 
 json_t *slice_to_json(const struct slice *s)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b}", "requests", clamp(s->requests), "issued",
-                     clamp(s->issued), "bytes", clamp(s->bytes), "elapsed_ns", clamp(s->elapsed_ns), "written_bytes",
-                     clamp(s->written_bytes), "exhausted", s->exhausted);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:b, s:I}", "requests", clamp(s->requests),
+                     "issued", clamp(s->issued), "bytes", clamp(s->bytes), "elapsed_ns",
+                     clamp(s->elapsed_ns), "written_bytes", clamp(s->written_bytes), "exhausted",
+                     s->exhausted, "p99_ns", clamp(s->p99_ns));
 }
 
 int slice_from_json(json_t *json, struct slice *ret, struct error **err)
@@ -58,7 +61,8 @@ int slice_from_json(json_t *json, struct slice *ret, struct error **err)
         protocol_get_u64(json, "issued", &s.issued, err) < 0 ||
         protocol_get_u64(json, "bytes", &s.bytes, err) < 0 ||
         protocol_get_u64(json, "elapsed_ns", &s.elapsed_ns, err) < 0 ||
-        protocol_get_u64(json, "written_bytes", &s.written_bytes, err) < 0)
+        protocol_get_u64(json, "written_bytes", &s.written_bytes, err) < 0 ||
+        protocol_get_u64(json, "p99_ns", &s.p99_ns, err) < 0)
         return -1;
     json_t *exhausted = json_object_get(json, "exhausted");
     if (!json_is_boolean(exhausted))

@@ -10,6 +10,7 @@
  *   host:  {"do":"run","group":0,"order":[2,0,1],"budget":{…}}
  *                                                        -> {"slices":[[{…}, …], …]}
  *   host:  {"do":"latencies","disk":0,"work":0}          -> a histogram (histogram.h)
+ *   host:  {"do":"forget"}                               -> {}: latencies start anew
  *   host:  {"do":"quit"}                                 -> nothing: the guest powers off
  *
  * "disk" and the numbers in "order" index the "serials" of the last prepare, "group" and "work" its
@@ -30,6 +31,7 @@
 #define PROTOCOL_PORT "org.virt-disktune.probe.0"
 #define PROTOCOL_LINE_MAX ((size_t)4 << 20)
 #define PROTOCOL_DISKS_MAX 512
+#define PROTOCOL_SAMPLE_MAX 65536
 
 /* The writers return a new object; the readers -1 and an error on anything but what they read. */
 json_t *budget_to_json(const struct budget *b);

@@ -117,6 +117,12 @@ int sites_run(struct sites *s, size_t disk, unsigned group, const struct budget 
     return site_run(sites_site(s, disk, group), budgets, ret, err);
 }
 
+void sites_clear_latencies(struct sites *s)
+{
+    for (size_t i = 0; i < s->disks * s->groups; i++)
+        site_clear_latencies(s->sites[i]);
+}
+
 void sites_add_latencies(const struct sites *s, size_t disk, unsigned work, struct histogram *into)
 {
     unsigned count, group = s->suite->works[work].group;

@@ -32,5 +32,8 @@ struct site *sites_site(struct sites *s, size_t disk, unsigned group);
 int sites_run(struct sites *s, size_t disk, unsigned group, const struct budget *budget,
               struct slice *ret, struct error **err);
 
+/* Forgets the latencies of all disks. */
+void sites_clear_latencies(struct sites *s);
+
 /* Adds the latencies of the suite's work with this number on the disk. */
 void sites_add_latencies(const struct sites *s, size_t disk, unsigned work, struct histogram *into);

@@ -15,13 +15,14 @@
 #define PAGE 4096
 
 /* No data of a write comes again before so much other was written: more than the 128 KiB that btrfs
- * and, unless told otherwise, ZFS compress at a time. Not much more, as data that has left the CPU's
- * caches is slower to write: 4 MiB cost 10 % of the speed of dd's work on a virtual disk. */
+ * and, unless told otherwise, ZFS compress at a time. Not much more, as data that has left the
+ * CPU's caches is slower to write: 4 MiB cost 10 % of the speed of dd's work on a virtual disk. */
 #define VARIETY ((size_t)256 << 10)
 
 /* Buffers lie in memory that is contiguous where the kernel has it so. Of small pages they are what
- * was freed last, in any order, and a large request is as many segments as pages: reads of 1 MiB then
- * took a virtual disk 2.4 or 6.2 ms, as luck had it, and luck differs between host and guest. */
+ * was freed last, in any order, and a large request is as many segments as pages: reads of 1 MiB
+ * then took a virtual disk 2.4 or 6.2 ms, as luck had it, and luck differs between host and guest.
+ */
 #define HUGE_PAGE ((size_t)2 << 20)
 
 static size_t buffers_stride(const struct buffers *b)
@@ -148,16 +149,21 @@ void target_free(struct target *t)
         close(t->fd);
     free(t->path);
     free(t->syncs);
+    free(t->sample);
     free(t);
 }
 
-int target_run(struct target *t, const struct budget *budget, struct slice *ret,
-               struct error **err)
+int target_run(struct target *t, const struct budget *budget, struct slice *ret, struct error **err)
 {
     struct budget own = *budget;
+    if (budget->sample > t->sample_room) {
+        t->sample = xreallocarray(t->sample, budget->sample, sizeof(*t->sample));
+        t->sample_room = budget->sample;
+    }
+    t->sample_left = budget->sample;
     if (budget->resume && own.max_requests != UINT64_MAX)
-        own.max_requests -= t->histogram.count < own.max_requests ? t->histogram.count
-                                                                  : own.max_requests;
+        own.max_requests -=
+            t->histogram.count < own.max_requests ? t->histogram.count : own.max_requests;
     return t->engine->run(t, &own, ret, err);
 }
 

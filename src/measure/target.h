@@ -31,10 +31,10 @@ struct engine;
 
 struct uring;
 
-/* Memory that the requests of a job read into and write from, and the ring it hands them over by: for
- * each of `depth` requests in flight one block or several, page aligned, shared by targets that are
- * never busy at the same time. Writes take the several in turn, so that nothing comes again within what a compressing file
- * system looks back over. */
+/* Memory that the requests of a job read into and write from, and the ring it hands them over by:
+ * for each of `depth` requests in flight one block or several, page aligned, shared by targets that
+ * are never busy at the same time. Writes take the several in turn, so that nothing comes again
+ * within what a compressing file system looks back over. */
 struct buffers {
     unsigned char *memory;
     uint32_t block_bytes;
@@ -42,8 +42,8 @@ struct buffers {
     unsigned turns; /* blocks for each request in flight */
     uint64_t turn;  /* writes so far */
     bool zeros;
-    uint64_t stamp; /* makes each written page unlike any before it */
-    size_t length;  /* of the memory */
+    uint64_t stamp;     /* makes each written page unlike any before it */
+    size_t length;      /* of the memory */
     struct uring *ring; /* engine_uring's, while a target of it is open */
 };
 
@@ -59,6 +59,8 @@ struct target {
     struct buffers *buffers;    /* not owned */
     const struct engine *engine;
     void *engine_state;
+    uint64_t *sample; /* latencies of a slice's first requests, where its budget asks for them */
+    unsigned sample_room, sample_left; /* it has; it wants */
 };
 
 /* When a slice ends: at max_requests, or when duration_ns are over and at least min_requests
@@ -68,8 +70,9 @@ struct budget {
     uint64_t min_requests;
     uint64_t max_requests;
     unsigned ramp; /* requests done before counting starts, beyond filling the queue */
-    bool resume;   /* goes on with the slice before: what was due there and was not done still is, and
-                    * max_requests is of all of them together since the latencies were cleared */
+    bool resume; /* goes on with the slice before: what was due there and was not done still is, and
+                  * max_requests is of all of them together since the latencies were cleared */
+    unsigned sample; /* so many of the first requests that count have their p99 told; 0: none */
 };
 
 struct slice {
@@ -79,6 +82,8 @@ struct slice {
     uint64_t elapsed_ns;    /* time in which these were done, syncs included */
     uint64_t written_bytes; /* by these */
     bool exhausted;         /* a pattern without repetition had no further block */
+    uint64_t
+        p99_ns; /* of the sample of each job, together; 0: not asked for, or too few requests */
 };
 
 struct buffers *buffers_new(const struct workload *w, uint64_t seed);

@@ -28,11 +28,16 @@ int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct bu
     return 0;
 }
 
+/* A request takes a tenth of that on the slowest disk there is. */
+#define SLOWEST_REQUEST_NS (NS_PER_SECOND / 4)
+
 /* How long an answer may take: what was asked for a hundred times over, and some seconds more for
  * a disk that pauses. */
-static uint64_t patience(size_t slices, uint64_t duration_ns)
+static uint64_t patience(size_t slices, const struct budget *b)
 {
-    return 30 * NS_PER_SECOND + slices * (100 * duration_ns + NS_PER_SECOND);
+    uint64_t each = 100 * b->duration_ns + NS_PER_SECOND;
+    uint64_t sample = b->sample * SLOWEST_REQUEST_NS;
+    return 30 * NS_PER_SECOND + slices * (each > sample ? each : sample);
 }
 
 /* Reads [[slice, …], …]: `count` disks with `works` slices each. */
@@ -64,12 +69,19 @@ int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned
         json_array_append_new(order, json_integer(s->lanes[lanes[i]].number));
     json_t *command = json_pack("{s:s, s:i, s:o, s:o}", "do", "run", "group", (int)group, "order",
                                 order, "budget", budget_to_json(budget));
-    cleanup_json json_t *reply =
-        probe_request(s->probe, command, patience(count, budget->duration_ns), err);
+    cleanup_json json_t *reply = probe_request(s->probe, command, patience(count, budget), err);
     if (!reply || read_slices(json_object_get(reply, "slices"), count, works, ret, err) < 0)
         return -1;
     account(s, ret, count * works);
     return 0;
+}
+
+int slices_forget(struct stage *s, struct error **err)
+{
+    sites_clear_latencies(s->sites);
+    cleanup_json json_t *reply =
+        probe_request(s->probe, json_pack("{s:s}", "do", "forget"), 30 * NS_PER_SECOND, err);
+    return reply ? 0 : -1;
 }
 
 int slices_latencies(struct stage *s, size_t lane, unsigned work, struct histogram *into,

@@ -16,6 +16,9 @@ int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct bu
 int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned group,
                     const struct budget *budget, struct slice *ret, struct error **err);
 
+/* Has host and guest forget the latencies of all slices so far. */
+int slices_forget(struct stage *s, struct error **err);
+
 /* The latencies of all slices of a work on a lane so far, into an empty histogram. */
 int slices_latencies(struct stage *s, size_t lane, unsigned work, struct histogram *into,
                      struct error **err);

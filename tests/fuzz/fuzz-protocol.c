@@ -35,11 +35,12 @@ static void check_slice(json_t *json)
     check_number(json, "bytes", s.bytes);
     check_number(json, "elapsed_ns", s.elapsed_ns);
     check_number(json, "written_bytes", s.written_bytes);
+    check_number(json, "p99_ns", s.p99_ns);
     cleanup_json json_t *again = slice_to_json(&s);
     assert(slice_from_json(again, &back, NULL) == 0);
     assert(back.requests == s.requests && back.issued == s.issued && back.bytes == s.bytes &&
            back.elapsed_ns == s.elapsed_ns && back.written_bytes == s.written_bytes &&
-           back.exhausted == s.exhausted);
+           back.exhausted == s.exhausted && back.p99_ns == s.p99_ns);
 }
 
 static void check_budget(json_t *json)
@@ -54,6 +55,7 @@ static void check_budget(json_t *json)
     check_number(json, "min_requests", b.min_requests);
     check_number(json, "max_requests", b.max_requests);
     check_number(json, "ramp", b.ramp);
+    check_number(json, "sample", b.sample);
 }
 
 static void check_sizes(json_t *sizes, const struct workload *w)

@@ -8,6 +8,7 @@
 #undef NDEBUG
 #include <assert.h>
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,6 +102,46 @@ static void test_whole(void **state)
     check_whole(1);
     check_whole(2);
     check_whole(JOBS);
+}
+
+/* The percentile is of so many requests of each job, no matter how many there are; where there are
+ * fewer there is none. */
+static void check_sample(unsigned jobs)
+{
+    cleanup_free char *path = disk_file(SPAN);
+    struct workload w = work(WORKLOAD_RANDWRITE, jobs);
+    struct slice slice;
+    cleanup_crew struct crew *crew = crew_new(&w, 1, 1, NULL);
+    cleanup_site struct site *s = site_open(crew, path, &(uint64_t){0}, false, 1, NULL);
+    cleanup_free struct histogram *all = xcalloc(1, sizeof(*all));
+    assert_non_null(s);
+    struct budget budget = {.duration_ns = UINT64_MAX, .max_requests = 200, .sample = 200};
+    assert_int_equal(site_run(s, &budget, &slice, NULL), 0);
+    site_add_latencies(s, 0, all);
+    double wanted = (double)histogram_quantile(all, 0.99);
+    assert_true(fabs((double)slice.p99_ns - wanted) <= wanted * HISTOGRAM_RELATIVE_ERROR);
+    budget.sample = 10;
+    assert_int_equal(site_run(s, &budget, &slice, NULL), 0);
+    assert_true(slice.p99_ns > 0);
+    uint64_t largest = 0;
+    for (unsigned i = 0; i < jobs; i++)
+        for (unsigned k = 0; k < budget.sample; k++)
+            if (s->targets[i]->sample[k] > largest)
+                largest = s->targets[i]->sample[k];
+    assert_int_equal(slice.p99_ns, largest);
+    budget.sample = 201;
+    assert_int_equal(site_run(s, &budget, &slice, NULL), 0);
+    assert_int_equal(slice.p99_ns, 0);
+    budget.sample = 0;
+    assert_int_equal(site_run(s, &budget, &slice, NULL), 0);
+    assert_int_equal(slice.p99_ns, 0);
+}
+
+static void test_sample(void **state)
+{
+    (void)state;
+    check_sample(1);
+    check_sample(JOBS);
 }
 
 static void test_most_jobs(void **state)
@@ -379,7 +420,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_buffers),      cmocka_unit_test(test_sums),
         cmocka_unit_test(test_rates_add_up), cmocka_unit_test(test_sites_in_turns),
         cmocka_unit_test(test_once),         cmocka_unit_test(test_open_errors),
-        cmocka_unit_test(test_one_fails),    cmocka_unit_test(test_file_shrinks),
+        cmocka_unit_test(test_sample),       cmocka_unit_test(test_one_fails),
+        cmocka_unit_test(test_file_shrinks),
     };
     depth = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
     if (disk_skip(depth))

@@ -71,6 +71,7 @@ static void test_budget(void **state)
     static const struct budget budgets[] = {
         {0, 0, 0, 0},
         {5000000, 1, 100, 16},
+        {.duration_ns = 5000000, .min_requests = 100, .ramp = 2, .sample = 100},
         {INT64_MAX, INT64_MAX, INT64_MAX, UINT32_MAX},
         /* "Without limit" is as much as JSON has. */
         {UINT64_MAX, UINT64_MAX, UINT64_MAX, 1},
@@ -83,7 +84,8 @@ static void test_budget(void **state)
         b.min_requests = b.min_requests > INT64_MAX ? INT64_MAX : b.min_requests;
         b.max_requests = b.max_requests > INT64_MAX ? INT64_MAX : b.max_requests;
         assert_true(back.duration_ns == b.duration_ns && back.min_requests == b.min_requests &&
-                    back.max_requests == b.max_requests && back.ramp == b.ramp);
+                    back.max_requests == b.max_requests && back.ramp == b.ramp &&
+                    back.sample == b.sample);
     }
 }
 
@@ -93,6 +95,7 @@ static void test_slice(void **state)
     static const struct slice slices[] = {
         {0, 0, 0, 0, 0, true},
         {10, 26, 40960, 5000000, 655360, false},
+        {.requests = 100, .issued = 102, .elapsed_ns = 1, .p99_ns = 270000},
         {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, false},
     };
     for (size_t i = 0; i < ARRAY_SIZE(slices); i++) {
@@ -102,7 +105,8 @@ static void test_slice(void **state)
         assert_int_equal(slice_from_json(json, &back, NULL), 0);
         assert_true(back.requests == s->requests && back.issued == s->issued &&
                     back.bytes == s->bytes && back.elapsed_ns == s->elapsed_ns &&
-                    back.written_bytes == s->written_bytes && back.exhausted == s->exhausted);
+                    back.written_bytes == s->written_bytes && back.exhausted == s->exhausted &&
+                    back.p99_ns == s->p99_ns);
     }
 }
 
@@ -178,10 +182,11 @@ static const struct {
      "{'name':'mine','rw':'randrw','read_percent':30,'block_bytes':4096,'sizes':"
      "[{'bytes':512,'percent':25},{'bytes':4096,'percent':75}],'depth':8,'jobs':2,'zipf':1.2,"
      "'rate_iops':100,'sync_every':4,'datasync':true,'zeros':false}"},
-    {"budget", read_budget, "{'duration_ns':5000000,'min_requests':1,'max_requests':100,'ramp':2}"},
+    {"budget", read_budget,
+     "{'duration_ns':5000000,'min_requests':1,'max_requests':100,'ramp':2,'sample':100}"},
     {"slice", read_slice,
      "{'requests':9,'issued':11,'bytes':36864,'elapsed_ns':1000,'written_bytes':36864,"
-     "'exhausted':false}"},
+     "'exhausted':false,'p99_ns':270000}"},
     {"hello", read_hello,
      "{'event':'hello','protocol':1,'kernel':'6.1','clocksource':'tsc','vcpus':2,"
      "'disks':[{'serial':'d0','bytes':1048576}]}"},
@@ -294,6 +299,7 @@ static const struct {
     {0, "sizes", "[{'bytes':4294971392,'percent':100}]"},
     {1, "ramp", "4294967296"},
     {1, "ramp", "9223372036854775807"},
+    {1, "sample", "65537"},
     {3, "protocol", "4294967297"},
     {3, "vcpus", "4294967298"},
 };
@@ -308,14 +314,14 @@ static void test_workload_huge(void **state)
 static void test_budget_huge(void **state)
 {
     (void)state;
-    for (size_t i = 8; i < 10; i++)
+    for (size_t i = 8; i < 11; i++)
         check_refused(huge[i].message, huge[i].key, huge[i].value);
 }
 
 static void test_hello_huge(void **state)
 {
     (void)state;
-    for (size_t i = 10; i < ARRAY_SIZE(huge); i++)
+    for (size_t i = 11; i < ARRAY_SIZE(huge); i++)
         check_refused(huge[i].message, huge[i].key, huge[i].value);
 }
 
