@@ -36,8 +36,8 @@ int text_parse_size(const char *s, uint64_t *ret_bytes, struct error **err)
         const char *suffix;
         unsigned shift;
     } units[] = {
-        {"", 0},   {"b", 0},   {"k", 10}, {"kb", 10}, {"kib", 10}, {"m", 20},  {"mb", 20},
-        {"mib", 20}, {"g", 30}, {"gb", 30}, {"gib", 30}, {"t", 40},  {"tb", 40}, {"tib", 40},
+        {"", 0},     {"b", 0},  {"k", 10},  {"kb", 10},  {"kib", 10}, {"m", 20},  {"mb", 20},
+        {"mib", 20}, {"g", 30}, {"gb", 30}, {"gib", 30}, {"t", 40},   {"tb", 40}, {"tib", 40},
     };
     unsigned long long number;
     char *end;
@@ -91,6 +91,20 @@ int text_parse_duration(const char *s, uint64_t *ret_ns, struct error **err)
     }
     error_set(err, "'%s' is not a time", s);
     return error_hint(err, "times are written as 120, 5ms, 2m or 1h (a bare number is seconds)");
+}
+
+int text_split_weight(char *item, double *ret, struct error **err)
+{
+    char *colon = strchr(item, ':'), *end;
+    double weight = 1;
+    if (colon) {
+        *colon = '\0';
+        weight = strtod(colon + 1, &end);
+        if (end == colon + 1 || *end || !(weight >= 0.001 && weight <= 1000))
+            return error_set(err, "the weight of %s has to be a number from 0.001 to 1000", item);
+    }
+    *ret = weight;
+    return 0;
 }
 
 char *text_format_size(uint64_t bytes, char *buffer, size_t size)

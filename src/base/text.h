@@ -22,5 +22,9 @@ int text_parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *ret, 
 /* Reads "5ms", "120", "2m", "1.5s" (a bare number is seconds) into nanoseconds. */
 int text_parse_duration(const char *s, uint64_t *ret_ns, struct error **err);
 
+/* Cuts the weight off "name:2"; *ret is 1 where there is none. An error unless it is from 0.001 to
+ * 1000. */
+int text_split_weight(char *item, double *ret, struct error **err);
+
 /* Writes bytes as "64 KiB", "1.5 GiB" into buffer and returns buffer. */
 char *text_format_size(uint64_t bytes, char *buffer, size_t size);

@@ -89,6 +89,7 @@ int measure_in_guest(const struct measure_task *t, const struct suite *suite, bo
         .min_requests = RACE_MIN_REQUESTS,
         .ramp = RACE_RAMP,
         .max_rounds = UINT32_MAX,
+        .goal = goal_throughput,
         .exhaustive = true,
         .confirm = true,
         .duration_ns = (t->runtime_ns ? t->runtime_ns : DEFAULT_RUNTIME_NS) * suite->count,

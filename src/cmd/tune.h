@@ -13,7 +13,7 @@ struct tune_arguments {
     struct workload_options work;
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
-    char *axes, *fix, *xml, *plan, *rate, *ionice, *samples;
+    char *axes, *fix, *xml, *plan, *rate, *ionice, *samples, *goal_list;
     gboolean exhaustive, no_confirm, list_axes;
     gboolean allow_host_cache, allow_bus_change, allow_image_conversion;
 
@@ -23,6 +23,7 @@ struct tune_arguments {
     GPtrArray *notes; /* what of a fio file is done otherwise */
     struct guest_choice choice;
     struct space space;
+    struct goal goal;
     double margin;
     enum io_priority io_priority;
     uint64_t rate_bytes, size_bytes, slice_ns, max_rounds, time_ns, replica_count, seed_number;

@@ -18,6 +18,8 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "Write the plan for a domain's disk into this file", "FILE"},
         {"candidates", 0, 0, G_OPTION_ARG_STRING, &a->candidates,
          "Only these: a comma list of ids, or a file with one a line", "LIST"},
+        {"goal", 0, 0, G_OPTION_ARG_STRING, &a->goal_list,
+         "throughput, latency, cpu, or a mix: throughput:2,cpu [throughput]", "LIST"},
         {"margin", 0, 0, G_OPTION_ARG_STRING, &a->margin_percent,
          "Who is slower by more than this is out [2]", "PERCENT"},
         {"exhaustive", 0, 0, G_OPTION_ARG_NONE, &a->exhaustive,
@@ -64,6 +66,7 @@ static void set_defaults(struct tune_arguments *a)
     a->time_ns = 120 * NS_PER_SECOND;
     a->replica_count = 2;
     a->margin = 2;
+    a->goal = goal_throughput;
     a->space = space_new();
     a->seed_number = clock_now_ns() & INT32_MAX;
 }
@@ -126,6 +129,8 @@ int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct
         return error_prefix(err, "--axes");
     if (a->fix && space_fix(&a->space, a->fix, err) < 0)
         return error_prefix(err, "--fix");
+    if (a->goal_list && goal_parse(a->goal_list, &a->goal, err) < 0)
+        return error_prefix(err, "--goal");
     if (a->list_axes)
         return 0;
     bool of_domain = a->operand.value || a->xml;

@@ -21,21 +21,6 @@ static struct work work_within(uint64_t size_bytes, uint64_t runtime_ns)
     };
 }
 
-/* Splits "name:2" at its weight, 1 where it has none. */
-static int split_weight(char *item, double *ret, struct error **err)
-{
-    char *colon = strchr(item, ':'), *end;
-    *ret = 1;
-    if (!colon)
-        return 0;
-    *colon = '\0';
-    *ret = g_ascii_strtod(colon + 1, &end);
-    if (end == colon + 1 || *end || !(*ret >= 0.001 && *ret <= 1000))
-        return error_set(err, "--workload: the weight of %s has to be a number from 0.001 to 1000",
-                         item);
-    return 0;
-}
-
 static int add_workload(const struct workload_options *o, const char *name, const struct work *like,
                         struct suite *suite, struct error **err)
 {
@@ -62,8 +47,8 @@ static int add_list(const struct workload_options *o, const char *list, const st
         struct work own = *like;
         const char *name = g_strstrip(*item);
         double weight;
-        if (split_weight(*item, &weight, err) < 0)
-            return -1;
+        if (text_split_weight(*item, &weight, err) < 0)
+            return error_prefix(err, "--workload");
         own.weight *= weight;
         if (add_workload(o, name, &own, suite, err) < 0)
             return -1;

@@ -7,14 +7,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "domain/needs.h"
-#include "report/table.h"
-
-/* The name of a work in a table, or its number; the caller frees. */
-static char *work_name(const struct suite *suite, size_t work)
-{
-    const char *name = suite->works[work].workload.name;
-    return name[0] ? xstrdup(name) : xasprintf("work %zu", work + 1);
-}
+#include "report/tune_table.h"
 
 static void print_work(const struct tune_report *r, FILE *out)
 {
@@ -29,7 +22,7 @@ static void print_work(const struct tune_report *r, FILE *out)
             r->suite->name[0] ? ": " : "", r->suite->name, size);
     for (size_t k = 0; k < r->suite->count; k++) {
         cleanup_free char *work = report_workload_text(&r->suite->works[k].workload, r->fresh);
-        cleanup_free char *name = work_name(r->suite, k);
+        cleanup_free char *name = report_work_name(r->suite, k);
         fprintf(out, "  %4g  %s: %s\n", r->suite->works[k].weight, name, work);
     }
 }
@@ -51,6 +44,10 @@ static void print_header(const struct tune_report *r, FILE *out)
     else
         fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
     print_work(r, out);
+    if (!goal_is_throughput(&r->outcome->goal)) {
+        cleanup_free char *goal = goal_text(&r->outcome->goal);
+        fprintf(out, "Goal: %s\n", goal);
+    }
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
     fprintf(out, "%zu rounds in %.0f s; each configuration on %u disk%s", r->outcome->rounds,
@@ -59,139 +56,6 @@ static void print_header(const struct tune_report *r, FILE *out)
     if (out_early)
         fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);
     fputs("\n\n", out);
-}
-
-/* A table's columns stand for the work, or for each of several: more than these do not fit. */
-#define PARTS_SHOWN 6
-
-static void interval_cell(struct table *t, const struct interval *share)
-{
-    if (isfinite(share->low) && isfinite(share->high))
-        table_cell(t, "%.1f–%.1f", share->low * 100, share->high * 100);
-    else
-        table_cell(t, "unknown");
-}
-
-static void empty_cells(struct table *t, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        table_cell(t, "%s", "");
-}
-
-static void cpu_cell(struct table *t, double us)
-{
-    if (isfinite(us))
-        table_cell(t, "%.0f", us);
-    else
-        table_cell(t, "%s", "");
-}
-
-static void host_row(struct table *t, const struct figures *host)
-{
-    table_cell(t, "host file");
-    table_cell(t, "%.0f", host->mb_per_s);
-    table_cell(t, "100");
-    empty_cells(t, 2);
-    table_cell(t, "%.0f", host->latency.p99);
-    empty_cells(t, 2);
-}
-
-static void standing_row(struct table *t, const struct standing *s)
-{
-    table_cell(t, "%s", s->candidate->id);
-    if (s->failure) {
-        empty_cells(t, 6);
-    } else {
-        table_cell(t, "%.0f", s->figures.mb_per_s);
-        table_cell(t, "%.1f", s->share.value * 100);
-        interval_cell(t, &s->share);
-        table_cell(t, "%.1f", s->mean_share * 100);
-        table_cell(t, "%.0f", s->figures.latency.p99);
-        cpu_cell(t, s->cpu_us_per_io);
-    }
-    table_cell(t, "%s", verdict_name(s->verdict));
-}
-
-static void print_one_work(const struct tune_report *r, FILE *out)
-{
-    static const struct table_column columns[] = {
-        {"configuration", false}, {"MB/s", true},   {"host %", true}, {"95 % int.", true},
-        {"mean %", true},         {"p99 µs", true}, {"CPU µs", true}, {"verdict", false},
-    };
-    cleanup_table struct table *t = table_new(columns, ARRAY_SIZE(columns));
-    host_row(t, &r->outcome->host);
-    for (size_t i = 0; i < r->outcome->count; i++)
-        standing_row(t, &r->outcome->standings[i]);
-    table_print(t, out);
-    fputc('\n', out);
-    report_print_wrapped("host %: share of the host's speed, robust mean over all rounds with its "
-                         "interval; mean %: plain ratio of the MB/s, lower where there are stalls; "
-                         "CPU: QEMU's, per request",
-                         2, out);
-}
-
-/* The host's row has its requests a second in each work. */
-static void host_parts_row(struct table *t, const struct outcome *o)
-{
-    table_cell(t, "host file, IOPS");
-    empty_cells(t, 2);
-    for (size_t k = 0; k < o->part_count && k < PARTS_SHOWN; k++)
-        table_cell(t, "%.0f", o->host_parts[k].figures.iops);
-    empty_cells(t, 2);
-}
-
-static void standing_parts_row(struct table *t, const struct standing *s, size_t parts)
-{
-    table_cell(t, "%s", s->candidate->id);
-    if (s->failure) {
-        empty_cells(t, parts + 3);
-    } else {
-        table_cell(t, "%.1f", s->share.value * 100);
-        interval_cell(t, &s->share);
-        for (size_t k = 0; k < parts; k++)
-            table_cell(t, "%.1f", s->parts[k].share.value * 100);
-        cpu_cell(t, s->cpu_us_per_io);
-    }
-    table_cell(t, "%s", verdict_name(s->verdict));
-}
-
-static void print_several_works(const struct tune_report *r, FILE *out)
-{
-    const struct outcome *o = r->outcome;
-    size_t parts = MIN(o->part_count, PARTS_SHOWN), count = 0;
-    struct table_column columns[PARTS_SHOWN + 5];
-    char *names[PARTS_SHOWN];
-    columns[count++] = (struct table_column){"configuration", false};
-    columns[count++] = (struct table_column){"host %", true};
-    columns[count++] = (struct table_column){"95 % int.", true};
-    for (size_t k = 0; k < parts; k++) {
-        names[k] = work_name(r->suite, k);
-        columns[count++] = (struct table_column){names[k], true};
-    }
-    columns[count++] = (struct table_column){"CPU µs", true};
-    columns[count++] = (struct table_column){"verdict", false};
-    struct table *t = table_new(columns, count);
-    host_parts_row(t, o);
-    for (size_t i = 0; i < o->count; i++)
-        standing_parts_row(t, &o->standings[i], parts);
-    table_print(t, out);
-    table_free(t);
-    for (size_t k = 0; k < parts; k++)
-        free(names[k]);
-    fputc('\n', out);
-    report_print_wrapped(
-        "host %: share of the host's speed, robust mean over all rounds with its "
-        "interval, over all works the geometric mean by what each counts for; then "
-        "that of each work; CPU: QEMU's, per request",
-        2, out);
-}
-
-static void print_table(const struct tune_report *r, FILE *out)
-{
-    if (r->suite->count == 1)
-        print_one_work(r, out);
-    else
-        print_several_works(r, out);
 }
 
 static unsigned count_equal(const struct outcome *o)
@@ -299,7 +163,7 @@ void report_tune_text(const struct tune_report *r, FILE *out)
 {
     char written[32];
     print_header(r, out);
-    print_table(r, out);
+    report_tune_table(r, out);
     print_recommendation(r, out);
     print_failures(r->outcome, out);
     print_left_out(r->candidates, out);

@@ -2,11 +2,19 @@
 #include "domain/needs.h"
 #include "report/report.h"
 
+#include "base/memory.h"
+
+static json_t *interval_json(const char *name, const struct interval *i)
+{
+    return json_pack("{s:o, s:o, s:o}", name, report_number_json(i->value), "low",
+                     report_number_json(i->low), "high", report_number_json(i->high));
+}
+
 static json_t *share_json(const struct standing *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "robust", report_number_json(s->share.value), "low",
-                     report_number_json(s->share.low), "high", report_number_json(s->share.high),
-                     "mean", report_number_json(s->mean_share));
+    json_t *json = interval_json("robust", &s->share);
+    json_object_set_new(json, "mean", report_number_json(s->mean_share));
+    return json;
 }
 
 /* What each work came to; the shares are the candidate's alone. */
@@ -19,11 +27,7 @@ static json_t *parts_json(const struct tune_report *r, const struct part *parts,
         json_object_set_new(json, "name", json_string(r->suite->works[k].workload.name));
         json_object_set_new(json, "requests", json_integer((json_int_t)p->figures.requests));
         if (shares)
-            json_object_set_new(json, "share_of_host",
-                                json_pack("{s:o, s:o, s:o}", "robust",
-                                          report_number_json(p->share.value), "low",
-                                          report_number_json(p->share.low), "high",
-                                          report_number_json(p->share.high)));
+            json_object_set_new(json, "share_of_host", interval_json("robust", &p->share));
         json_array_append_new(all, json);
     }
     return all;
@@ -45,6 +49,8 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
     json_object_set_new(json, "rounds", json_integer((json_int_t)s->rounds));
     json_object_set_new(json, "requests", json_integer((json_int_t)s->figures.requests));
     json_object_set_new(json, "share_of_host", share_json(s));
+    if (!goal_is_throughput(&r->outcome->goal))
+        json_object_set_new(json, "share_of_goal", interval_json("robust", &s->goal_share));
     json_object_set_new(json, "vs_current", json_null());
     json_object_set_new(json, "cpu_us_per_io", report_number_json(s->cpu_us_per_io));
     json_object_set_new(json, "long_slices",
@@ -83,6 +89,7 @@ static json_t *host_json(const struct tune_report *r)
 {
     const struct outcome *o = r->outcome;
     json_t *host = report_figures_json(&o->host);
+    json_object_set_new(host, "cpu_us_per_io", report_number_json(o->host_cpu_us_per_io));
     json_object_set_new(host, "rounds", json_integer((json_int_t)o->rounds));
     json_object_set_new(host, "requests", json_integer((json_int_t)o->host.requests));
     json_object_set_new(host, "workloads", parts_json(r, o->host_parts, /* shares = */ false));
@@ -116,6 +123,8 @@ json_t *report_tune_json(const struct tune_report *r)
         json_pack("{s:s, s:s, s:s?, s:f, s:s?, s:s?, s:o}", "version", VERSION, "accelerator",
                   r->accelerator, "accelerator_note", r->accelerator_note, "seconds", r->seconds,
                   "domain", r->domain, "disk", r->disk, "directory", report_path_json(r->directory));
+    cleanup_free char *goal = goal_text(&r->outcome->goal);
+    json_object_set_new(json, "goal", json_string(goal));
     json_object_set_new(json, "workload", workload_json(r));
     json_object_set_new(json, "workloads", workloads_json(r->suite));
     json_object_set_new(json, "guest",

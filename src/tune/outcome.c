@@ -13,7 +13,7 @@
 
 /* The records of a candidate's lanes (or the host's) of one work, or of all, added up. */
 struct sum {
-    uint64_t requests, bytes, elapsed_ns, cpu_ns, long_requests;
+    uint64_t requests, bytes, elapsed_ns, cpu_ns, cpu_requests;
     struct histogram latencies;
 };
 
@@ -32,7 +32,7 @@ static struct sum *sum_of(const struct stage *stage, const struct race *race, in
         sum->bytes += r->bytes;
         sum->elapsed_ns += r->elapsed_ns;
         sum->cpu_ns += r->cpu_ns;
-        sum->long_requests += r->long_requests;
+        sum->cpu_requests += r->cpu_requests;
         histogram_merge(&sum->latencies, &r->latencies);
     }
     return sum;
@@ -45,12 +45,36 @@ static struct figures figures_of(const struct stage *stage, const struct race *r
     return figures_from(sum->requests, sum->bytes, sum->elapsed_ns, &sum->latencies);
 }
 
+/* Of a group of works, which is the same for each of them; its weight in *ret_weight. */
+static double group_cpu_us(const struct stage *stage, const struct race *race, int candidate,
+                           unsigned group, double *ret_weight)
+{
+    unsigned count;
+    const struct suite *suite = stage->options->suite;
+    const struct work *works = suite_group(suite, group, &count);
+    uint64_t cpu_ns = 0, requests = 0;
+    *ret_weight = 0;
+    for (unsigned i = 0; i < count; i++) {
+        cleanup_free struct sum *sum =
+            sum_of(stage, race, candidate, (size_t)(works - suite->works) + i);
+        cpu_ns += sum->cpu_ns;
+        requests += sum->cpu_requests;
+        *ret_weight += works[i].weight;
+    }
+    return requests && cpu_ns ? (double)cpu_ns / 1e3 / (double)requests : NAN;
+}
+
+/* Of several works the geometric mean: how many requests of each there were depends on how fast the
+ * candidate is at them. */
 static double cpu_us_per_io(const struct stage *stage, const struct race *race, int candidate)
 {
-    cleanup_free struct sum *sum = sum_of(stage, race, candidate, RATIOS_ALL);
-    return stage->probe->pid && sum->long_requests
-               ? (double)sum->cpu_ns / 1e3 / (double)sum->long_requests
-               : NAN;
+    const struct suite *suite = stage->options->suite;
+    double sum = 0, weight;
+    for (unsigned g = 0; g < suite_groups(suite); g++) {
+        double us = group_cpu_us(stage, race, candidate, g, &weight);
+        sum += weight * log(us);
+    }
+    return exp(sum / suite_weight(suite));
 }
 
 /* --- Standings -------------------------------------------------------------------------------- */
@@ -79,7 +103,8 @@ static double spread_of(const struct contender *c)
 static void confirm(const struct stage *stage, const struct race *race, int candidate,
                     struct standing *s)
 {
-    const struct ratios scope = {stage, race, RATIOS_ALL, /* long_slices = */ true};
+    const struct ratios scope = {stage, race, RATIOS_ALL, /* long_slices = */ true,
+                                 &goal_throughput};
     s->long_share = NAN;
     if (!race->passes)
         return;
@@ -143,7 +168,8 @@ static int compare_standings(const void *pa, const void *pb)
     unsigned da = candidate_distance(a->candidate), db = candidate_distance(b->candidate);
     if (a->verdict == VERDICT_EQUAL && da != db)
         return da < db ? -1 : 1;
-    return a->share.value > b->share.value ? -1 : a->share.value < b->share.value;
+    double ga = a->goal_share.value, gb = b->goal_share.value;
+    return ga > gb ? -1 : ga < gb;
 }
 
 /* The candidates that have figures: their places among the standings, and their numbers. */
@@ -176,7 +202,7 @@ static struct contest weigh(const struct ratios *scope, const struct field *fiel
 static void weigh_part(const struct stage *stage, const struct race *race, struct outcome *o,
                        const struct field *field, size_t work)
 {
-    const struct ratios scope = {stage, race, work, false};
+    const struct ratios scope = {stage, race, work, false, &goal_throughput};
     struct contest contest = weigh(&scope, field);
     for (size_t i = 0; i < field->count; i++)
         o->standings[field->standings[i]].parts[work].share = share_from(&contest.logs[i]);
@@ -207,10 +233,24 @@ static enum verdict verdict_of(const struct race *race, const struct stage *stag
     return out ? VERDICT_SLOWER : !race->settled ? by_figures : left ? VERDICT_EQUAL : VERDICT_BEST;
 }
 
+/* By what the goal is. */
+static void judge(const struct stage *stage, const struct race *race, struct outcome *o,
+                  const struct field *field)
+{
+    const struct ratios scope = {stage, race, RATIOS_ALL, false, &race->goal};
+    struct contest contest = weigh(&scope, field);
+    for (size_t i = 0; i < field->count; i++) {
+        struct standing *s = &o->standings[field->standings[i]];
+        s->goal_share = share_from(&contest.logs[i]);
+        s->verdict = verdict_of(race, stage, field->candidates[i], contest.verdicts[i]);
+    }
+    contest_done(&contest);
+}
+
 static void decide(const struct stage *stage, const struct race *race, struct outcome *o,
                    const struct field *field)
 {
-    const struct ratios scope = {stage, race, RATIOS_ALL, false};
+    const struct ratios scope = {stage, race, RATIOS_ALL, false, &goal_throughput};
     for (size_t k = 0; k < race->work_count; k++)
         weigh_part(stage, race, o, field, k);
     struct contest contest = weigh(&scope, field);
@@ -221,11 +261,11 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         s->mean_share = mean_share_of(o, s, stage->options->suite);
         s->replica_spread = spread_of(&c);
         s->rounds = c.rounds;
-        s->verdict = verdict_of(race, stage, field->candidates[i], contest.verdicts[i]);
         confirm(stage, race, field->candidates[i], s);
         contender_done(&c);
     }
     contest_done(&contest);
+    judge(stage, race, o, field);
 }
 
 struct outcome *outcome_new(const struct stage *stage, const struct race *race)
@@ -237,7 +277,9 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
     o->settled = race->settled;
+    o->goal = race->goal;
     o->host = figures_of(stage, race, LANE_HOST, RATIOS_ALL);
+    o->host_cpu_us_per_io = cpu_us_per_io(stage, race, LANE_HOST);
     o->part_count = race->work_count;
     o->host_parts = parts_of(stage, race, LANE_HOST);
     o->standings = xcalloc(all, sizeof(*o->standings));

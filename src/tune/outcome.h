@@ -7,6 +7,7 @@
 #include "measure/figures.h"
 #include "tune/candidate.h"
 #include "tune/contest.h"
+#include "tune/goal.h"
 
 struct stage;
 struct race;
@@ -25,21 +26,26 @@ struct standing {
     struct part *parts;     /* of each work; NULL of a failed one */
     struct interval share;  /* of the host's speed: robust location and its interval; over several
                              * works their geometric mean by weight */
-    double mean_share;      /* ratio of the MB/s, the plain mean; over several works as above */
-    double long_share;      /* the same in long slices; NaN where there were none */
-    bool long_disagrees;    /* beyond its uncertainty, and by more than 5 % */
-    double replica_spread;  /* largest over smallest of its lanes, less one */
-    double cpu_us_per_io;   /* CPU time of the QEMU process; NaN where not measured */
+    struct interval goal_share; /* the same of the goal, by which verdicts and order go: 1 is as
+                                 * good as the host, more is better */
+    double mean_share;          /* ratio of the MB/s, the plain mean; over several works as above */
+    double long_share;          /* the same in long slices; NaN where there were none */
+    bool long_disagrees;        /* beyond its uncertainty, and by more than 5 % */
+    double replica_spread;      /* largest over smallest of its lanes, less one */
+    double cpu_us_per_io; /* CPU time of the QEMU process; over several works their geometric mean
+                           * by weight; NaN where not measured */
     enum verdict verdict;
     const char *failure; /* of VERDICT_FAILED */
 };
 
 struct outcome {
     size_t rounds;
-    bool settled;            /* by the race, before its time was up */
-    struct figures host;     /* of all works together */
-    size_t part_count;       /* works */
-    struct part *host_parts; /* of each; their share is 1 */
+    bool settled; /* by the race, before its time was up */
+    struct goal goal;
+    struct figures host;       /* of all works together */
+    double host_cpu_us_per_io; /* of this program's own, as above */
+    size_t part_count;         /* works */
+    struct part *host_parts;   /* of each; their share is 1 */
     size_t count;
     struct standing *standings;         /* best first; failed ones last */
     const struct standing *best;        /* NULL unless one is */

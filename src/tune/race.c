@@ -11,7 +11,20 @@
 #include "tune/runner.h"
 #include "tune/slices.h"
 
+/* A slice that CPU time is read around: what telling the guest to begin costs does not count then.
+ */
+#define CPU_SLICE_MIN_NS (20 * NS_PER_MS)
+
 /* --- Rounds of short slices ------------------------------------------------------------------- */
+
+/* The CPU time per request around the slices that were run last, of all works of the group. */
+static double request_cpu_ns(const struct runner *r, unsigned works)
+{
+    uint64_t requests = 0;
+    for (unsigned i = 0; i < works; i++)
+        requests += r->slices[i].issued;
+    return requests ? (double)r->cpu_ns / (double)requests : 0;
+}
 
 /* Adds the slices of a group on a lane to what the round has of it; the host's lanes have several.
  */
@@ -19,34 +32,64 @@ static void record_slices(struct runner *r, size_t lane, size_t group, const str
 {
     unsigned count;
     size_t first = runner_works(r, group, &count);
+    bool cpu = goal_has(&r->race->goal, AIM_CPU);
+    if (cpu)
+        runner_count_cpu(r, lane, group);
     for (unsigned i = 0; i < count; i++) {
         struct record *record = race_record(r->race, lane, first + i);
+        size_t place = (size_t)(record - r->race->records);
         r->exhausted |= slices[i].exhausted;
         record->requests += slices[i].requests;
         record->bytes += slices[i].bytes;
         record->elapsed_ns += slices[i].elapsed_ns;
-        tally_add(&r->tally, (size_t)(record - r->race->records), &slices[i]);
+        tally_add(&r->tally, AIM_THROUGHPUT, place, tally_ns(&slices[i]));
+        tally_add(&r->tally, AIM_LATENCY, place, (double)slices[i].p99_ns);
+        tally_add(&r->tally, AIM_CPU, place, cpu ? request_cpu_ns(r, count) : 0);
     }
+}
+
+/* The guest lanes of a part: with one command for all of them, or where CPU time is read around
+ * each, with one for each. */
+static int run_part(struct runner *r, const size_t *lanes, size_t count, size_t group,
+                    const struct budget *budget, struct error **err)
+{
+    unsigned works;
+    size_t step = goal_has(&r->race->goal, AIM_CPU) ? 1 : count;
+    runner_works(r, group, &works);
+    for (size_t from = 0; from < count; from += step) {
+        if (runner_guest(r, lanes + from, step, group, budget, err) < 0)
+            return -1;
+        for (size_t i = 0; i < step; i++)
+            record_slices(r, lanes[from + i], group, r->slices + i * works);
+    }
+    return 0;
 }
 
 static int run_group(struct runner *r, size_t group, struct error **err)
 {
-    unsigned works;
-    runner_works(r, group, &works);
+    const struct budget budget = runner_round_budget(r);
     runner_shuffle(r, r->order, r->order_count);
     for (size_t part = 0; part < r->parts; part++) {
         size_t from = r->order_count * part / r->parts, host;
         size_t count = r->order_count * (part + 1) / r->parts - from;
         if (interrupt_check(err) < 0 ||
-            runner_host(r, r->host_turn++, group, r->options->slice_ns, &host, err) < 0)
+            runner_host(r, r->host_turn++, group, &budget, &host, err) < 0)
             return -1;
         record_slices(r, host, group, r->slices);
-        if (runner_guest(r, r->order + from, count, group, r->options->slice_ns, err) < 0)
+        if (run_part(r, r->order + from, count, group, &budget, err) < 0)
             return -1;
-        for (size_t i = 0; i < count; i++)
-            record_slices(r, r->order[from + i], group, r->slices + i * works);
     }
     return 0;
+}
+
+/* A figure more in each series of a record that the goal goes by; the time per request always. */
+static void end_round(struct runner *r, size_t place)
+{
+    struct record *record = &r->race->records[place];
+    for (enum aim i = 0; i < AIM_MAX; i++)
+        if (i == AIM_THROUGHPUT || goal_has(&r->race->goal, i))
+            tally_append(&r->tally, i, place, record_series(record, i), record->rounds);
+    record->rounds++;
 }
 
 /* One round: a figure more for every lane and work, or none where a lane had nothing left to write.
@@ -63,7 +106,7 @@ static int run_round(struct runner *r, struct error **err)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
         if (!race->out[i / race->work_count])
-            tally_append(&r->tally, i, &race->records[i].ns, race->records[i].rounds++);
+            end_round(r, i);
     race->rounds++;
     return 0;
 }
@@ -72,7 +115,8 @@ static int run_round(struct runner *r, struct error **err)
 static void look(struct runner *r)
 {
     struct race *race = r->race;
-    const struct ratios ratios = {r->stage, race, RATIOS_ALL, /* long_slices = */ false};
+    const struct ratios ratios = {r->stage, race, RATIOS_ALL, /* long_slices = */ false,
+                                  &race->goal};
     struct elimination *e = &r->elimination;
     cleanup_free struct contender *contenders = xcalloc(e->count, sizeof(*contenders));
     for (size_t i = 0; i < e->count; i++)
@@ -142,6 +186,8 @@ static int collect_latencies(struct runner *r, struct error **err)
 static int run_all(struct runner *r, struct error **err)
 {
     struct clock_pair from, to;
+    if (goal_has(&r->race->goal, AIM_CPU) && !r->stage->probe->pid)
+        return error_set(err, "QEMU is no process of this machine: its CPU time cannot be read");
     if (!r->order_count)
         return error_set(err, "no candidate is left to measure: %s",
                          r->stage->lane_count > r->stage->host_lanes
@@ -162,6 +208,10 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     cleanup_race struct race *race = xcalloc(1, sizeof(*race));
     race->lane_count = stage->lane_count;
     race->work_count = stage->options->suite->count;
+    race->goal = options->goal;
+    race->slice_ns = options->slice_ns;
+    if (goal_has(&race->goal, AIM_CPU) && race->slice_ns < CPU_SLICE_MIN_NS)
+        race->slice_ns = CPU_SLICE_MIN_NS;
     race->out = xcalloc(race->lane_count, sizeof(*race->out));
     race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
     cleanup_runner struct runner *r = runner_new(stage, options, race);
@@ -173,7 +223,8 @@ void race_free(struct race *r)
     if (!r)
         return;
     for (size_t i = 0; i < r->lane_count * r->work_count; i++) {
-        free(r->records[i].ns);
+        for (enum aim k = 0; k < AIM_MAX; k++)
+            free(*record_series(&r->records[i], k));
         free(r->records[i].long_ns);
     }
     free(r->records);

@@ -18,6 +18,11 @@
  * then on, rounds get shorter, and those that are left get the time. The race is over when it is
  * settled.
  *
+ * What decides is the goal (goal.h). With latency in it every slice has as many requests as a
+ * percentile needs. With CPU time in it every guest lane's slice is a command of its own, and
+ * longer, so that QEMU's CPU time can be read around it; the host's is that of this program around
+ * its slice.
+ *
  * At the end each lane that is left gets a few long slices. They show what short ones cannot
  * (caches that fill, throttles), and are long enough to read the CPU time of the QEMU process
  * around each.
@@ -26,6 +31,7 @@
 
 #include <stdint.h>
 
+#include "tune/goal.h"
 #include "tune/stage.h"
 
 /* What tells a slice's end from its noise: so many requests at least, and none of the first, for
@@ -33,11 +39,16 @@
 #define RACE_MIN_REQUESTS 8
 #define RACE_RAMP 2
 
+/* The requests of a slice whose percentile is told: more make a figure less noisy, but twice as
+ * many less than two figures of half as many. */
+#define RACE_SAMPLE 100
+
 struct race_options {
     uint64_t slice_ns;
     uint64_t min_requests; /* of a slice: slow work gets longer slices */
     unsigned ramp;         /* requests at the start of a slice that do not count */
     size_t max_rounds;
+    struct goal goal;
     double margin;        /* 0.02: who is slower than another by more than 2 % for certain is out */
     bool exhaustive;      /* nobody is put out, and the race goes on to its end */
     bool confirm;         /* by long slices at the end */
@@ -48,23 +59,33 @@ struct race_options {
 
 /* What the slices of one work on one lane added up to. */
 struct record {
-    double *ns;        /* time per request in each round; NaN where the round does not count */
-    size_t rounds;     /* that it took part in */
-    uint64_t requests; /* of the short slices, counted */
-    uint64_t bytes;    /* moved by these */
+    double *ns;             /* time per request in each round; NaN where the round does not count */
+    double *p99_ns;         /* the percentile in each round, where the goal has latency */
+    double *request_cpu_ns; /* CPU time per request in each round, where the goal has that; of works
+                             * done at the same time, that of all of them */
+    size_t rounds;          /* that it took part in */
+    uint64_t requests;      /* of the short slices, counted */
+    uint64_t bytes;         /* moved by these */
     uint64_t elapsed_ns;
     struct histogram latencies; /* of the short slices */
     double *long_ns;            /* time per request in each pass of long slices */
-    uint64_t long_requests;
-    /* QEMU's over the long slices, of guest lanes only; where works are done at the same time it is
-     * with the first of their group. */
-    uint64_t cpu_ns;
+    /* CPU time around the slices of this many requests, QEMU's or on the host this program's; where
+     * works are done at the same time it is with the first of their group. */
+    uint64_t cpu_requests, cpu_ns;
 };
+
+/* The series of a record that an aim goes by. */
+static inline double **record_series(struct record *r, enum aim aim)
+{
+    return aim == AIM_THROUGHPUT ? &r->ns : aim == AIM_LATENCY ? &r->p99_ns : &r->request_cpu_ns;
+}
 
 struct race {
     size_t lane_count, work_count;
     size_t rounds; /* complete ones */
     size_t passes; /* of long slices */
+    struct goal goal;
+    uint64_t slice_ns; /* of the rounds' slices */
     uint64_t long_slice_ns;
     struct record *records; /* see race_record() */
     bool *out;              /* of each lane: its candidate was put out */

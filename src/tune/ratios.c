@@ -11,20 +11,34 @@ static size_t rounds_of(const struct ratios *s, size_t lane)
     return s->long_slices ? s->race->passes : race_record(s->race, lane, 0)->rounds;
 }
 
-static double log_ns(const struct ratios *s, size_t lane, size_t work, size_t round)
+static double log_ns(const struct ratios *s, enum aim aim, size_t lane, size_t work, size_t round)
 {
-    const struct record *r = race_record(s->race, lane, work);
-    return log(s->long_slices ? r->long_ns[round] : r->ns[round]);
+    struct record *r = race_record(s->race, lane, work);
+    return log(s->long_slices ? r->long_ns[round] : (*record_series(r, aim))[round]);
 }
 
-/* log(speed of lane / speed of host) of one work in one round; the host's is the geometric mean of
- * its lanes. */
-static double log_share(const struct ratios *s, size_t lane, size_t work, size_t round)
+/* log(host / lane) of one work's figure in one round; the host's is the geometric mean of its
+ * lanes. */
+static double log_ratio(const struct ratios *s, enum aim aim, size_t lane, size_t work,
+                        size_t round)
 {
     double host = 0;
     for (size_t i = 0; i < s->stage->host_lanes; i++)
-        host += log_ns(s, i, work, round);
-    return host / (double)s->stage->host_lanes - log_ns(s, lane, work, round);
+        host += log_ns(s, aim, i, work, round);
+    return host / (double)s->stage->host_lanes - log_ns(s, aim, lane, work, round);
+}
+
+/* The mean of these by the weights of the goal. */
+static double log_share(const struct ratios *s, size_t lane, size_t work, size_t round)
+{
+    double sum = 0, all = 0;
+    for (enum aim i = 0; i < AIM_MAX; i++) {
+        if (!goal_has(s->goal, i))
+            continue;
+        sum += s->goal->weights[i] * log_ratio(s, i, lane, work, round);
+        all += s->goal->weights[i];
+    }
+    return sum / all;
 }
 
 /* The same in each round, over several works their mean by weight; the caller frees. A lane or a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ratios.h - what the rounds of a race say of a candidate: its speed against the host's, lane by
- * lane.
+ * ratios.h - what the rounds of a race say of a candidate: its speed against the host's, or what
+ * else the goal is, lane by lane.
  */
 #pragma once
 
@@ -15,7 +15,8 @@ struct ratios {
     const struct stage *stage;
     const struct race *race;
     size_t work;      /* or RATIOS_ALL, all of them by their weights */
-    bool long_slices; /* the long ones instead of the short */
+    bool long_slices; /* the long ones instead of the short, which tell of throughput alone */
+    const struct goal *goal;
 };
 
 /* The series of a candidate's lanes, or of the host's (LANE_HOST). Release it with contender_done.

@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "host/process.h"
 #include "tune/passes.h"
 #include "tune/slices.h"
 
@@ -47,40 +49,95 @@ static struct budget budget_of(const struct race_options *o, uint64_t duration_n
     };
 }
 
-int runner_host(struct runner *r, size_t turn, size_t group, uint64_t duration_ns, size_t *ret_lane,
-                struct error **err)
+struct budget runner_round_budget(const struct runner *r)
 {
-    struct budget budget = budget_of(r->options, duration_ns);
+    struct budget budget = budget_of(r->options, r->race->slice_ns);
+    if (goal_has(&r->race->goal, AIM_LATENCY)) {
+        budget.sample = RACE_SAMPLE;
+        if (budget.min_requests < RACE_SAMPLE)
+            budget.min_requests = RACE_SAMPLE;
+    }
+    return budget;
+}
+
+struct budget runner_long_budget(const struct runner *r)
+{
+    return budget_of(r->options, r->race->long_slice_ns);
+}
+
+/* A process that is gone has no CPU time; what there is to say of that its silence says. */
+static uint64_t cpu_of(pid_t pid)
+{
+    uint64_t ns;
+    return pid && process_cpu_ns(pid, &ns, NULL) == 0 ? ns : 0;
+}
+
+static void read_cpu(struct runner *r, pid_t pid, uint64_t before)
+{
+    uint64_t after = cpu_of(pid);
+    r->cpu_ns = before && after > before ? after - before : 0;
+}
+
+int runner_host(struct runner *r, size_t turn, size_t group, const struct budget *budget,
+                size_t *ret_lane, struct error **err)
+{
+    uint64_t before = cpu_of(getpid());
     *ret_lane = turn % r->stage->host_lanes;
-    return slices_on_host(r->stage, *ret_lane, (unsigned)group, &budget, r->slices, err);
+    if (slices_on_host(r->stage, *ret_lane, (unsigned)group, budget, r->slices, err) < 0)
+        return -1;
+    read_cpu(r, getpid(), before);
+    return 0;
 }
 
 int runner_guest(struct runner *r, const size_t *lanes, size_t count, size_t group,
-                 uint64_t duration_ns, struct error **err)
+                 const struct budget *budget, struct error **err)
 {
-    struct budget budget = budget_of(r->options, duration_ns);
-    return slices_in_guest(r->stage, lanes, count, (unsigned)group, &budget, r->slices, err);
+    pid_t pid = r->stage->probe->pid;
+    uint64_t before = cpu_of(pid);
+    if (slices_in_guest(r->stage, lanes, count, (unsigned)group, budget, r->slices, err) < 0)
+        return -1;
+    read_cpu(r, pid, before);
+    return 0;
+}
+
+void runner_count_cpu(struct runner *r, size_t lane, size_t group)
+{
+    unsigned count;
+    size_t first = runner_works(r, group, &count);
+    if (!r->cpu_ns)
+        return;
+    race_record(r->race, lane, first)->cpu_ns += r->cpu_ns;
+    for (unsigned i = 0; i < count; i++)
+        race_record(r->race, lane, first + i)->cpu_requests += r->slices[i].issued;
 }
 
 void tally_clear(struct runner *r)
 {
     size_t places = r->race->lane_count * r->race->work_count;
-    memset(r->tally.sums, 0, places * sizeof(*r->tally.sums));
-    memset(r->tally.counts, 0, places * sizeof(*r->tally.counts));
+    for (enum aim i = 0; i < AIM_MAX; i++) {
+        memset(r->tally.sums[i], 0, places * sizeof(*r->tally.sums[i]));
+        memset(r->tally.counts[i], 0, places * sizeof(*r->tally.counts[i]));
+    }
 }
 
-void tally_add(struct tally *t, size_t place, const struct slice *slice)
+void tally_add(struct tally *t, enum aim aim, size_t place, double figure)
 {
-    if (!slice->requests)
+    if (!(figure > 0))
         return;
-    t->sums[place] += log((double)slice->elapsed_ns / (double)slice->requests);
-    t->counts[place]++;
+    t->sums[aim][place] += log(figure);
+    t->counts[aim][place]++;
 }
 
-void tally_append(const struct tally *t, size_t place, double **series, size_t count)
+double tally_ns(const struct slice *slice)
 {
+    return slice->requests ? (double)slice->elapsed_ns / (double)slice->requests : 0;
+}
+
+void tally_append(const struct tally *t, enum aim aim, size_t place, double **series, size_t count)
+{
+    unsigned figures = t->counts[aim][place];
     *series = xreallocarray(*series, count + 1, sizeof(**series));
-    (*series)[count] = t->counts[place] ? exp(t->sums[place] / t->counts[place]) : NAN;
+    (*series)[count] = figures ? exp(t->sums[aim][place] / figures) : NAN;
 }
 
 /* --- The runner ------------------------------------------------------------------------------- */
@@ -136,8 +193,10 @@ struct runner *runner_new(struct stage *stage, const struct race_options *option
     for (size_t i = 0; i < r->group_count; i++)
         r->groups[i] = i;
     r->slices = xcalloc(PART_LANES * race->work_count, sizeof(*r->slices));
-    r->tally.sums = xcalloc(places, sizeof(*r->tally.sums));
-    r->tally.counts = xcalloc(places, sizeof(*r->tally.counts));
+    for (enum aim i = 0; i < AIM_MAX; i++) {
+        r->tally.sums[i] = xcalloc(places, sizeof(*r->tally.sums[i]));
+        r->tally.counts[i] = xcalloc(places, sizeof(*r->tally.counts[i]));
+    }
     r->candidates = xcalloc(stage->candidates->len, sizeof(*r->candidates));
     r->elimination = elimination_new(enter_candidates(r), options->margin, ELIMINATION_ERROR);
     r->start_ns = clock_now_ns();
@@ -153,7 +212,9 @@ void runner_free(struct runner *r)
     free(r->order);
     free(r->groups);
     free(r->slices);
-    free(r->tally.sums);
-    free(r->tally.counts);
+    for (enum aim i = 0; i < AIM_MAX; i++) {
+        free(r->tally.sums[i]);
+        free(r->tally.counts[i]);
+    }
     free(r);
 }

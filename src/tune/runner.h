@@ -12,11 +12,11 @@
  * that the conversation does not count. */
 #define PART_LANES 8
 
-/* The slices of one round (or pass) so far: sums of logarithms and their numbers, placed as
+/* The slices of one round (or pass) so far: sums of logarithms and their numbers by aim, placed as
  * records. */
 struct tally {
-    double *sums;
-    unsigned *counts;
+    double *sums[AIM_MAX];
+    unsigned *counts[AIM_MAX];
 };
 
 struct runner {
@@ -34,6 +34,7 @@ struct runner {
     size_t host_turn;     /* counts the host's turns, to rotate its lanes */
     bool exhausted;       /* in this round */
     struct slice *slices; /* room for those of a part */
+    uint64_t cpu_ns;      /* around the slices that were run last; 0: not known */
     struct tally tally;
     uint64_t start_ns, end_ns;
     uint64_t short_deadline_ns; /* when the long slices have to begin */
@@ -60,20 +61,30 @@ size_t runner_works(const struct runner *r, size_t group, unsigned *ret_count);
 /* Lanes, or groups, in another order. */
 void runner_shuffle(struct runner *r, size_t *items, size_t count);
 
+/* What a slice of a round, or a long one, is to hold. */
+struct budget runner_round_budget(const struct runner *r);
+struct budget runner_long_budget(const struct runner *r);
+
 /* A host lane's turn, before each part; `turn` rotates them. */
-int runner_host(struct runner *r, size_t turn, size_t group, uint64_t duration_ns, size_t *ret_lane,
-                struct error **err);
+int runner_host(struct runner *r, size_t turn, size_t group, const struct budget *budget,
+                size_t *ret_lane, struct error **err);
 
 /* A slice on each of these guest lanes. */
 int runner_guest(struct runner *r, const size_t *lanes, size_t count, size_t group,
-                 uint64_t duration_ns, struct error **err);
+                 const struct budget *budget, struct error **err);
+
+/* Adds the CPU time around a group's slices on a lane, which alone were run last, to the lane's
+ * records. */
+void runner_count_cpu(struct runner *r, size_t lane, size_t group);
 
 void tally_clear(struct runner *r);
 
-/* Adds a slice's time per request to the sum of logarithms at `place`: geometric, as all ratios
- * are. */
-void tally_add(struct tally *t, size_t place, const struct slice *slice);
+/* Adds a figure to the sum of logarithms at `place`: geometric, as all ratios are. 0 is none. */
+void tally_add(struct tally *t, enum aim aim, size_t place, double figure);
+
+/* The time per request of a slice; 0 where it is empty. */
+double tally_ns(const struct slice *slice);
 
 /* Appends to a series of `count` the geometric mean of what was summed up at `place`; NaN where
  * that is nothing. */
-void tally_append(const struct tally *t, size_t place, double **series, size_t count);
+void tally_append(const struct tally *t, enum aim aim, size_t place, double **series, size_t count);

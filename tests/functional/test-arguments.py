@@ -177,6 +177,7 @@ def tune_values():
     refuse_values("tune", "--rounds", BAD_NUMBERS + ("0", "4294967296"))
     refuse_values("tune", "--replicas", BAD_NUMBERS + ("0", "9"))
     refuse_values("tune", "--margin", ("", "-1", "x", "1x", "nan", "inf", "0", "51", "2%%", " 2", "1e3"))
+    refuse_values("tune", "--goal", ("", "speed", "CPU", "cpu,", "cpu:0", "cpu:x", "cpu:1:2", "latency;cpu"))
     refuse_values("tune", "--vcpus", BAD_NUMBERS + ("0", "257"))
     refuse_values("tune", "--seed", BAD_NUMBERS + ("2147483648",))
     refuse_values("tune", "--accel", ("", "KVM", "hvf"))

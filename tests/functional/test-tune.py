@@ -238,6 +238,23 @@ def general():
     assert_nothing_left(_directory)
 
 
+@case("with a goal the verdicts go by it, the share of the host stays that of the speed, and all is in the JSON")
+def goals():
+    for goal, slice_us in (("latency", 5000), ("cpu", 20000), ("throughput:2,cpu", 20000)):
+        report = tune(*TWO, "--replicas", "1", "--goal", goal)
+        equal((report["goal"], report["slice_us"]), (goal, slice_us), "goal, and the length of a slice")
+        for candidate in report["candidates"]:
+            check_candidate(candidate, 3)
+            share = candidate["share_of_goal"]
+            assert 0 < share["low"] <= share["robust"] <= share["high"], share
+            # A slice that tells a percentile has the requests for it.
+            assert goal != "latency" or candidate["requests"] >= 300, candidate["requests"]
+        best = max(report["candidates"], key=lambda c: c["share_of_goal"]["robust"])
+        assert best["verdict"] in ("best", "equal"), report["candidates"]
+        assert report["host"]["cpu_us_per_io"] > 0, report["host"]
+    assert "share_of_goal" not in usual()["candidates"][0] and usual()["goal"] == "throughput", usual()
+
+
 @case("who is slower by more than the margin is out early, and the race ends when it is settled")
 def elimination():
     arguments = ("--candidates", "raw-threads,raw-native,qcow2-threads,raw-native-iothread", "--rounds", "100", "--margin", "25")

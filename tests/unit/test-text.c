@@ -5,6 +5,7 @@
  */
 #undef NDEBUG
 #include <assert.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 
 #define UNTOUCHED UINT64_C(0x5aa5)
@@ -230,6 +232,29 @@ static void test_formats(void **state)
 }
 
 static const struct {
+    const char *item, *name;
+    double weight; /* NaN: refused */
+} weights[] = {
+    {"dd", "dd", 1},     {"dd:2", "dd", 2},     {"dd:0.001", "dd", 0.001}, {"dd:1000", "dd", 1000},
+    {":3", "", 3},       {"dd:", "dd", NAN},    {"dd:0", "dd", NAN},       {"dd:-1", "dd", NAN},
+    {"dd:x", "dd", NAN}, {"dd:nan", "dd", NAN}, {"dd:1001", "dd", NAN},    {"dd:2:3", "dd", NAN},
+};
+
+static void test_weights(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(weights); i++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *item = xstrdup(weights[i].item);
+        double weight = 7;
+        int r = text_split_weight(item, &weight, &err);
+        assert_int_equal(r, isnan(weights[i].weight) ? -1 : 0);
+        assert_string_equal(item, weights[i].name);
+        assert_true(r == 0 ? weight == weights[i].weight : weight == 7 && err);
+    }
+}
+
+static const struct {
     const char *text, *line;
 } lines[] = {
     {"", ""},
@@ -273,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_sizes),     cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_durations), cmocka_unit_test(test_hints),
         cmocka_unit_test(test_formats),   cmocka_unit_test(test_one_line),
+        cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
