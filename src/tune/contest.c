@@ -2,7 +2,6 @@
 #include "tune/contest.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 #include "base/memory.h"
 #include "measure/stats.h"
@@ -124,11 +123,14 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
         .logs = xcalloc(count, sizeof(*c.logs)),
         .verdicts = xcalloc(count, sizeof(*c.verdicts)),
     };
+    size_t in = 0;
     for (size_t i = 0; i < count; i++) {
         summaries[i] = contest_summarise(&contenders[i]);
+        in += !contenders[i].out;
         /* Nothing compares with what is not a number: it must not lead by standing first. */
-        if (summaries[i].location > summaries[c.leader].location ||
-            isnan(summaries[c.leader].location))
+        if (contenders[c.leader].out ||
+            (!contenders[i].out && (summaries[i].location > summaries[c.leader].location ||
+                                    isnan(summaries[c.leader].location))))
             c.leader = i;
     }
     struct variance pooled = contest_pool(contenders, summaries, count);
@@ -137,13 +139,14 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
         double half = half_interval(&contenders[i], &summaries[i], pooled, host_variance);
         double location = summaries[i].location;
         c.logs[i] = (struct interval){location, location - half, location + half};
-        bool slower = i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],
-                                                 &contenders[i], &summaries[i], pooled);
+        bool slower = contenders[i].out ||
+                      (i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],
+                                                  &contenders[i], &summaries[i], pooled));
         c.verdicts[i] = slower ? VERDICT_SLOWER : VERDICT_EQUAL;
         alone &= slower || i == c.leader;
     }
     /* A single contender has beaten nobody. */
-    if (alone && count > 1)
+    if (alone && in > 1)
         c.verdicts[c.leader] = VERDICT_BEST;
     *ret = c;
 }

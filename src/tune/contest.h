@@ -18,6 +18,9 @@
  * candidates with two replicas each it would take the rounds' many degrees of freedom just where
  * replicas agree by chance.
  *
+ * Who was put out of a race was found slower in the rounds that both had; its figure, of another
+ * time than that of those that went on, may be larger, and decides nothing any more.
+ *
  * The fastest candidate is `best` when the interval of its difference from each other one excludes
  * zero. Those it does not exclude are `equal` to it, and so is the fastest then. That the largest
  * of several figures is compared with the others does not make a false best likelier than 5 %: of k
@@ -31,6 +34,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -50,12 +54,14 @@ struct contender {
     size_t lane_count;
     double **lanes;
     size_t rounds;
+    bool out; /* of the race: slower, whatever its few rounds say; its lanes tell of replicas alone
+               */
 };
 
 struct contest {
     struct interval *logs; /* of each contender: its figure, as a logarithm */
     enum verdict *verdicts;
-    size_t leader; /* the contender with the largest figure */
+    size_t leader; /* the contender with the largest figure of those that are in */
 };
 
 /* Applies the rule to `count` contenders. `host_variance` is that of

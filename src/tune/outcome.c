@@ -230,7 +230,7 @@ static enum verdict verdict_of(const struct race *race, const struct stage *stag
         left += !race->out[i] && !stage->lanes[i].failure && stage->lanes[i].candidate != candidate;
         out |= race->out[i] && stage->lanes[i].candidate == candidate;
     }
-    return out ? VERDICT_SLOWER : !race->settled ? by_figures : left ? VERDICT_EQUAL : VERDICT_BEST;
+    return out || !race->settled ? by_figures : left ? VERDICT_EQUAL : VERDICT_BEST;
 }
 
 /* By what the goal is. */

@@ -67,6 +67,7 @@ struct contender ratios_contender(const struct ratios *s, int candidate)
         if (s->stage->lanes[i].candidate != candidate)
             continue;
         c.rounds = rounds_of(s, i);
+        c.out = s->race->out[i];
         c.lanes[c.lane_count++] = log_shares(s, i);
     }
     return c;

@@ -138,6 +138,30 @@ static void test_settled(void **state)
     assert_string_equal(one->best->candidate->id, "c");
 }
 
+/* Who was put out does not lead by the figures of the rounds it had: the others are held against
+ * each other. */
+static void test_out(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 0.9);
+    set_share(s, 1, 0.8);
+    set_share(s, 2, 0.6);
+    set_share(s, 3, 0.5);
+    for (size_t i = HOSTS; i < LANES; i++) {
+        s->out[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
+        s->records[i].rounds = s->out[i] ? ROUNDS / 2 : ROUNDS;
+    }
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "b a c d");
+    assert_ptr_equal(o->best, &o->standings[0]);
+    set_share(s, 2, 0.8);
+    cleanup_outcome struct outcome *close = outcome_new(&s->stage, &s->race);
+    check_order(close, "c b a d");
+    assert_int_equal(close->standings[1].verdict, VERDICT_EQUAL);
+    assert_int_equal(close->standings[2].verdict, VERDICT_SLOWER);
+}
+
 /* One lane that gave none is enough to leave a candidate without a figure, however fast. */
 static void test_failed(void **state)
 {
@@ -236,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
         cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
