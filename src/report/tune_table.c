@@ -83,6 +83,17 @@ static char *own_p99(const struct standing *s)
     return number(s->figures.latency.p99, 0);
 }
 
+static char *host_one(const struct outcome *o)
+{
+    (void)o;
+    return xstrdup("1.00");
+}
+
+static char *own_p99_ratio(const struct standing *s)
+{
+    return number(s->p99_ratio, 2);
+}
+
 static char *host_cpu(const struct outcome *o)
 {
     return number(o->host_cpu_us_per_io, 0);
@@ -95,7 +106,7 @@ static char *own_cpu(const struct standing *s)
 
 static char *own_verdict(const struct standing *s)
 {
-    return xstrdup(verdict_name(s->verdict));
+    return xasprintf("%s%s", verdict_name(s->verdict), s->front ? " *" : "");
 }
 
 /* --- Columns ---------------------------------------------------------------------------------- */
@@ -103,6 +114,11 @@ static char *own_verdict(const struct standing *s)
 static bool is_one_work(const struct outcome *o)
 {
     return o->part_count == 1;
+}
+
+static bool has_several_works(const struct outcome *o)
+{
+    return !is_one_work(o);
 }
 
 static bool has_other_goal(const struct outcome *o)
@@ -145,6 +161,12 @@ static const struct column {
      false,
      "mean %: plain ratio of the MB/s, lower where there are stalls"},
     {{"p99 µs", true}, is_one_work, host_p99, own_p99, false, NULL},
+    {{"p99 ×", true},
+     has_several_works,
+     host_one,
+     own_p99_ratio,
+     false,
+     "p99 ×: the latency that one request of a hundred exceeds, by that of the host"},
     {{"CPU µs", true}, NULL, host_cpu, own_cpu, false, "CPU: QEMU's, per request"},
     {{"verdict", false}, NULL, NULL, own_verdict, true, NULL},
 };
@@ -176,6 +198,11 @@ static void print_meanings(const struct outcome *o, FILE *out)
             g_string_append_printf(text, "%s%s", text->len ? "; " : "", columns[i].meaning);
     if (!is_one_work(o))
         g_string_append(text, "; of all works together the geometric mean by what each counts for");
+    g_string_append_printf(
+        text,
+        "; *: on the Pareto front, as no other is at least as good in speed, p99 "
+        "and CPU, and in one better by %.3g %%",
+        o->margin * 100);
     report_print_wrapped(text->str, 2, out);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "measure/stats.h"
+#include "tune/front.h"
 #include "tune/race.h"
 #include "tune/ratios.h"
 
@@ -220,6 +221,31 @@ static double mean_share_of(const struct outcome *o, const struct standing *s,
     return exp(sum / suite_weight(suite));
 }
 
+static double p99_ratio_of(const struct outcome *o, const struct standing *s,
+                           const struct suite *suite)
+{
+    double sum = 0;
+    for (size_t k = 0; k < suite->count; k++)
+        sum += suite->works[k].weight *
+               log(s->parts[k].figures.latency.p99 / o->host_parts[k].figures.latency.p99);
+    return exp(sum / suite_weight(suite));
+}
+
+static void mark_front(struct outcome *o, const struct field *field)
+{
+    cleanup_free struct point *points = xcalloc(field->count, sizeof(*points));
+    cleanup_free bool *front = xcalloc(field->count, sizeof(*front));
+    for (size_t i = 0; i < field->count; i++) {
+        const struct standing *s = &o->standings[field->standings[i]];
+        points[i] = (struct point){{[AIM_THROUGHPUT] = s->share.value,
+                                    [AIM_LATENCY] = 1 / s->p99_ratio,
+                                    [AIM_CPU] = 1 / s->cpu_us_per_io}};
+    }
+    front_mark(points, field->count, o->margin, front);
+    for (size_t i = 0; i < field->count; i++)
+        o->standings[field->standings[i]].front = front[i];
+}
+
 /* What the race has settled stands; what it left open the figures decide. */
 static enum verdict verdict_of(const struct race *race, const struct stage *stage, int candidate,
                                enum verdict by_figures)
@@ -259,6 +285,7 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         struct contender c = ratios_contender(&scope, field->candidates[i]);
         s->share = share_from(&contest.logs[i]);
         s->mean_share = mean_share_of(o, s, stage->options->suite);
+        s->p99_ratio = p99_ratio_of(o, s, stage->options->suite);
         s->replica_spread = spread_of(&c);
         s->rounds = c.rounds;
         confirm(stage, race, field->candidates[i], s);
@@ -266,6 +293,7 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
     }
     contest_done(&contest);
     judge(stage, race, o, field);
+    mark_front(o, field);
 }
 
 struct outcome *outcome_new(const struct stage *stage, const struct race *race)
@@ -277,6 +305,7 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
     o->settled = race->settled;
+    o->margin = race->margin;
     o->goal = race->goal;
     o->host = figures_of(stage, race, LANE_HOST, RATIOS_ALL);
     o->host_cpu_us_per_io = cpu_us_per_io(stage, race, LANE_HOST);

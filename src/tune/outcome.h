@@ -34,13 +34,16 @@ struct standing {
     double replica_spread;      /* largest over smallest of its lanes, less one */
     double cpu_us_per_io; /* CPU time of the QEMU process; over several works their geometric mean
                            * by weight; NaN where not measured */
+    double p99_ratio; /* p99 over the host's; over several works their geometric mean by weight */
+    bool front;       /* on the Pareto front (front.h) over speed, p99 and CPU time */
     enum verdict verdict;
     const char *failure; /* of VERDICT_FAILED */
 };
 
 struct outcome {
     size_t rounds;
-    bool settled; /* by the race, before its time was up */
+    bool settled;  /* by the race, before its time was up */
+    double margin; /* of the race, and of the front */
     struct goal goal;
     struct figures host;       /* of all works together */
     double host_cpu_us_per_io; /* of this program's own, as above */

@@ -3,12 +3,18 @@
 
 #include "base/clock.h"
 #include "base/interrupt.h"
+#include "tune/slices.h"
 
 #define LONG_PASSES 3
 #define LONG_SLICE_MIN_NS (20 * NS_PER_MS)
 #define LONG_SLICE_MAX_NS (150 * NS_PER_MS)
 /* The part of the time that long slices may take. */
 #define LONG_SHARE 0.2
+
+/* The part of the time that reading CPU times beforehand should take, and the one that it must not
+ * exceed for slices that are long enough. */
+#define EARLY_SHARE 0.05
+#define EARLY_SHARE_MAX 0.2
 
 uint64_t passes_plan(struct runner *r, uint64_t left_ns)
 {
@@ -20,6 +26,47 @@ uint64_t passes_plan(struct runner *r, uint64_t left_ns)
     r->race->long_slice_ns = each;
     return runner_confirms(r) ? slices * each * 11 / 10 : 0;
 }
+
+/* --- Before the rounds ------------------------------------------------------------------------ */
+
+static int read_cpu_of(struct runner *r, size_t lane, size_t group, const struct budget *budget,
+                       struct error **err)
+{
+    if (interrupt_check(err) < 0 || runner_guest(r, &lane, 1, group, budget, err) < 0)
+        return -1;
+    runner_count_cpu(r, lane, group);
+    return 0;
+}
+
+/* How long each of so many slices is to be; 0 where there is no time for them. */
+static uint64_t early_slice_ns(const struct runner *r, size_t slices)
+{
+    uint64_t now = clock_now_ns(), left = r->end_ns > now ? r->end_ns - now : 0;
+    if (!slices || (double)(slices * LONG_SLICE_MIN_NS) > EARLY_SHARE_MAX * (double)left)
+        return 0;
+    uint64_t each = (uint64_t)(EARLY_SHARE * (double)left) / slices;
+    return each < LONG_SLICE_MIN_NS   ? LONG_SLICE_MIN_NS
+           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS
+                                      : each;
+}
+
+int passes_read_cpu(struct runner *r, struct error **err)
+{
+    const struct stage *stage = r->stage;
+    size_t count = r->order_count / stage->options->replicas;
+    struct budget budget = runner_long_budget(r);
+    budget.duration_ns = early_slice_ns(r, count * r->group_count);
+    if (!runner_confirms(r) || goal_has(&r->race->goal, AIM_CPU) || !budget.duration_ns)
+        return 0;
+    runner_progress(r, "reading CPU times", 0);
+    for (size_t i = 0; i < r->order_count; i++)
+        for (size_t g = 0; g < r->group_count && !stage->lanes[r->order[i]].replica; g++)
+            if (read_cpu_of(r, r->order[i], g, &budget, err) < 0)
+                return -1;
+    return slices_forget(r->stage, err);
+}
+
+/* --- After the rounds ------------------------------------------------------------------------- */
 
 static void record_long(struct runner *r, size_t lane, size_t group)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * passes.h - the long slices at the end of a race, in a few passes over the lanes that are left.
+ * passes.h - the long slices of a race: at its beginning to read CPU time, and at its end in a few
+ * passes over the lanes that are left.
  */
 #pragma once
 
@@ -9,6 +10,10 @@
 /* How long the slices are to be, by the lanes that run, when `left_ns` are left of the race at its
  * beginning; returns the time that all of them need, 0 where there are to be none. */
 uint64_t passes_plan(struct runner *r, uint64_t left_ns);
+
+/* Reads the CPU time of each candidate's work, unless the rounds do, there are to be no long
+ * slices, or there is too little time for it. */
+int passes_read_cpu(struct runner *r, struct error **err);
 
 /* Runs them, where there are to be any. */
 int passes_run(struct runner *r, struct error **err);

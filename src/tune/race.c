@@ -193,8 +193,8 @@ static int run_all(struct runner *r, struct error **err)
                          r->stage->lane_count > r->stage->host_lanes
                              ? r->stage->lanes[r->stage->host_lanes].failure
                              : "all are left out");
-    if (probe_read_clock(r->stage->probe, &from, err) < 0 || run_short(r, err) < 0 ||
-        collect_latencies(r, err) < 0 || passes_run(r, err) < 0 ||
+    if (passes_read_cpu(r, err) < 0 || probe_read_clock(r->stage->probe, &from, err) < 0 ||
+        run_short(r, err) < 0 || collect_latencies(r, err) < 0 || passes_run(r, err) < 0 ||
         probe_read_clock(r->stage->probe, &to, err) < 0)
         return -1;
     r->race->clock_drift = probe_clock_drift(&from, &to);
@@ -209,6 +209,7 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     race->lane_count = stage->lane_count;
     race->work_count = stage->options->suite->count;
     race->goal = options->goal;
+    race->margin = options->margin;
     race->slice_ns = options->slice_ns;
     if (goal_has(&race->goal, AIM_CPU) && race->slice_ns < CPU_SLICE_MIN_NS)
         race->slice_ns = CPU_SLICE_MIN_NS;

@@ -25,7 +25,8 @@
  *
  * At the end each lane that is left gets a few long slices. They show what short ones cannot
  * (caches that fill, throttles), and are long enough to read the CPU time of the QEMU process
- * around each.
+ * around each. Before the first round a disk of each candidate has one such slice of each work, so
+ * that those that are put out have a figure of CPU time, too; nothing else of these counts.
  */
 #pragma once
 
@@ -85,6 +86,7 @@ struct race {
     size_t rounds; /* complete ones */
     size_t passes; /* of long slices */
     struct goal goal;
+    double margin;
     uint64_t slice_ns; /* of the rounds' slices */
     uint64_t long_slice_ns;
     struct record *records; /* see race_record() */

@@ -67,6 +67,7 @@ def check_candidate(candidate, rounds):
     assert candidate["current"] is False and candidate["vs_current"] is None, "there is no current disk"
     assert isinstance(candidate["needs"], list), candidate["needs"]
     assert is_number(candidate["cpu_us_per_io"]) and candidate["cpu_us_per_io"] > 0, candidate["cpu_us_per_io"]
+    assert candidate["p99_vs_host"] > 0 and isinstance(candidate["pareto"], bool), candidate
     assert "failure" not in candidate, candidate
 
 
@@ -231,7 +232,7 @@ def general():
     assert "Work: general" in result.out, result.out
     for name in ("mixed", "commit", "seqread", "dd", "boot"):
         assert re.search(rf"^ +\d+ +{name}: ", result.out, re.M), f"no line for {name}: {result.out}"
-        assert re.search(rf"^  configuration .* {name} ", result.out, re.M), f"no column for {name}: {result.out}"
+        assert re.search(rf"^  host % in .* {name}( |$)", result.out, re.M), f"no column for {name}: {result.out}"
     assert all(len(line) <= LINE_MAX for line in result.out.splitlines() if str(_directory) not in line), result.out
     for names in ("general,dd", "general:2", "dd:0", "dd:x", "dd:-1", "dd:1e9"):
         assert_error(run("tune", "-d", _directory, "-w", names), "--workload")
@@ -262,8 +263,10 @@ def elimination():
     equal(report["margin"], 0.25, "margin")
     left = [c for c in report["candidates"] if c["rounds"] == report["host"]["rounds"]]
     assert left, "everybody is out"
+    assert any(c["pareto"] for c in report["candidates"]), "nobody is on the Pareto front"
     for candidate in report["candidates"]:
         assert candidate["rounds"] >= 40, "out before the first look"
+        assert candidate["cpu_us_per_io"] > 0, "no CPU time, also of who was out"
         if candidate not in left:
             equal(candidate["verdict"], "slower", f"{candidate['id']}, which was out")
     if report["settled"]:
@@ -273,6 +276,7 @@ def elimination():
     equal((whole["settled"], whole["margin"]), (False, None), "settled and margin with --exhaustive")
     equal({c["rounds"] for c in whole["candidates"]}, {50}, "rounds with --exhaustive")
     equal({c["cpu_us_per_io"] for c in whole["candidates"]}, {None}, "CPU times without long slices")
+    equal(whole["host"]["cpu_us_per_io"], None, "the host's CPU time without long slices")
 
 
 @case("two of the same end in equal: an A/A race has no winner")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-goals.c - goals are read as they are written, and what is best is so by the goal.
+ * test-goals.c - goals are read as they are written, what is best is so by the goal, and the Pareto
+ * front has those that are not worse than another in everything.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "scene.h"
+#include "tune/front.h"
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
@@ -117,12 +119,67 @@ static void test_equal_by_one(void **state)
     }
 }
 
+/* --- The front -------------------------------------------------------------------------------- */
+
+static const struct {
+    struct point points[4];
+    bool front[4];
+} fronts[] = {
+    /* Each is best at something; the fourth is good at all of it. */
+    {{{{9, 3, 3}}, {{5, 8, 2}}, {{4, 4, 5}}, {{8, 7, 4}}}, {true, true, true, true}},
+    /* The first is at least as good as the others, the second in all of it. */
+    {{{{9, 8, 5}}, {{9, 8, 5}}, {{9, 8, 4}}, {{3, 3, 3}}}, {true, true, false, false}},
+    /* Better by less than the margin is not better; and a little worse keeps it on the front. */
+    {{{{100, 100, 100}}, {{99, 99, 99}}, {{97, 100, 100}}, {{97, 101, 97}}},
+     {true, true, false, true}},
+    /* What one has no figure of does not count for anybody. */
+    {{{{9, 3, NAN}}, {{5, 2, 9}}, {{4, 4, 1}}, {{4, 3, 7}}}, {true, false, true, false}},
+};
+
+static void test_front(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(fronts); i++) {
+        bool front[4];
+        front_mark(fronts[i].points, 4, 0.02, front);
+        for (size_t k = 0; k < 4; k++)
+            if (front[k] != fronts[i].front[k])
+                fail_msg("%zu: point %zu", i, k);
+    }
+    front_mark(NULL, 0, 0.02, NULL);
+}
+
+/* By the figures of the race: p99 is that of all rounds, CPU time that of the slices it was read
+ * of. */
+static void test_front_of_race(void **state)
+{
+    (void)state;
+    static const bool wanted[CANDIDATES] = {true, false, true, false};
+    cleanup_scene struct scene *s = scene_new();
+    s->race.margin = 0.02;
+    set_share(s, 0, 0.9);
+    set_share(s, 1, 0.85);
+    set_share(s, 2, 0.5);
+    set_share(s, 3, 0.45);
+    for (size_t i = HOSTS; i < LANES; i++) {
+        /* The third takes half of the CPU time of the others. */
+        s->records[i].cpu_ns /= s->lanes[i].candidate == 2 ? 2 : 1;
+    }
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    assert_true(o->margin == 0.02);
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        const struct standing *own = &o->standings[i];
+        assert_int_equal(own->front, wanted[own->candidate - s->candidates]);
+        check_close(own->p99_ratio, 1 / own->share.value, 0.02);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_decisions),
-        cmocka_unit_test(test_equal_by_one),
+        cmocka_unit_test(test_lists),         cmocka_unit_test(test_decisions),
+        cmocka_unit_test(test_equal_by_one),  cmocka_unit_test(test_front),
+        cmocka_unit_test(test_front_of_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,8 @@ static void test_two_works(void **state)
     check_close(b->parts[1].share.value, 0.5, 0.001);
     check_close(b->parts[1].figures.iops, 5000, 1);
     check_close(o->host_parts[0].figures.iops, 10000, 1);
+    /* The latencies are the times per request here. */
+    check_close(b->p99_ratio, 1 / b->share.value, 0.02);
     check_close(b->figures.requests, 2.0 * b->parts[0].figures.requests, 1e-9);
 }
 
