@@ -51,7 +51,8 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
     json_object_set_new(json, "share_of_host", share_json(s));
     if (!goal_is_throughput(&r->outcome->goal))
         json_object_set_new(json, "share_of_goal", interval_json("robust", &s->goal_share));
-    json_object_set_new(json, "vs_current", json_null());
+    json_object_set_new(json, "vs_current",
+                        r->outcome->current ? interval_json("ratio", &s->vs_current) : json_null());
     json_object_set_new(json, "cpu_us_per_io", report_number_json(s->cpu_us_per_io));
     json_object_set_new(json, "p99_vs_host", report_number_json(s->p99_ratio));
     json_object_set_new(json, "pareto", json_boolean(s->front));

@@ -68,6 +68,17 @@ static char *own_interval(const struct standing *s)
                : xstrdup("unknown");
 }
 
+static char *own_vs_current(const struct standing *s)
+{
+    const struct interval *i = &s->vs_current;
+    if (s->candidate->current)
+        return xstrdup("current");
+    if (!isfinite(i->low) || !isfinite(i->high))
+        return xasprintf("%+.0f", (i->value - 1) * 100);
+    return xasprintf("%+.0f (%+.0f…%+.0f)", (i->value - 1) * 100, (i->low - 1) * 100,
+                     (i->high - 1) * 100);
+}
+
 static char *own_mean(const struct standing *s)
 {
     return number(s->mean_share * 100, 1);
@@ -128,7 +139,18 @@ static bool has_other_goal(const struct outcome *o)
 
 static bool has_mean(const struct outcome *o)
 {
-    return is_one_work(o) && !has_other_goal(o);
+    return is_one_work(o) && !has_other_goal(o) && !o->current;
+}
+
+static bool has_current(const struct outcome *o)
+{
+    return o->current;
+}
+
+/* There is room for one interval beside that of the goal. */
+static bool has_speed(const struct outcome *o)
+{
+    return is_one_work(o) && !(has_other_goal(o) && has_current(o));
 }
 
 static const struct column {
@@ -140,7 +162,7 @@ static const struct column {
     const char *meaning;
 } columns[] = {
     {{"configuration", false}, NULL, host_name, own_name, true, NULL},
-    {{"MB/s", true}, is_one_work, host_speed, own_speed, false, NULL},
+    {{"MB/s", true}, has_speed, host_speed, own_speed, false, NULL},
     {{"host %", true},
      NULL,
      host_whole,
@@ -154,6 +176,12 @@ static const struct column {
      false,
      "goal %: the same of what the goal is, where more is better, and 100 as good as the host"},
     {{"95 % int.", true}, NULL, NULL, own_interval, false, "95 % int.: its interval"},
+    {{"vs current %", true},
+     has_current,
+     NULL,
+     own_vs_current,
+     false,
+     "vs current: how much faster than the current configuration, with its interval"},
     {{"mean %", true},
      has_mean,
      NULL,

@@ -14,15 +14,44 @@ void candidate_free(void *data)
     free(c);
 }
 
-unsigned candidate_distance(const struct candidate *candidate)
+/* virt-install: a qcow2 that grows, no attribute but the cache mode, no iothread. */
+static const struct disk_config unasked = {
+    .bus = "virtio",
+    .format = "qcow2",
+    .preallocation = "off",
+    .cache = "none",
+    .io = "threads",
+};
+
+unsigned candidate_distance(const struct candidate *candidate, const struct disk_config *from)
 {
-    const struct disk_config *c = &candidate->config;
-    /* virt-install: a qcow2 that grows, no attribute but the cache mode, no iothread. */
-    return (strcmp(c->bus, "virtio") != 0) + (strcmp(c->format, "qcow2") != 0) +
-           (strcmp(c->preallocation, "off") != 0) + (strcmp(c->io, "threads") != 0) +
-           (strcmp(c->cache, "none") != 0) + c->iothread + (c->queues != 0) +
-           (c->cluster_bytes != 0) + c->extended_l2 + c->discard + c->detect_zeroes +
-           (c->metadata_cache_bytes != 0) + (c->poll_max_ns != 0) + (c->iothreads != 0);
+    const struct disk_config *c = &candidate->config, *d = from ? from : &unasked;
+    unsigned distance = 0;
+    distance += strcmp(c->bus, d->bus) != 0;
+    distance += strcmp(c->format, d->format) != 0;
+    distance += strcmp(c->preallocation, d->preallocation) != 0;
+    distance += strcmp(c->io, d->io) != 0;
+    distance += strcmp(c->cache, d->cache) != 0;
+    distance += c->iothread != d->iothread;
+    distance += c->queues != d->queues;
+    distance += c->cluster_bytes != d->cluster_bytes;
+    distance += c->extended_l2 != d->extended_l2;
+    distance += c->discard != d->discard;
+    distance += c->detect_zeroes != d->detect_zeroes;
+    distance += c->metadata_cache_bytes != d->metadata_cache_bytes;
+    distance += c->poll_max_ns != d->poll_max_ns;
+    distance += c->iothreads != d->iothreads;
+    return distance;
+}
+
+const struct candidate *candidates_current(const GPtrArray *candidates)
+{
+    for (unsigned i = 0; i < candidates->len; i++) {
+        const struct candidate *c = candidates->pdata[i];
+        if (c->current)
+            return c;
+    }
+    return NULL;
 }
 
 char *candidate_create_line(const struct candidate *c)

@@ -16,6 +16,7 @@ struct candidate {
     struct disk_config config;
     unsigned needs; /* enum disk_needs: to change the current disk to it */
     char *left_out; /* why it is not tried, one line; NULL when it is */
+    bool current;   /* what the disk that is tuned has now; at most one is */
 };
 
 /* What the rules need to know of the host. */
@@ -43,8 +44,12 @@ int candidates_select(GPtrArray *candidates, const char *selection, struct error
 
 void candidate_free(void *candidate);
 
-/* How many of the settings differ from those of a disk that virt-install makes unasked. */
-unsigned candidate_distance(const struct candidate *c);
+/* How many of the settings differ from those of `from`: what the disk has now, or where that is
+ * NULL what virt-install makes unasked. */
+unsigned candidate_distance(const struct candidate *c, const struct disk_config *from);
+
+/* The one of an array that is current; NULL where none is. */
+const struct candidate *candidates_current(const GPtrArray *candidates);
 
 /* The qemu-img command that makes a disk of this configuration. The caller frees. */
 char *candidate_create_line(const struct candidate *c);

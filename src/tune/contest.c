@@ -101,12 +101,18 @@ struct comparison contest_compare(const struct contender *a, const struct summar
     };
 }
 
+struct interval contest_difference(const struct comparison *c)
+{
+    double half = wider(c->between, c->within);
+    return (struct interval){c->difference, c->difference - half, c->difference + half};
+}
+
 /* Whether b is slower than a for certain. */
 static bool is_slower(const struct contender *a, const struct summary *sa,
                       const struct contender *b, const struct summary *sb, struct variance pooled)
 {
     struct comparison c = contest_compare(a, sa, b, sb, pooled);
-    return c.difference > wider(c.between, c.within);
+    return contest_difference(&c).low > 0;
 }
 
 double contest_variance(const struct contender *contender)

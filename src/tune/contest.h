@@ -100,5 +100,8 @@ struct comparison contest_compare(const struct contender *a, const struct summar
                                   const struct contender *b, const struct summary *sb,
                                   struct variance pooled);
 
+/* The same difference with its interval at 95 %, by the wider of the two sources. */
+struct interval contest_difference(const struct comparison *c);
+
 /* The variance of a contender's figure on its own: between its lanes, and at least within them. */
 double contest_variance(const struct contender *contender);

@@ -144,6 +144,7 @@ static struct standing standing_new(const struct stage *stage, const struct race
         .failure = failure_of(stage, candidate),
         .cpu_us_per_io = NAN,
         .long_share = NAN,
+        .vs_current = {NAN, NAN, NAN},
     };
     for (size_t i = 0; i < stage->lane_count; i++)
         if (stage->lanes[i].candidate == candidate)
@@ -158,17 +159,21 @@ static struct standing standing_new(const struct stage *stage, const struct race
     return s;
 }
 
-/* Best, then equals from the one that changes least, then the slower by speed, then failures. */
-static int compare_standings(const void *pa, const void *pb)
+/* Best, then equals from the one that changes least of `from` (candidate_distance), then the slower
+ * by speed, then failures. */
+static int compare_standings(const void *pa, const void *pb, void *from)
 {
     const struct standing *a = pa, *b = pb;
     if (a->verdict != b->verdict)
         return a->verdict < b->verdict ? -1 : 1;
     if (a->verdict == VERDICT_FAILED)
         return 0;
-    unsigned da = candidate_distance(a->candidate), db = candidate_distance(b->candidate);
+    unsigned da = candidate_distance(a->candidate, from);
+    unsigned db = candidate_distance(b->candidate, from);
     if (a->verdict == VERDICT_EQUAL && da != db)
         return da < db ? -1 : 1;
+    if (a->verdict == VERDICT_EQUAL && a->candidate->current != b->candidate->current)
+        return a->candidate->current ? -1 : 1;
     double ga = a->goal_share.value, gb = b->goal_share.value;
     return ga > gb ? -1 : ga < gb;
 }
@@ -185,19 +190,52 @@ static struct interval share_from(const struct interval *logs)
     return (struct interval){exp(logs->value), exp(logs->low), exp(logs->high)};
 }
 
+/* The series of all of them; release it with contenders_free. */
+static struct contender *contenders_of(const struct ratios *scope, const struct field *field)
+{
+    struct contender *contenders = xcalloc(field->count, sizeof(*contenders));
+    for (size_t i = 0; i < field->count; i++)
+        contenders[i] = ratios_contender(scope, field->candidates[i]);
+    return contenders;
+}
+
+static void contenders_free(struct contender *contenders, const struct field *field)
+{
+    for (size_t i = 0; i < field->count; i++)
+        contender_done(&contenders[i]);
+    free(contenders);
+}
+
 /* Applies the rule to one work, or to all of them. The caller frees with contest_done. */
 static struct contest weigh(const struct ratios *scope, const struct field *field)
 {
-    cleanup_free struct contender *contenders = xcalloc(field->count, sizeof(*contenders));
+    struct contender *contenders = contenders_of(scope, field);
     struct contender host = ratios_contender(scope, LANE_HOST);
     struct contest contest;
-    for (size_t i = 0; i < field->count; i++)
-        contenders[i] = ratios_contender(scope, field->candidates[i]);
     contest_decide(contenders, field->count, contest_variance(&host), &contest);
-    for (size_t i = 0; i < field->count; i++)
-        contender_done(&contenders[i]);
+    contenders_free(contenders, field);
     contender_done(&host);
     return contest;
+}
+
+/* Holds everybody's speed against that of the current configuration, in the rounds that both have.
+ */
+static void compare_with(const struct ratios *scope, const struct field *field, size_t current,
+                         struct outcome *o)
+{
+    struct contender *contenders = contenders_of(scope, field);
+    cleanup_free struct summary *summaries = xcalloc(field->count, sizeof(*summaries));
+    for (size_t i = 0; i < field->count; i++)
+        summaries[i] = contest_summarise(&contenders[i]);
+    struct variance pooled = contest_pool(contenders, summaries, field->count);
+    for (size_t i = 0; i < field->count; i++) {
+        struct comparison c = contest_compare(&contenders[i], &summaries[i], &contenders[current],
+                                              &summaries[current], pooled);
+        struct interval logs = contest_difference(&c);
+        o->standings[field->standings[i]].vs_current =
+            i == current ? (struct interval){1, 1, 1} : share_from(&logs);
+    }
+    contenders_free(contenders, field);
 }
 
 static void weigh_part(const struct stage *stage, const struct race *race, struct outcome *o,
@@ -292,6 +330,9 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         contender_done(&c);
     }
     contest_done(&contest);
+    for (size_t i = 0; i < field->count; i++)
+        if (o->standings[field->standings[i]].candidate->current)
+            compare_with(&scope, field, i, o);
     judge(stage, race, o, field);
     mark_front(o, field);
 }
@@ -325,7 +366,12 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     }
     if (field.count)
         decide(stage, race, o, &field);
-    qsort(o->standings, o->count, sizeof(*o->standings), compare_standings);
+    const struct candidate *current = candidates_current(stage->candidates);
+    qsort_r(o->standings, o->count, sizeof(*o->standings), compare_standings,
+            current ? (void *)&current->config : NULL);
+    for (size_t i = 0; i < o->count; i++)
+        if (o->standings[i].candidate->current && !o->standings[i].failure)
+            o->current = &o->standings[i];
     if (field.count)
         o->recommended = &o->standings[0];
     if (o->recommended && o->recommended->verdict == VERDICT_BEST)

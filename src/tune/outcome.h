@@ -28,6 +28,8 @@ struct standing {
                              * works their geometric mean by weight */
     struct interval goal_share; /* the same of the goal, by which verdicts and order go: 1 is as
                                  * good as the host, more is better */
+    struct interval vs_current; /* its speed by that of the current configuration, which has 1; NaN
+                                 * where none is, or that failed */
     double mean_share;          /* ratio of the MB/s, the plain mean; over several works as above */
     double long_share;          /* the same in long slices; NaN where there were none */
     bool long_disagrees;        /* beyond its uncertainty, and by more than 5 % */
@@ -51,8 +53,10 @@ struct outcome {
     struct part *host_parts;   /* of each; their share is 1 */
     size_t count;
     struct standing *standings;         /* best first; failed ones last */
+    const struct standing *current;     /* NULL unless one is, and has figures */
     const struct standing *best;        /* NULL unless one is */
-    const struct standing *recommended; /* the best, or of equals the one that changes least */
+    const struct standing *recommended; /* the best, or of equals the one that changes least of what
+                                         * is current, or of what virt-install makes */
 };
 
 /* Weighs the race. The candidates' and the stage's memory is referred to, not copied. */

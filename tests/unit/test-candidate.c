@@ -69,13 +69,40 @@ static void test_all(void **state)
         assert_string_equal(c->config.preallocation, known[i].preallocation);
         assert_string_equal(c->config.io, known[i].io);
         assert_int_equal(c->config.iothread, known[i].iothread);
-        assert_int_equal(candidate_distance(c), known[i].distance);
+        assert_int_equal(candidate_distance(c, NULL), known[i].distance);
         cleanup_free char *line = candidate_create_line(c);
         cleanup_free char *wanted =
             xasprintf("qemu-img create -f %s -o preallocation=%s IMAGE SIZE", known[i].format,
                       known[i].preallocation);
         assert_string_equal(line, wanted);
     }
+}
+
+/* From what a disk has now it is as far as settings differ, and to itself it is no way. */
+static void test_distance_from_current(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) all = candidates_for_new_disk(&plenty);
+    assert_null(candidates_current(all));
+    for (unsigned i = 0; i < all->len; i++) {
+        const struct candidate *c = at(all, i);
+        assert_int_equal(candidate_distance(c, &c->config), 0);
+        for (unsigned k = 0; k < all->len; k++)
+            assert_int_equal(candidate_distance(at(all, k), &c->config),
+                             candidate_distance(c, &at(all, k)->config));
+    }
+    struct disk_config one = at(all, 0)->config, other = one;
+    other.cache = "directsync";
+    other.queues = 1;
+    other.discard = true;
+    struct candidate changed = {.config = other};
+    assert_int_equal(candidate_distance(&changed, &one), 3);
+    /* Of two disks of what is current, one is. */
+    ((struct candidate *)all->pdata[0])->current = true;
+    cleanup_free char *twice = xasprintf("%s,%s", at(all, 0)->id, at(all, 0)->id);
+    assert_int_equal(candidates_select(all, twice, NULL), 0);
+    assert_ptr_equal(candidates_current(all), at(all, 0));
+    assert_true(at(all, 0)->current && !at(all, 1)->current);
 }
 
 static void test_ids_are_unique(void **state)
@@ -293,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),
+        cmocka_unit_test(test_distance_from_current),
         cmocka_unit_test(test_ids_are_unique),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_aio_contexts),

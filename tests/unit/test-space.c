@@ -255,7 +255,7 @@ static void test_lines(void **state)
                         "extended_l2=on IMAGE SIZE");
     assert_string_equal(driver, "<driver name='qemu' type='qcow2' cache='none' io='io_uring' "
                                 "discard='unmap' detect_zeroes='unmap' queues='1' iothread='1'/>");
-    assert_int_equal(candidate_distance(at(all, 0)), 8);
+    assert_int_equal(candidate_distance(at(all, 0), NULL), 8);
     cleanup_free char *text = space_describe();
     assert_non_null(strstr(text, "detect_zeroes off, on"));
     for (size_t i = 0; i < ARRAY_SIZE(axis_needs); i++) {
