@@ -6,16 +6,36 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t caught;
+static volatile sig_atomic_t deferring, deferred; /* the signal that was */
 static int event = -1;
 
-static void note_signal(int signal)
+static void note(int signal)
 {
     int saved = errno;
     caught = signal;
     (void)!write(event, &(uint64_t){1}, sizeof(uint64_t));
     errno = saved;
+}
+
+static void note_signal(int signal)
+{
+    /* Whose terminal is gone will not see what there would be to show. */
+    if (!deferring || deferred || signal == SIGHUP) {
+        note(signal);
+        return;
+    }
+    deferred = signal;
+    alarm(INTERRUPT_GRACE_SECONDS);
+}
+
+static void end_grace(int signal)
+{
+    (void)signal;
+    if (deferred)
+        note(deferred);
 }
 
 int interrupt_install(struct error **err)
@@ -28,6 +48,8 @@ int interrupt_install(struct error **err)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    action.sa_handler = end_grace;
+    sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     return 0;
 }
@@ -45,6 +67,20 @@ int interrupt_start_thread(pthread_t *ret, void *(*run)(void *), void *data)
     int r = pthread_create(ret, NULL, run, data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
+}
+
+void interrupt_defer(bool on)
+{
+    deferring = on;
+    if (on)
+        return;
+    alarm(0);
+    deferred = 0;
+}
+
+bool interrupt_is_deferred(void)
+{
+    return deferred;
 }
 
 int interrupt_check(struct error **err)

@@ -5,10 +5,15 @@
  * The handler only notes the signal and makes a descriptor readable. Whoever waits polls that
  * descriptor, whoever loops asks interrupt_check(), and the error travels up the normal way, so
  * that cleaning up after a signal is cleaning up after any error.
+ *
+ * Who has something to show when it is stopped defers the first signal, looks for it where it can
+ * stop, and ends by itself. A signal that comes then, or nobody who looks within seconds because
+ * what is waited for hangs, is the error all the same.
  */
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 
@@ -22,5 +27,13 @@ int interrupt_fd(void);
  * the error number of pthread_create. */
 int interrupt_start_thread(pthread_t *ret, void *(*run)(void *), void *data);
 
-/* 0, or -1 and the error "interrupted by SIGINT" after a signal. */
+/* From here on the first SIGINT or SIGTERM is no error until INTERRUPT_GRACE_SECONDS are over. Off:
+ * such a signal, if it came, is forgotten. */
+#define INTERRUPT_GRACE_SECONDS 5
+void interrupt_defer(bool on);
+
+/* Whether one came since. */
+bool interrupt_is_deferred(void);
+
+/* 0, or -1 and the error "interrupted by SIGINT" after a signal that is not deferred. */
 int interrupt_check(struct error **err);

@@ -209,6 +209,9 @@ static void check_standing(const struct standing *s, GPtrArray *warnings)
 void trust_check_race(const struct stage *stage, const struct race *race,
                       const struct outcome *outcome, GPtrArray *warnings)
 {
+    if (race->interrupted)
+        trust_say(warnings, "interrupted after %zu rounds%s", race->rounds,
+                  race->passes ? "" : ", without long slices");
     check_clocks(stage, race, warnings);
     if (stage->options->replicas < 2)
         trust_say(warnings,

@@ -100,6 +100,7 @@ static int write_samples(const char *path, const struct raced *raced, struct err
     return fflush(file) == 0 ? 0 : error_set_errno(err, errno, "cannot write %s", path);
 }
 
+/* The exit status, or -1. */
 static int conclude(struct run *run, const struct raced *raced, struct error **err)
 {
     const struct tune_arguments *a = run->a;
@@ -139,7 +140,9 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         return -1;
     report.plan = plan;
     print_result(a, &report);
-    return finish_output(err);
+    if (finish_output(err) < 0)
+        return -1;
+    return raced->outcome->interrupted ? EXIT_NO : EXIT_DONE;
 }
 
 /* What of the time on the whole run is kept for ending it: libvirt and init take a second or two to
@@ -150,6 +153,7 @@ static uint64_t time_to_clean_up(uint64_t time_ns)
     return part < 2 * NS_PER_SECOND ? part : 2 * NS_PER_SECOND;
 }
 
+/* The exit status, or -1. */
 static int tune(struct tune_arguments *a, struct progress *progress, uint64_t start_ns,
                 struct error **err)
 {
@@ -190,6 +194,7 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .margin = a->margin / 100,
         .exhaustive = a->exhaustive,
         .confirm = !a->no_confirm,
+        .interruptible = true,
         .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
         .seed = a->seed_number,
     };
@@ -217,5 +222,5 @@ int cmd_tune(int argc, char **argv)
     }
     progress_clear(&progress);
     tune_arguments_done(&a);
-    return r < 0 ? fail(err) : EXIT_DONE;
+    return r < 0 ? fail(err) : r;
 }

@@ -50,8 +50,9 @@ static void print_header(const struct tune_report *r, FILE *out)
     }
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
-    fprintf(out, "%zu rounds in %.0f s; each configuration on %u disk%s", r->outcome->rounds,
-            r->seconds, r->replicas, r->replicas == 1 ? "" : "s");
+    fprintf(out, "%zu rounds in %.0f s%s; each configuration on %u disk%s", r->outcome->rounds,
+            r->seconds, r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
+            r->replicas == 1 ? "" : "s");
     size_t out_early = count_out(r->outcome);
     if (out_early)
         fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);
@@ -82,6 +83,21 @@ static void print_elements(const char *parent, const char *xml, FILE *out)
     print_xml(xml, out);
 }
 
+/* Who could still be the best when the race ended without an answer. */
+static void print_open(const struct outcome *o, FILE *out)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_string_append_printf(text, "%s it was open which is best:",
+                           o->interrupted  ? "When it was interrupted"
+                           : o->time_is_up ? "When the time was up"
+                                           : "After these rounds");
+    for (size_t i = 0; i < o->count; i++)
+        if (o->standings[i].verdict == VERDICT_EQUAL)
+            g_string_append_printf(text, "%s %s", i ? "," : "", o->standings[i].candidate->id);
+    g_string_append(text, "; of them");
+    report_print_wrapped(text->str, 0, out);
+}
+
 static void print_recommendation(const struct tune_report *r, FILE *out)
 {
     const struct outcome *o = r->outcome;
@@ -95,12 +111,11 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
         fprintf(out,
                 "\nThe first %u are within %.3g %% of each other; of them\n%s changes least:\n",
                 equal, r->margin * 100, s->candidate->id);
-    else if (equal > 1)
-        fprintf(out,
-                "\nThe first %u are equal as far as these rounds can tell; of them\n"
-                "%s changes least:\n",
-                equal, s->candidate->id);
-    else
+    else if (equal > 1) {
+        fputc('\n', out);
+        print_open(o, out);
+        fprintf(out, "%s changes least:\n", s->candidate->id);
+    } else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
     cleanup_free char *needs = disk_needs_to_text(s->candidate->needs);

@@ -140,6 +140,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "left_out", left_out_json(r->candidates));
     json_object_set_new(json, "margin", report_number_json(r->margin));
     json_object_set_new(json, "settled", json_boolean(r->outcome->settled));
+    json_object_set_new(json, "interrupted", json_boolean(r->outcome->interrupted));
     json_object_set_new(json, "best", id_json(r->outcome->best));
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
     json_object_set_new(json, "plan", r->plan ? report_path_json(r->plan) : json_null());

@@ -16,7 +16,6 @@ struct candidate {
     struct disk_config config;
     unsigned needs; /* enum disk_needs: to change the current disk to it */
     char *left_out; /* why it is not tried, one line; NULL when it is */
-    bool current;   /* what the disk that is tuned has now; at most one is */
 };
 
 /* What the rules need to know of the host. */
@@ -38,8 +37,8 @@ GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 
 /* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
  * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
- * that a race must find equal. The current disk stays, named or not. Errors: an id that is not there, a file that cannot be read, nothing
- * left to try. */
+ * that a race must find equal. The current disk stays, named or not. Errors: an id that is not
+ * there, a file that cannot be read, nothing left to try. */
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
 
 void candidate_free(void *candidate);

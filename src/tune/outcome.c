@@ -347,6 +347,8 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     o->rounds = race->rounds;
     o->settled = race->settled;
     o->margin = race->margin;
+    o->time_is_up = race->time_is_up;
+    o->interrupted = race->interrupted;
     o->goal = race->goal;
     o->host = figures_of(stage, race, LANE_HOST, RATIOS_ALL);
     o->host_cpu_us_per_io = cpu_us_per_io(stage, race, LANE_HOST);

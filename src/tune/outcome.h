@@ -44,7 +44,8 @@ struct standing {
 
 struct outcome {
     size_t rounds;
-    bool settled;  /* by the race, before its time was up */
+    bool settled; /* by the race, before its time was up */
+    bool time_is_up, interrupted;
     double margin; /* of the race, and of the front */
     struct goal goal;
     struct figures host;       /* of all works together */

@@ -92,6 +92,8 @@ static int run_long_group(struct runner *r, size_t group, struct error **err)
                 return -1;
             record_long(r, host, group);
         }
+        if (runner_is_interrupted(r))
+            return 0;
         if (interrupt_check(err) < 0 || runner_guest(r, &r->order[i], 1, group, &budget, err) < 0)
             return -1;
         record_long(r, r->order[i], group);
@@ -111,6 +113,8 @@ static int run_pass(struct runner *r, struct error **err)
                         ((double)(i + 1) / (double)r->group_count + (double)race->passes) /
                             LONG_PASSES);
     }
+    if (race->interrupted)
+        return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
         tally_append(&r->tally, AIM_THROUGHPUT, i, &race->records[i].long_ns, race->passes);
     race->passes++;
@@ -119,10 +123,10 @@ static int run_pass(struct runner *r, struct error **err)
 
 int passes_run(struct runner *r, struct error **err)
 {
-    if (r->exhausted || !runner_confirms(r))
+    if (r->exhausted || !runner_confirms(r) || runner_is_interrupted(r))
         return 0;
     runner_progress(r, "long slices", 0);
-    while (r->race->passes < LONG_PASSES)
+    while (r->race->passes < LONG_PASSES && !runner_is_interrupted(r))
         if (run_pass(r, err) < 0)
             return -1;
     return 0;

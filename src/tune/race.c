@@ -56,7 +56,7 @@ static int run_part(struct runner *r, const size_t *lanes, size_t count, size_t 
     unsigned works;
     size_t step = goal_has(&r->race->goal, AIM_CPU) ? 1 : count;
     runner_works(r, group, &works);
-    for (size_t from = 0; from < count; from += step) {
+    for (size_t from = 0; from < count && !runner_is_interrupted(r); from += step) {
         if (runner_guest(r, lanes + from, step, group, budget, err) < 0)
             return -1;
         for (size_t i = 0; i < step; i++)
@@ -69,7 +69,7 @@ static int run_group(struct runner *r, size_t group, struct error **err)
 {
     const struct budget budget = runner_round_budget(r);
     runner_shuffle(r, r->order, r->order_count);
-    for (size_t part = 0; part < r->parts; part++) {
+    for (size_t part = 0; part < r->parts && !runner_is_interrupted(r); part++) {
         size_t from = r->order_count * part / r->parts, host;
         size_t count = r->order_count * (part + 1) / r->parts - from;
         if (interrupt_check(err) < 0 ||
@@ -102,7 +102,7 @@ static int run_round(struct runner *r, struct error **err)
     for (size_t i = 0; i < r->group_count; i++)
         if (run_group(r, r->groups[i], err) < 0)
             return -1;
-    if (r->exhausted)
+    if (r->exhausted || race->interrupted)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
         if (!race->out[i / race->work_count])
@@ -148,21 +148,26 @@ static double round_progress(const struct runner *r)
 static int run_short(struct runner *r, struct error **err)
 {
     uint64_t longest = 0;
-    while (r->race->rounds < r->options->max_rounds && !r->exhausted && !r->race->settled) {
+    struct race *race = r->race;
+    while (race->rounds < r->options->max_rounds && !r->exhausted && !race->settled &&
+           !race->interrupted) {
         uint64_t before = clock_now_ns();
         /* A round that would end after the deadline is not begun. */
-        if (before + longest > r->short_deadline_ns)
+        race->time_is_up = before + longest > r->short_deadline_ns;
+        if (race->time_is_up)
             break;
         if (run_round(r, err) < 0)
             return -1;
+        if (r->options->interruptible && !race->interrupted && race->rounds == RACE_ROUNDS_TO_TELL)
+            interrupt_defer(true);
         uint64_t took = clock_now_ns() - before;
         longest = took > longest ? took : longest;
         runner_progress(r, "measuring", round_progress(r));
-        if (is_contested(r) && r->race->rounds >= r->elimination.next_look)
+        if (is_contested(r) && !race->interrupted && race->rounds >= r->elimination.next_look)
             look(r);
     }
-    r->race->exhausted = r->exhausted;
-    if (r->race->rounds)
+    race->exhausted = r->exhausted;
+    if (race->rounds)
         return 0;
     error_set(err, r->exhausted ? "the scratch files are too small for one round of first writes"
                                 : "the time is up before the first round");
@@ -216,7 +221,9 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     race->out = xcalloc(race->lane_count, sizeof(*race->out));
     race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
     cleanup_runner struct runner *r = runner_new(stage, options, race);
-    return run_all(r, err) < 0 ? NULL : TAKE_PTR(race);
+    int result = run_all(r, err);
+    interrupt_defer(false);
+    return result < 0 ? NULL : TAKE_PTR(race);
 }
 
 void race_free(struct race *r)

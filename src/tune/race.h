@@ -44,6 +44,9 @@
  * many less than two figures of half as many. */
 #define RACE_SAMPLE 100
 
+/* Without a second round there is no interval. */
+#define RACE_ROUNDS_TO_TELL 2
+
 struct race_options {
     uint64_t slice_ns;
     uint64_t min_requests; /* of a slice: slow work gets longer slices */
@@ -53,6 +56,7 @@ struct race_options {
     double margin;        /* 0.02: who is slower than another by more than 2 % for certain is out */
     bool exhaustive;      /* nobody is put out, and the race goes on to its end */
     bool confirm;         /* by long slices at the end */
+    bool interruptible;   /* a first signal ends it with what is known, once that is something */
     uint64_t deadline_ns; /* clock.h: when all measuring is to be over; 0: by the duration alone */
     uint64_t duration_ns; /* of all measuring, where there is no deadline */
     uint64_t seed;
@@ -91,8 +95,10 @@ struct race {
     uint64_t long_slice_ns;
     struct record *records; /* see race_record() */
     bool *out;              /* of each lane: its candidate was put out */
-    bool settled;   /* those that are left lie within the margin of each other, or one is left */
-    bool exhausted; /* first writes only: ended because a disk had no block left */
+    bool settled;     /* those that are left lie within the margin of each other, or one is left */
+    bool time_is_up;  /* before that */
+    bool interrupted; /* by a signal: nothing of the round, or pass, that it came in counts */
+    bool exhausted;   /* first writes only: ended because a disk had no block left */
     double clock_drift;       /* guest against host over the whole race */
     double clock_uncertainty; /* of that figure */
 };
@@ -103,8 +109,8 @@ static inline struct record *race_record(const struct race *r, size_t lane, size
     return &r->records[lane * r->work_count + work];
 }
 
-/* Runs it. Errors: an I/O error, the guest gone or hung, a signal, not one complete round. The
- * caller frees. */
+/* Runs it. Errors: an I/O error, the guest gone or hung, a signal (unless it is interruptible, and
+ * this the first, after RACE_ROUNDS_TO_TELL rounds), not one complete round. The caller frees. */
 struct race *race_run(struct stage *stage, const struct race_options *options, struct error **err);
 void race_free(struct race *r);
 CLEANUP_PTR(cleanup_race_handler, struct race, race_free)

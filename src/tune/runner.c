@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 #include "host/process.h"
 #include "tune/passes.h"
@@ -141,6 +142,15 @@ void tally_append(const struct tally *t, enum aim aim, size_t place, double **se
 }
 
 /* --- The runner ------------------------------------------------------------------------------- */
+
+bool runner_is_interrupted(struct runner *r)
+{
+    if (interrupt_is_deferred()) {
+        r->race->interrupted = true;
+        interrupt_defer(false);
+    }
+    return r->race->interrupted;
+}
 
 bool runner_confirms(const struct runner *r)
 {

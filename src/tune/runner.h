@@ -50,6 +50,9 @@ CLEANUP_PTR(cleanup_runner_handler, struct runner, runner_free)
  * the fewer are left. To be called again when that has changed. */
 void runner_plan(struct runner *r);
 
+/* Whether a signal has come that ends the race; a second one is an error from then on. */
+bool runner_is_interrupted(struct runner *r);
+
 /* Whether long slices were asked for and can be had: after first writes the disks are full. */
 bool runner_confirms(const struct runner *r);
 

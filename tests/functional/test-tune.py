@@ -85,6 +85,7 @@ def contract():
     assert report["guest"]["kernel"] and report["guest"]["vcpus"] >= 1, report["guest"]
     assert report["best"] in [None, *ids(report)], report["best"]
     assert report["recommended"] in ids(report), report["recommended"]
+    assert report["interrupted"] is False, "nobody has interrupted it"
     equal(report["left_out"], [], "left out, when all are named")
 
 
@@ -333,6 +334,8 @@ def recommendation():
     assert driver, text()
     assert "  qemu-img create -f raw -o preallocation=falloc IMAGE SIZE" in text(), text()
     assert re.search(rf"raw-{driver[1]} (is best|changes least)", text()), text()
+    if "changes least" in text():
+        assert "When the time was up it was open which is best: raw-" in text(), text()
     for word in ("host file", "raw-threads", "raw-native", "MB/s", "Written to the disk"):
         assert word in text(), f"no {word!r}"
 

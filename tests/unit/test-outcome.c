@@ -127,7 +127,7 @@ static void test_settled(void **state)
     }
     s->race.settled = true;
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
-    assert_true(o->settled);
+    assert_true(o->settled && !o->interrupted && !o->time_is_up);
     assert_null(o->best);
     for (size_t i = 0; i < CANDIDATES; i++) {
         bool out = s->out[HOSTS + 2 * (o->standings[i].candidate - s->candidates)];
