@@ -4,13 +4,13 @@
  */
 #include "cmd/tune.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "report/report.h"
+#include "tune/samples.h"
 
 /* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
 #define LANES_MAX 160
@@ -91,15 +91,6 @@ static void run_done(struct run *r)
 }
 #define cleanup_run at_scope_end(run_done)
 
-static int write_samples(const char *path, const struct raced *raced, struct error **err)
-{
-    cleanup_file FILE *file = fopen(path, "we");
-    if (!file)
-        return error_set_errno(err, errno, "cannot write %s", path);
-    report_samples(raced->stage, raced->race, file);
-    return fflush(file) == 0 ? 0 : error_set_errno(err, errno, "cannot write %s", path);
-}
-
 /* The exit status, or -1. */
 static int conclude(struct run *run, const struct raced *raced, struct error **err)
 {
@@ -133,7 +124,7 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         .image = subject ? subject->image : NULL,
         .running = subject && subject->definitions.running,
     };
-    if (a->samples && write_samples(a->samples, raced, err) < 0)
+    if (a->samples && samples_write(a->samples, stage, raced->race, err) < 0)
         return -1;
     cleanup_free char *plan = NULL;
     if (subject && tune_write_plan(a, subject, &report, &plan, err) < 0)

@@ -95,13 +95,6 @@ void measure_report_done(struct measure_report *r);
 json_t *report_measure_json(const struct measure_report *r);
 void report_measure_text(const struct measure_report *r, FILE *out);
 
-struct stage;
-struct race;
-
-/* Every short slice's time per request, as CSV: round, number of the work, configuration ("host"),
- * replica, nanoseconds. */
-void report_samples(const struct stage *stage, const struct race *race, FILE *out);
-
 /* --- Common ----------------------------------------------------------------------------------- */
 
 /* {"mean","p50","p95","p99","p999","max"}; the caller owns it. */

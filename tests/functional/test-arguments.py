@@ -86,7 +86,8 @@ def strays():
     for verb in VERBS:
         refuse("frobnicate", verb, "-d", _directory, "--frobnicate", hint="--help")
         refuse("directory", verb, "--directory", hint="--help")
-        refuse("'stray'", verb, "-d", _directory, "stray", hint="--help")
+        # tune takes one, which is a domain.
+        refuse("'stray'", verb, "-d", _directory, *(["web"] if verb == "tune" else []), "stray", hint="--help")
 
 
 @case("an argument that is not UTF-8, or holds a line break, still gives one line")

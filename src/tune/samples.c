@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "report/report.h"
+#include "tune/samples.h"
 
-#include "tune/race.h"
+#include <errno.h>
+#include <stdio.h>
 
 static void print_lane(const struct stage *stage, const struct race *race, size_t lane, size_t work,
                        FILE *out)
@@ -15,10 +16,15 @@ static void print_lane(const struct stage *stage, const struct race *race, size_
                 record->ns[i]);
 }
 
-void report_samples(const struct stage *stage, const struct race *race, FILE *out)
+int samples_write(const char *path, const struct stage *stage, const struct race *race,
+                  struct error **err)
 {
-    fputs("round,work,configuration,replica,ns\n", out);
+    cleanup_file FILE *file = fopen(path, "we");
+    if (!file)
+        return error_set_errno(err, errno, "cannot write %s", path);
+    fputs("round,work,configuration,replica,ns\n", file);
     for (size_t k = 0; k < race->work_count; k++)
         for (size_t i = 0; i < race->lane_count; i++)
-            print_lane(stage, race, i, k, out);
+            print_lane(stage, race, i, k, file);
+    return fflush(file) == 0 ? 0 : error_set_errno(err, errno, "cannot write %s", path);
 }
