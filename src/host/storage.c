@@ -3,18 +3,118 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "host/process.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
+
+/* --- Kind ------------------------------------------------------------------------------------- */
+
+/* Magic numbers that linux/magic.h does not have: OpenZFS, and the kernel's fs/cifs. */
+#define ZFS_MAGIC 0x2fc12fc1
+#define CIFS_MAGIC 0xff534d42
+#define SMB2_MAGIC 0xfe534d42
+
+/* The name of the file system. ext2, ext3 and ext4 cannot be told apart here. The caller frees. */
+static char *file_system(const char *directory)
+{
+    static const struct {
+        unsigned magic;
+        const char *name;
+    } known[] = {
+        {EXT4_SUPER_MAGIC, "ext4"},
+        {XFS_SUPER_MAGIC, "xfs"},
+        {BTRFS_SUPER_MAGIC, "btrfs"},
+        {NFS_SUPER_MAGIC, "nfs"},
+        {OVERLAYFS_SUPER_MAGIC, "overlay"},
+        {TMPFS_MAGIC, "tmpfs"},
+        {F2FS_SUPER_MAGIC, "f2fs"},
+        {FUSE_SUPER_MAGIC, "fuse"},
+        {CEPH_SUPER_MAGIC, "ceph"},
+        {ZFS_MAGIC, "zfs"},
+        {CIFS_MAGIC, "cifs"},
+        {SMB2_MAGIC, "cifs"},
+    };
+    struct statfs fs;
+    if (statfs(directory, &fs) < 0)
+        return xstrdup("unknown");
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (known[i].magic == (unsigned)fs.f_type)
+            return xstrdup(known[i].name);
+    return xasprintf("file system %#x", (unsigned)fs.f_type);
+}
+
+/* One line of a file of a device, NULL where there is none or it is empty. The caller frees. */
+static char *attribute(const char *device, const char *name)
+{
+    cleanup_free char *path = xasprintf("%s/%s", device, name);
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    if (text)
+        text_one_line(text);
+    return text && text[0] ? TAKE_PTR(text) : NULL;
+}
+
+/* What the disk is: its model, how a mapped one is mapped, or else its driver; NULL for none of
+ * these. The caller frees. */
+static char *hardware(const char *device)
+{
+    cleanup_free char *mapped = attribute(device, "dm/uuid");
+    if (mapped)
+        return strndup(mapped, strcspn(mapped, "-"));
+    char *model = attribute(device, "device/model");
+    if (model)
+        return model;
+    char driver[PATH_MAX];
+    cleanup_free char *path = xasprintf("%s/device/driver", device);
+    return realpath(path, driver) ? xstrdup(strrchr(driver, '/') + 1) : NULL;
+}
+
+/* The directory of the whole disk in /sys: that of a partition lies in it. NULL where there is
+ * none. The caller frees. */
+static char *disk_of(const char *sysroot, const char *directory)
+{
+    struct stat st;
+    if (stat(directory, &st) < 0)
+        return NULL;
+    cleanup_free char *device =
+        xasprintf("%s/sys/dev/block/%u:%u", sysroot, major(st.st_dev), minor(st.st_dev));
+    cleanup_free char *partition = attribute(device, "partition");
+    cleanup_free char *disk = xasprintf("%s%s", device, partition ? "/.." : "");
+    return realpath(disk, NULL);
+}
+
+char *storage_kind(const char *sysroot, const char *directory)
+{
+    cleanup_free char *system = file_system(directory);
+    cleanup_free char *disk = disk_of(sysroot, directory);
+    if (!disk)
+        return TAKE_PTR(system);
+    cleanup_free char *mapped = attribute(disk, "dm/name");
+    cleanup_free char *what = hardware(disk);
+    cleanup_free char *rotational = attribute(disk, "queue/rotational");
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_string_printf(text, "%s on %s", system, mapped ? mapped : strrchr(disk, '/') + 1);
+    const char *turns = !rotational ? NULL : strcmp(rotational, "0") == 0 ? "ssd" : "rotational";
+    if (what || turns)
+        g_string_append_printf(text, " (%s%s%s)", what ? what : "", what && turns ? ", " : "",
+                               turns ? turns : "");
+    return xstrdup(text->str);
+}
 
 /* --- Space ------------------------------------------------------------------------------------ */
 

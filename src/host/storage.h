@@ -9,6 +9,12 @@
 
 #include "base/error.h"
 
+/* What kind of storage this directory is on, in words: its file system and the disk below that, as
+ * "ext4 on vda (virtio_blk, rotational)", "xfs on nvme0n1 (Samsung SSD 980, ssd)" or "ext4 on
+ * vg-images (LVM, ssd)"; where the file system is on no block device (NFS, btrfs, overlay) its name
+ * alone. From statfs(2) and /sys below `sysroot` ("" for this machine). The caller frees. */
+char *storage_kind(const char *sysroot, const char *directory);
+
 /* Checks that `need_bytes` fit into the file system of `directory` and leave a reserve: a
  * twentieth of it, at least 64 MiB and at most 4 GiB. */
 int storage_check_space(const char *directory, uint64_t need_bytes, struct error **err);
