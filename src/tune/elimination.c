@@ -15,6 +15,7 @@ struct elimination elimination_new(size_t count, double margin, double error)
         .error = error,
         .count = count,
         .out = xcalloc(count, sizeof(bool)),
+        .expected = xcalloc(count, sizeof(bool)),
         .left = count,
         .next_look = ELIMINATION_FIRST_LOOK,
         .settled = count <= 1,
@@ -24,16 +25,36 @@ struct elimination elimination_new(size_t count, double margin, double error)
 void elimination_done(struct elimination *e)
 {
     free(e->out);
+    free(e->expected);
     *e = (struct elimination){0};
 }
 
-/* Half the interval of a difference at the look that this is. */
-static double half_width(const struct elimination *e, const struct comparison *c)
+void elimination_expect(struct elimination *e, const bool *winners)
 {
-    double look = (double)e->looks, each = e->error / (double)(e->count - 1);
-    double within = stats_t_quantile(1 - each / (look * (look + 1)) / 2, fmax(c->within.dof, 1)) *
+    e->expected_count = 0;
+    for (size_t i = 0; i < e->count; i++)
+        e->expected_count += e->expected[i] = winners[i];
+}
+
+/* The part of its error that a candidate, should it be the fastest, has for the test against
+ * another one. Those of all others add up to 1. */
+static double share_of(const struct elimination *e, size_t fastest, size_t other)
+{
+    size_t others = e->count - 1, expected = e->expected_count - e->expected[fastest];
+    if (!expected || expected == others)
+        return 1 / (double)others;
+    return e->expected[other] ? ELIMINATION_TRUST / (double)expected
+                              : (1 - ELIMINATION_TRUST) / (double)(others - expected);
+}
+
+/* How far above a difference its bound lies at the look that this is, with this share of the error.
+ */
+static double distance(const struct elimination *e, const struct comparison *c, double share)
+{
+    double look = (double)e->looks, error = e->error / 2 * share;
+    double within = stats_t_quantile(1 - error / (look * (look + 1)), fmax(c->within.dof, 1)) *
                     sqrt(c->within.value);
-    double between = c->between.dof > 0 ? stats_t_quantile(1 - each / 2, fmax(c->between.dof, 1)) *
+    double between = c->between.dof > 0 ? stats_t_quantile(1 - error, fmax(c->between.dof, 1)) *
                                               sqrt(c->between.value)
                                         : 0;
     return fmax(within, between);
@@ -54,10 +75,14 @@ static bool hold(struct elimination *e, const struct look *l, size_t a, size_t b
     double margin = log1p(e->margin);
     struct comparison c = contest_compare(&l->contenders[a], &l->summaries[a], &l->contenders[b],
                                           &l->summaries[b], l->pooled);
-    double half = half_width(e, &c);
-    slower[b] |= c.difference - half > margin;
-    slower[a] |= -c.difference - half > margin;
-    return fabs(c.difference) + half <= margin;
+    /* How far each is ahead of the other at most, should it be the fastest. */
+    double a_share = share_of(e, a, b), b_share = share_of(e, b, a);
+    double a_distance = distance(e, &c, a_share);
+    double a_ahead = c.difference + a_distance;
+    double b_ahead = -c.difference + (b_share == a_share ? a_distance : distance(e, &c, b_share));
+    slower[a] |= a_ahead < -margin;
+    slower[b] |= b_ahead < -margin;
+    return a_ahead <= margin && b_ahead <= margin;
 }
 
 /* All pairs of those that are in. Whether they are settled is asked of those that stay: who goes

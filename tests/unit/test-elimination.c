@@ -2,7 +2,8 @@
 /*
  * test-elimination.c - over a whole race, however often one looks, the fastest is seldom put out,
  * and seldom is one settled for that is slower by more than the margin; those that are much slower
- * go soon; and settings that only pay together are found.
+ * go soon; settings that only pay together are found; and who knows what won before is done sooner
+ * if that still holds, and no more often wrong if it does not.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -31,15 +32,19 @@
 /* How a race ended. */
 struct end {
     size_t rounds, left;
+    double taken;              /* rounds that a candidate took part in, on average */
     bool settled, lost, wrong; /* the fastest is out; one was settled for that is too slow */
 };
 
 /* Runs a race of made-up series to its end. `speeds` are logarithms that are added to a candidate's
- * series; the first of the largest is the fastest. */
-static struct end run(struct field *f, const double *speeds)
+ * series; the first of the largest is the fastest. `prior` has those that won before, or is NULL.
+ */
+static struct end run(struct field *f, const double *speeds, const bool *prior)
 {
     struct elimination e = elimination_new(f->count, MARGIN, ERROR);
     struct end end = {0};
+    if (prior)
+        elimination_expect(&e, prior);
     size_t all = f->rounds, fastest = 0;
     for (size_t i = 0; i < f->count; i++) {
         fastest = speeds[i] > speeds[fastest] ? i : fastest;
@@ -52,8 +57,11 @@ static struct end run(struct field *f, const double *speeds)
             f->contenders[i].rounds = e.out[i] ? f->contenders[i].rounds : e.next_look;
         elimination_look(&e, f->contenders);
     }
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count; i++) {
+        size_t last = e.settled ? end.rounds : all;
+        end.taken += (double)(e.out[i] ? f->contenders[i].rounds : last) / (double)f->count;
         end.wrong |= e.settled && !e.out[i] && speeds[fastest] - speeds[i] > log1p(MARGIN) + 1e-9;
+    }
     end.lost = e.out[fastest];
     end.settled = e.settled;
     end.left = e.left;
@@ -62,38 +70,46 @@ static struct end run(struct field *f, const double *speeds)
     return end;
 }
 
-/* The share of races that end wrong, *ret_settled of those that are settled, *ret_rounds the mean
- * number of rounds. */
-static double simulate(const struct kind *kind, size_t count, const double *speeds, size_t races,
-                       double *ret_settled, double *ret_rounds)
+/* What a number of races came to: shares of them, and means. */
+struct tally {
+    double wrong, settled, rounds, taken;
+};
+
+static struct tally simulate(const struct kind *kind, size_t count, const double *speeds,
+                             const bool *prior, size_t races)
 {
     static struct field f;
     struct noise s = {0};
-    double disks = kind->disks * error_of(kind), wrong = 0, settled = 0, rounds = 0;
+    struct tally t = {0};
+    double disks = kind->disks * error_of(kind), each = 1 / (double)races;
     random_seed(&s.random, (uint64_t)(kind - kinds) * 100 + count);
     for (size_t n = 0; n < races; n++) {
         draw_race(&s, kind, disks, count, ROUNDS, &f);
-        struct end end = run(&f, speeds);
-        wrong += end.lost || end.wrong;
-        settled += end.settled;
-        rounds += (double)end.rounds;
+        struct end end = run(&f, speeds, prior);
+        t.wrong += (end.lost || end.wrong) * each;
+        t.settled += end.settled * each;
+        t.rounds += (double)end.rounds * each;
+        t.taken += end.taken * each;
     }
-    *ret_settled = settled / (double)races;
-    *ret_rounds = rounds / (double)races;
-    return wrong / (double)races;
+    return t;
 }
 
-static void check_kinds(const char *what, size_t count, const double *speeds, size_t races)
+/* Returns the mean over all kinds of noise. */
+static struct tally check_kinds(const char *what, size_t count, const double *speeds,
+                                const bool *prior, size_t races)
 {
     bool good = true;
+    struct tally all = {0};
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        double settled, rounds;
-        double wrong = simulate(&kinds[i], count, speeds, races, &settled, &rounds);
+        struct tally t = simulate(&kinds[i], count, speeds, prior, races);
         print_message("# %s, %s: wrong in %.2f %% of %zu races, settled %.0f %%, %.0f rounds\n",
-                      what, kinds[i].what, 100 * wrong, races, 100 * settled, rounds);
-        good &= wrong <= ERROR;
+                      what, kinds[i].what, 100 * t.wrong, races, 100 * t.settled, t.rounds);
+        good &= t.wrong <= ERROR + 1e-9;
+        all.rounds += t.rounds / ARRAY_SIZE(kinds);
+        all.taken += t.taken / ARRAY_SIZE(kinds);
     }
     assert_true(good);
+    return all;
 }
 
 /* Nobody is slower than another: who is put out is put out wrongly. */
@@ -101,8 +117,8 @@ static void test_equals(void **state)
 {
     (void)state;
     static const double equal[8];
-    check_kinds("two equals", 2, equal, RACES);
-    check_kinds("eight equals", 8, equal, CROWDED_RACES);
+    check_kinds("two equals", 2, equal, NULL, RACES);
+    check_kinds("eight equals", 8, equal, NULL, CROWDED_RACES);
 }
 
 /* The hardest to tell: one is faster than the others by just more than the margin. */
@@ -110,8 +126,8 @@ static void test_beyond_the_margin(void **state)
 {
     (void)state;
     static const double ahead[8] = {0, 0, 0.021};
-    check_kinds("three, one 2.1 % ahead", 3, ahead, RACES);
-    check_kinds("eight, one 2.1 % ahead", 8, ahead, CROWDED_RACES);
+    check_kinds("three, one 2.1 % ahead", 3, ahead, NULL, RACES);
+    check_kinds("eight, one 2.1 % ahead", 8, ahead, NULL, CROWDED_RACES);
 }
 
 /* An iothread or a queue for each vCPU costs 10 % alone, and fast I/O alone 5 %; together they are
@@ -128,11 +144,49 @@ static void test_interaction(void **state)
         speeds[i] = i == 7 ? 0.10 : -0.10 * (i & 1) - 0.10 * (i >> 1 & 1) - 0.05 * (i >> 2 & 1);
     for (size_t n = 0; n < 100; n++) {
         draw_race(&s, &kinds[0], 0.004, 8, ROUNDS, &f);
-        struct end end = run(&f, speeds);
+        struct end end = run(&f, speeds, NULL);
         found += end.settled && !end.lost && end.left == 1 && end.rounds <= 80;
     }
     print_message("# found in %zu of 100 races, within 80 rounds\n", found);
     assert_true(found >= 95);
+}
+
+/* What won before is known, rightly, wrongly, or not at all. Where it is right a candidate takes
+ * part in no more than `most` of the rounds. */
+static void check_prior(const char *what, const double *speeds, const bool *right,
+                        const bool *wrong, double most)
+{
+    cleanup_free char *rightly = xasprintf("%s, known", what);
+    cleanup_free char *wrongly = xasprintf("%s, known wrongly", what);
+    struct tally cold = check_kinds(what, 8, speeds, NULL, CROWDED_RACES);
+    struct tally warm = check_kinds(rightly, 8, speeds, right, CROWDED_RACES);
+    struct tally misled = check_kinds(wrongly, 8, speeds, wrong, CROWDED_RACES);
+    print_message("# %s: rounds %.2f times as many as cold, %.2f times if the prior is wrong; "
+                  "of a candidate %.2f and %.2f times\n",
+                  what, warm.rounds / cold.rounds, misled.rounds / cold.rounds,
+                  warm.taken / cold.taken, misled.taken / cold.taken);
+    assert_true(warm.rounds < cold.rounds && warm.taken < most * cold.taken);
+    assert_true(misled.taken < 1.25 * cold.taken);
+}
+
+static void test_prior(void **state)
+{
+    (void)state;
+    static const double ahead[8] = {-0.06, -0.06, 0, -0.07, -0.07, -0.08, -0.09, -0.10},
+                        alike[8] = {0, -0.005, -0.06, -0.06, -0.07, -0.08, -0.09, -0.10};
+    check_prior("one ahead", ahead, (bool[8]){[2] = true}, (bool[8]){[3] = true}, 0.85);
+    check_prior("two alike", alike, (bool[8]){true, true}, (bool[8]){[4] = true, [5] = true}, 0.95);
+}
+
+/* The hardest again: the prior names those that are slower by just more than the margin. */
+static void test_misled(void **state)
+{
+    (void)state;
+    static const double ahead[8] = {0, 0, 0.021};
+    check_kinds("three, one 2.1 % ahead, known wrongly", 3, ahead, (bool[8]){true}, RACES);
+    check_kinds("eight, one 2.1 % ahead, known wrongly", 8, ahead, (bool[8]){true, true},
+                CROWDED_RACES);
+    check_kinds("eight equals, one known", 8, (double[8]){0}, (bool[8]){[1] = true}, CROWDED_RACES);
 }
 
 static void test_edges(void **state)
@@ -163,10 +217,9 @@ static void test_edges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals),
-        cmocka_unit_test(test_beyond_the_margin),
-        cmocka_unit_test(test_interaction),
-        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_equals),      cmocka_unit_test(test_beyond_the_margin),
+        cmocka_unit_test(test_interaction), cmocka_unit_test(test_prior),
+        cmocka_unit_test(test_misled),      cmocka_unit_test(test_edges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
