@@ -80,12 +80,14 @@ struct run {
     struct subject subject; /* empty where there is no domain */
     GPtrArray *candidates;
     GPtrArray *warnings;
+    struct past past;
 };
 
 static void run_done(struct run *r)
 {
     g_clear_pointer(&r->candidates, g_ptr_array_unref);
     g_clear_pointer(&r->warnings, g_ptr_array_unref);
+    past_done(&r->past);
     subject_done(&r->subject);
     ground_done(&r->ground);
 }
@@ -97,6 +99,8 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
     const struct tune_arguments *a = run->a;
     const struct subject *subject = tune_has_subject(a) ? &run->subject : NULL;
     const struct stage *stage = raced->stage;
+    double seconds = (double)(clock_now_ns() - run->start_ns) / 1e9;
+    past_record(&run->past, raced, seconds);
     if (subject)
         tune_doubt_subject(subject, stage->probe->accelerator, run->warnings);
     struct tune_report report = {
@@ -114,10 +118,12 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         .written_bytes = stage->written_bytes,
         .replicas = (unsigned)a->replica_count,
         .margin = a->exhaustive ? NAN : a->margin / 100,
-        .seconds = (double)(clock_now_ns() - run->start_ns) / 1e9,
+        .seconds = seconds,
         .clock_drift = raced->race->clock_drift,
         .candidates = run->candidates,
         .outcome = raced->outcome,
+        .prior = run->past.winners,
+        .prior_time = run->past.time,
         .warnings = run->warnings,
         .domain = subject ? subject->definitions.next->name : NULL,
         .disk = subject ? subject->disk->target : NULL,
@@ -155,6 +161,8 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
     run.candidates = list_candidates(a, &run.ground, subject, err);
     if (!run.candidates)
         return -1;
+    run.warnings = g_ptr_array_new_with_free_func(g_free);
+    run.past = (struct past){.ignored = a->cold || a->exhaustive, .warnings = run.warnings};
     struct stage_options stage_options = {
         .ground = &run.ground,
         .like = subject ? &subject->images : NULL,
@@ -188,8 +196,9 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .interruptible = true,
         .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
         .seed = a->seed_number,
+        .prior = past_prior,
+        .prior_data = &run.past,
     };
-    run.warnings = g_ptr_array_new_with_free_func(g_free);
     cleanup_raced struct raced raced = {0};
     int r = raced_run(&stage_options, &race_options, run.candidates, run.warnings, &raced, err);
     progress_clear(progress);

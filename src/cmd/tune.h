@@ -14,7 +14,7 @@ struct tune_arguments {
     struct guest_options guest;
     char *directory, *size, *slice, *rounds, *time, *candidates, *replicas, *seed, *margin_percent;
     char *axes, *fix, *xml, *plan, *rate, *ionice, *samples, *goal_list;
-    gboolean exhaustive, no_confirm, list_axes;
+    gboolean cold, exhaustive, no_confirm, list_axes;
     gboolean allow_host_cache, allow_bus_change, allow_image_conversion;
 
     struct operand operand; /* the domain and its disk */
@@ -54,3 +54,23 @@ int tune_write_plan(const struct tune_arguments *a, const struct subject *subjec
 /* Appends what the probe guest has not of the domain. */
 void tune_doubt_subject(const struct subject *subject, enum accelerator accelerator,
                         GPtrArray *warnings);
+
+/* --- past.c ----------------------------------------------------------------------------------- */
+
+/* What is known of an earlier race of the same kind. */
+struct past {
+    bool ignored;        /* nothing is to be known */
+    bool warned;         /* of a history that cannot be read */
+    GPtrArray *warnings; /* not owned */
+    bool *prior;         /* of each candidate: it won; NULL where nothing is known */
+    GPtrArray *winners;  /* the ids of those; NULL as well */
+    int64_t time;        /* of that race, in seconds since 1970 */
+};
+
+/* What race_options want: data is a struct past. */
+const bool *past_prior(void *data, const struct stage *stage);
+
+/* Leaves the race to those that come; a warning where that cannot be. */
+void past_record(struct past *p, const struct raced *raced, double seconds);
+void past_done(struct past *p);
+#define cleanup_past at_scope_end(past_done)

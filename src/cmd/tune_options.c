@@ -22,6 +22,7 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "throughput, latency, cpu, or a mix: throughput:2,cpu [throughput]", "LIST"},
         {"margin", 0, 0, G_OPTION_ARG_STRING, &a->margin_percent,
          "Who is slower by more than this is out [2]", "PERCENT"},
+        {"cold", 0, 0, G_OPTION_ARG_NONE, &a->cold, "Ignore who won in earlier races", NULL},
         {"exhaustive", 0, 0, G_OPTION_ARG_NONE, &a->exhaustive,
          "Put nobody out, and go on until the time or the rounds are over", NULL},
         {"no-confirm", 0, 0, G_OPTION_ARG_NONE, &a->no_confirm,

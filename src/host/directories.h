@@ -6,7 +6,7 @@
  */
 #pragma once
 
-/* Findings and fetched kernels: $VIRT_DISKTUNE_STATE_DIR, else /var/lib/virt-disktune, else
+/* Findings, the history and fetched kernels: $VIRT_DISKTUNE_STATE_DIR, else /var/lib/virt-disktune, else
  * $XDG_STATE_HOME/virt-disktune. */
 char *directories_state(void);
 

@@ -23,6 +23,19 @@ json_t *report_figures_json(const struct figures *f)
                      report_latency_json(&f->latency));
 }
 
+json_t *report_time_json(int64_t time)
+{
+    g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(time);
+    g_autofree char *text = utc ? g_date_time_format(utc, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+    return text ? json_string(text) : json_null();
+}
+
+char *report_time_text(int64_t time, const char *format)
+{
+    g_autoptr(GDateTime) local = g_date_time_new_from_unix_local(time);
+    return local ? g_date_time_format(local, format) : g_strdup("unknown");
+}
+
 json_t *report_strings_json(GPtrArray *strings)
 {
     json_t *all = json_array();

@@ -33,6 +33,8 @@ struct tune_report {
     double clock_drift;
     GPtrArray *candidates; /* all, for those that were left out */
     const struct outcome *outcome;
+    GPtrArray *prior; /* ids: who won in the race that this one starts from; NULL: there is none */
+    int64_t prior_time;  /* when that ended, in seconds since 1970 */
     GPtrArray *notes;    /* strings: what is done otherwise than a fio file says */
     GPtrArray *warnings; /* strings: why figures should be read with care */
 };
@@ -108,6 +110,12 @@ json_t *report_number_json(double value);
 
 /* "write 64 KiB, queue depth 1, O_DIRECT, rewrite"; the caller frees. */
 char *report_workload_text(const struct workload *w, bool fresh);
+
+/* A time in seconds since 1970 as ISO 8601 in UTC; the caller owns it. */
+json_t *report_time_json(int64_t time);
+
+/* The same in the local time, by a format of strftime(3); the caller frees with g_free. */
+char *report_time_text(int64_t time, const char *format);
 
 /* An array of strings; the caller owns it. */
 json_t *report_strings_json(GPtrArray *strings);

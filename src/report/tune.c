@@ -36,6 +36,23 @@ static size_t count_out(const struct outcome *o)
     return count;
 }
 
+/* Ids that are named; of more there is the number. */
+#define WINNERS_NAMED 3
+
+static void print_prior(const struct tune_report *r, FILE *out)
+{
+    g_autofree char *date = report_time_text(r->prior_time, "%Y-%m-%d");
+    g_autoptr(GString) text = g_string_new(NULL);
+    guint count = r->prior->len, named = MIN(count, WINNERS_NAMED);
+    g_string_printf(text, "Starts from an earlier race of %s: ", date);
+    for (guint i = 0; i < named; i++)
+        g_string_append_printf(text, "%s%s", i ? ", " : "", (const char *)r->prior->pdata[i]);
+    if (count > named)
+        g_string_append_printf(text, " and %u more", count - named);
+    g_string_append(text, count == 1 ? " won" : " were equal, and ahead");
+    report_print_wrapped(text->str, 0, out);
+}
+
 static void print_header(const struct tune_report *r, FILE *out)
 {
     if (r->domain)
@@ -50,6 +67,8 @@ static void print_header(const struct tune_report *r, FILE *out)
     }
     fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
+    if (r->prior)
+        print_prior(r, out);
     fprintf(out, "%zu rounds in %.0f s%s; each configuration on %u disk%s", r->outcome->rounds,
             r->seconds, r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
             r->replicas == 1 ? "" : "s");

@@ -120,6 +120,13 @@ static json_t *workloads_json(const struct suite *suite)
     return all;
 }
 
+static json_t *history_json(const struct tune_report *r)
+{
+    return r->prior ? json_pack("{s:o, s:o}", "prior", report_strings_json(r->prior), "from",
+                                report_time_json(r->prior_time))
+                    : json_null();
+}
+
 json_t *report_tune_json(const struct tune_report *r)
 {
     json_t *json =
@@ -141,6 +148,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "margin", report_number_json(r->margin));
     json_object_set_new(json, "settled", json_boolean(r->outcome->settled));
     json_object_set_new(json, "interrupted", json_boolean(r->outcome->interrupted));
+    json_object_set_new(json, "history", history_json(r));
     json_object_set_new(json, "best", id_json(r->outcome->best));
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
     json_object_set_new(json, "plan", r->plan ? report_path_json(r->plan) : json_null());

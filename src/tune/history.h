@@ -18,7 +18,8 @@
 
 #include "measure/suite.h"
 #include "tune/outcome.h"
-#include "tune/stage.h"
+
+struct stage;
 
 struct history_candidate {
     char *id;

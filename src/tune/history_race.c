@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "host/machine.h"
 #include "host/storage.h"
+#include "tune/stage.h"
 
 char *history_works(const struct suite *suite, bool fresh)
 {

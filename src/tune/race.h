@@ -60,6 +60,12 @@ struct race_options {
     uint64_t deadline_ns; /* clock.h: when all measuring is to be over; 0: by the duration alone */
     uint64_t duration_ns; /* of all measuring, where there is no deadline */
     uint64_t seed;
+
+    /* Who won an earlier race of this kind, a member for each candidate of the stage; NULL where
+     * nothing is known. Asked once the stage stands, as what kind it is depends on its guest. May
+     * be NULL itself. The array outlives the race. */
+    const bool *(*prior)(void *data, const struct stage *stage);
+    void *prior_data;
 };
 
 /* What the slices of one work on one lane added up to. */

@@ -190,6 +190,17 @@ static size_t enter_candidates(struct runner *r)
     return count;
 }
 
+/* Tells the elimination who won before, of those that are raced. */
+static void expect(struct runner *r)
+{
+    const struct race_options *o = r->options;
+    const bool *prior = o->prior ? o->prior(o->prior_data, r->stage) : NULL;
+    cleanup_free bool *winners = xcalloc(r->elimination.count, sizeof(*winners));
+    for (size_t i = 0; prior && i < r->elimination.count; i++)
+        winners[i] = prior[r->candidates[i]];
+    elimination_expect(&r->elimination, winners);
+}
+
 struct runner *runner_new(struct stage *stage, const struct race_options *options,
                           struct race *race)
 {
@@ -209,6 +220,7 @@ struct runner *runner_new(struct stage *stage, const struct race_options *option
     }
     r->candidates = xcalloc(stage->candidates->len, sizeof(*r->candidates));
     r->elimination = elimination_new(enter_candidates(r), options->margin, ELIMINATION_ERROR);
+    expect(r);
     r->start_ns = clock_now_ns();
     r->end_ns = options->deadline_ns ? options->deadline_ns : r->start_ns + options->duration_ns;
     runner_plan(r);

@@ -99,6 +99,11 @@ def shared_state():
     return _shared["state"]
 
 
+def forget_races():
+    """What one run has left to the next must not decide what a case sees."""
+    (shared_state() / "history.sqlite3").unlink(missing_ok=True)
+
+
 # --- Running --------------------------------------------------------------------------------------
 
 class Run:
@@ -107,6 +112,7 @@ class Run:
     def __init__(self, *arguments, env=None, cwd=None, stdout=None, program=None, **more):
         logs = scratch("logs")
         self.out_path, self.err_path = logs / "out", logs / "err"
+        forget_races()
         environment = dict(os.environ, LC_ALL="C.UTF-8", VIRT_DISKTUNE_STATE_DIR=str(shared_state()))
         environment.update(env or {})
         environment = {key: value for key, value in environment.items() if value is not None}

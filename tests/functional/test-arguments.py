@@ -61,7 +61,7 @@ def version():
 def verb_help():
     common = ("--json", "--quiet", "--verbose", "--connect=", "--help", "--directory=", "--size=", "--rw=",
               "--rwmixread=", "--block=", "--depth=", "--zeros", "--fresh")
-    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--time=", "--rounds=", "--margin=", "--exhaustive", "--no-confirm", "--axes=", "--fix=", "--list-axes",
+    own = {"measure": ("--guest", "--disk=", "--rewrite", "--accel=", "--vcpus=", "--kernel=", "--emulator="), "tune": ("--candidates=", "--cold", "--time=", "--rounds=", "--margin=", "--exhaustive", "--no-confirm", "--axes=", "--fix=", "--list-axes",
                                    "--allow-host-cache", "--slice=", "--replicas=", "--seed=",
                                    "--accel=", "--vcpus=", "--kernel=", "--emulator=")}
     for verb in VERBS:
