@@ -24,6 +24,7 @@ enum exit_status {
     EXIT_CANNOT = 2, /* it could not be done: bad input, environment */
 };
 
+int cmd_history(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 

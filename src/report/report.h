@@ -43,6 +43,12 @@ struct tune_report {
 json_t *report_tune_json(const struct tune_report *r);
 void report_tune_text(const struct tune_report *r, FILE *out);
 
+/* --- history ---------------------------------------------------------------------------------- */
+
+/* Races are struct history_race *. The caller owns the JSON. */
+json_t *report_history_json(const GPtrArray *races);
+void report_history_text(const GPtrArray *races, FILE *out);
+
 /* --- measure ---------------------------------------------------------------------------------- */
 
 /* One piece of work, done: the host's figures, of a whole run, or of slices beside a guest's. */

@@ -46,7 +46,7 @@ def program_help():
     for option in ("--help", "-h", "help"):
         result = run(option)
         assert_done(result)
-        assert all(f"  {verb} " in result.out for verb in VERBS), result.out
+        assert all(f"  {verb} " in result.out for verb in (*VERBS, "history")), result.out
         assert result.err == "", result.err
 
 
