@@ -24,8 +24,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *a, struct er
         {NULL},
     };
     a->limit_number = 20;
-    if (options_parse(argc, argv, "list the races of the past", own, &a->common, NULL, NULL, err) <
-            0 ||
+    if (options_parse(argc, argv, "list the races of the past", own, &a->common, NULL, NULL, NULL,
+                      err) < 0 ||
         option_number("--limit", a->limit, 1, UINT32_MAX, &a->limit_number, err) < 0)
         return -1;
     if (a->directory && !a->directory[0])

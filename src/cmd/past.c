@@ -16,13 +16,14 @@ static void warn(struct past *p, const char *what, const struct error *err)
 
 /* The latest race of the kind that is beginning on the stage; NULL where there is none. The caller
  * frees. */
-static struct history_race *latest(const struct stage *stage, struct error **err)
+static struct history_race *latest(const struct stage *stage, const struct goal *goal,
+                                   struct error **err)
 {
     cleanup_free char *state = directories_state();
     cleanup_history struct history *h = history_open(state, /* make = */ false, err);
     if (!h)
         return NULL;
-    struct history_race *like = history_race_new(stage, /* outcome = */ NULL, 0);
+    struct history_race *like = history_race_new(stage, goal, /* outcome = */ NULL, 0);
     const struct history_query query = {.like = like, .limit = 1};
     g_autoptr(GPtrArray) races = history_list(h, &query, err);
     history_race_free(like);
@@ -33,7 +34,7 @@ const bool *past_prior(void *data, const struct stage *stage)
 {
     struct past *p = data;
     cleanup_error struct error *err = NULL;
-    struct history_race *race = p->ignored ? NULL : latest(stage, &err);
+    struct history_race *race = p->ignored ? NULL : latest(stage, p->goal, &err);
     if (err)
         warn(p, "earlier races are not known", err);
     p->warned = err;
@@ -57,7 +58,7 @@ void past_record(struct past *p, const struct raced *raced, double seconds)
     cleanup_error struct error *err = NULL;
     cleanup_free char *state = directories_state();
     cleanup_history struct history *h = history_open(state, /* make = */ true, &err);
-    struct history_race *race = history_race_new(raced->stage, raced->outcome, seconds);
+    struct history_race *race = history_race_new(raced->stage, p->goal, raced->outcome, seconds);
     /* What keeps it from being read is most likely to keep it from being written. */
     if ((!h || history_add(h, race, &err) < 0) && !p->warned)
         warn(p, "this race will not be known to later ones", err);

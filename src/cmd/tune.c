@@ -162,7 +162,8 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
     if (!run.candidates)
         return -1;
     run.warnings = g_ptr_array_new_with_free_func(g_free);
-    run.past = (struct past){.ignored = a->cold || a->exhaustive, .warnings = run.warnings};
+    run.past = (struct past){
+        .goal = &a->goal, .ignored = a->cold || a->exhaustive, .warnings = run.warnings};
     struct stage_options stage_options = {
         .ground = &run.ground,
         .like = subject ? &subject->images : NULL,

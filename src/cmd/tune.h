@@ -59,12 +59,13 @@ void tune_doubt_subject(const struct subject *subject, enum accelerator accelera
 
 /* What is known of an earlier race of the same kind. */
 struct past {
-    bool ignored;        /* nothing is to be known */
-    bool warned;         /* of a history that cannot be read */
-    GPtrArray *warnings; /* not owned */
-    bool *prior;         /* of each candidate: it won; NULL where nothing is known */
-    GPtrArray *winners;  /* the ids of those; NULL as well */
-    int64_t time;        /* of that race, in seconds since 1970 */
+    const struct goal *goal; /* of this race, and so of its like */
+    bool ignored;            /* nothing is to be known */
+    bool warned;             /* of a history that cannot be read */
+    GPtrArray *warnings;     /* not owned */
+    bool *prior;             /* of each candidate: it won; NULL where nothing is known */
+    GPtrArray *winners;      /* the ids of those; NULL as well */
+    int64_t time;            /* of that race, in seconds since 1970 */
 };
 
 /* What race_options want: data is a struct past. */

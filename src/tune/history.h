@@ -38,7 +38,7 @@ struct history_race {
     char *storage;     /* storage_kind() */
     char *accelerator; /* "kvm", "tcg" */
     char *works;       /* history_works() */
-    char *goal;        /* HISTORY_THROUGHPUT */
+    char *goal;        /* goal_text() */
 
     char *directory;
     char *work;        /* the name of the works for people: "general" */
@@ -54,9 +54,6 @@ struct history_race {
     struct history_candidate *candidates; /* in the order of the outcome */
 };
 
-/* What was raced for. */
-#define HISTORY_THROUGHPUT "throughput"
-
 /* --- history_race.c --------------------------------------------------------------------------- */
 
 /* The works of a suite in words of which the same works have the same. The caller frees. */
@@ -64,8 +61,8 @@ char *history_works(const struct suite *suite, bool fresh);
 
 /* A record of a race on this stage that ended now; `outcome` is NULL of one that is only beginning:
  * then it has what its likes have in common, and no candidates. The caller frees. */
-struct history_race *history_race_new(const struct stage *stage, const struct outcome *outcome,
-                                      double seconds);
+struct history_race *history_race_new(const struct stage *stage, const struct goal *goal,
+                                      const struct outcome *outcome, double seconds);
 void history_race_free(void *race);
 
 /* Who won in this earlier race: the best, or all equals. A member for each candidate (struct

@@ -39,13 +39,18 @@ static char *qemu_version(const struct probe *probe)
     return v ? xasprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000) : xstrdup("");
 }
 
+static char *config_text(const struct candidate *c)
+{
+    cleanup_json json_t *config = disk_config_to_json(&c->config);
+    return json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT);
+}
+
 static struct history_candidate candidate_from(const struct standing *s)
 {
-    cleanup_json json_t *config = disk_config_to_json(&s->candidate->config);
     struct interval none = {NAN, NAN, NAN};
     return (struct history_candidate){
         .id = xstrdup(s->candidate->id),
-        .config = json_dumps(config, JSON_SORT_KEYS | JSON_COMPACT),
+        .config = config_text(s->candidate),
         .verdict = xstrdup(verdict_name(s->verdict)),
         .rounds = s->rounds,
         .share = s->failure ? none : s->share,
@@ -69,8 +74,8 @@ static void add_outcome(struct history_race *r, const struct outcome *o)
         r->candidates[r->count] = candidate_from(&o->standings[r->count]);
 }
 
-struct history_race *history_race_new(const struct stage *stage, const struct outcome *outcome,
-                                      double seconds)
+struct history_race *history_race_new(const struct stage *stage, const struct goal *goal,
+                                      const struct outcome *outcome, double seconds)
 {
     const struct stage_options *o = stage->options;
     struct history_race *r = xcalloc(1, sizeof(*r));
@@ -81,7 +86,7 @@ struct history_race *history_race_new(const struct stage *stage, const struct ou
         .storage = storage_kind("", o->directory),
         .accelerator = xstrdup(accelerator_name(stage->probe->accelerator)),
         .works = history_works(o->suite, o->fresh),
-        .goal = xstrdup(HISTORY_THROUGHPUT),
+        .goal = goal_text(goal),
         .directory = xstrdup(o->directory),
         .work = name_of(o->suite),
         .kernel = xstrdup(stage->kernel->release),
@@ -113,15 +118,18 @@ void history_race_free(void *race)
     free(r);
 }
 
-static bool has_won(const struct history_race *race, const char *id)
+/* By its configuration: what is called "current" is another one for each disk. */
+static bool has_won(const struct history_race *race, const struct candidate *candidate)
 {
+    cleanup_free char *config = config_text(candidate);
+    bool won = false;
     for (size_t i = 0; i < race->count; i++) {
         const struct history_candidate *c = &race->candidates[i];
-        if (strcmp(c->id, id) == 0)
-            return strcmp(c->verdict, verdict_name(VERDICT_BEST)) == 0 ||
-                   strcmp(c->verdict, verdict_name(VERDICT_EQUAL)) == 0;
+        won |= strcmp(c->config, config) == 0 &&
+               (strcmp(c->verdict, verdict_name(VERDICT_BEST)) == 0 ||
+                strcmp(c->verdict, verdict_name(VERDICT_EQUAL)) == 0);
     }
-    return false;
+    return won;
 }
 
 bool *history_winners(const struct history_race *race, const GPtrArray *candidates)
@@ -130,7 +138,7 @@ bool *history_winners(const struct history_race *race, const GPtrArray *candidat
     unsigned raced = 0, winners = 0;
     for (unsigned i = 0; i < candidates->len; i++) {
         const struct candidate *c = candidates->pdata[i];
-        won[i] = !c->left_out && has_won(race, c->id);
+        won[i] = !c->left_out && has_won(race, c);
         raced += !c->left_out;
         winners += won[i];
     }

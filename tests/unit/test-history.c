@@ -22,6 +22,7 @@
 
 #include "measure/named.h"
 #include "scratch.h"
+#include "base/json.h"
 #include "tune/history.h"
 
 #define CANDIDATES 12
@@ -416,17 +417,31 @@ static void set_verdict(struct history_race *race, size_t candidate, const char 
     race->candidates[candidate].verdict = xstrdup(verdict);
 }
 
+static const struct disk_config a_disk = {
+    .bus = "virtio", .format = "raw", .preallocation = "off", .cache = "none", .io = "native"};
+
+static void set_config(struct history_race *race, size_t candidate, const struct disk_config *c)
+{
+    cleanup_json json_t *json = disk_config_to_json(c);
+    free(race->candidates[candidate].config);
+    race->candidates[candidate].config = json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT);
+}
+
+/* Winners are known again by their configuration, not by what they were called. */
 static void test_winners(void **state)
 {
     (void)state;
-    static char ids[4][8] = {"a#0", "a#1", "a#2", "new"}, why[] = "left out";
+    static char ids[4][8] = {"current", "b", "c", "new"}, why[] = "left out";
     struct candidate candidates[4];
     g_autoptr(GPtrArray) all = g_ptr_array_new();
     for (size_t i = 0; i < 4; i++) {
-        candidates[i] = (struct candidate){.id = ids[i]};
+        candidates[i] = (struct candidate){.id = ids[i], .config = a_disk};
+        candidates[i].config.queues = (unsigned)i;
         g_ptr_array_add(all, &candidates[i]);
     }
     cleanup_record struct history_race *race = race_new(1, 3, "a");
+    for (size_t i = 0; i < 3; i++)
+        set_config(race, i, &candidates[i].config);
     cleanup_free bool *best = history_winners(race, all);
     assert_true(best && best[0] && !best[1] && !best[2] && !best[3]);
     set_verdict(race, 0, "failed");
