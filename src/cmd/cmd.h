@@ -132,6 +132,8 @@ struct raced {
     struct stage *stage;
     struct race *race;
     struct outcome *outcome;
+    GPtrArray *entrants;   /* of a race that not all candidates took part in; else NULL */
+    struct raced *earlier; /* the race before it, of which it has the front runners; or NULL */
 };
 
 /* Builds the stage, runs the race, weighs it, and appends why its figures should be read with care.
@@ -140,7 +142,21 @@ struct raced {
 int raced_run(const struct stage_options *stage, const struct race_options *race,
               GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err);
 void raced_done(struct raced *r);
+
+/* Makes a race the successor of an earlier one, which it takes over with its standings and
+ * counters.
+ */
+void raced_follow(struct raced *r, struct raced *earlier);
+
+/* How many races there were, this one included. */
+unsigned raced_count(const struct raced *r);
 #define cleanup_raced at_scope_end(raced_done)
+
+/* --- batches.c -------------------------------------------------------------------------------- */
+
+/* As raced_run, in as many races one after the other as there is room for the candidates. */
+int batches_run(const struct stage_options *stage, const struct race_options *race,
+                GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err);
 
 /* --- measure.c, and its two sides ------------------------------------------------------------- */
 

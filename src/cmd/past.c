@@ -34,6 +34,7 @@ const bool *past_prior(void *data, const struct stage *stage)
 {
     struct past *p = data;
     cleanup_error struct error *err = NULL;
+    past_done(p);
     struct history_race *race = p->ignored ? NULL : latest(stage, p->goal, &err);
     if (err)
         warn(p, "earlier races are not known", err);
@@ -67,6 +68,6 @@ void past_record(struct past *p, const struct raced *raced, double seconds)
 
 void past_done(struct past *p)
 {
-    free(p->prior);
+    free(TAKE_PTR(p->prior));
     g_clear_pointer(&p->winners, g_ptr_array_unref);
 }

@@ -6,6 +6,7 @@
 #include "cmd/cmd.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 int raced_run(const struct stage_options *stage, const struct race_options *race,
               GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err)
@@ -32,10 +33,30 @@ int raced_run(const struct stage_options *stage, const struct race_options *race
     return 0;
 }
 
+void raced_follow(struct raced *r, struct raced *earlier)
+{
+    if (!earlier->stage)
+        return;
+    r->earlier = xcalloc(1, sizeof(*r->earlier));
+    *r->earlier = *earlier;
+    *earlier = (struct raced){0};
+    r->stage->written_bytes += r->earlier->stage->written_bytes;
+    outcome_adopt(r->outcome, r->earlier->outcome);
+}
+
+unsigned raced_count(const struct raced *r)
+{
+    return r ? 1 + raced_count(r->earlier) : 0;
+}
+
 void raced_done(struct raced *r)
 {
     outcome_free(r->outcome);
     race_free(r->race);
     stage_free(r->stage);
+    g_clear_pointer(&r->entrants, g_ptr_array_unref);
+    if (r->earlier)
+        raced_done(r->earlier);
+    free(r->earlier);
     *r = (struct raced){0};
 }

@@ -12,22 +12,12 @@
 #include "report/report.h"
 #include "tune/samples.h"
 
-/* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
-#define LANES_MAX 160
-
-static int check_number(const struct tune_arguments *a, GPtrArray *candidates, struct error **err)
+static int check_number(GPtrArray *candidates, struct error **err)
 {
-    size_t count = 0;
     for (unsigned i = 0; i < candidates->len; i++)
-        count += !((struct candidate *)candidates->pdata[i])->left_out;
-    if (!count)
-        return error_set(err, "no configuration is left to try: each is left out by a rule");
-    if (count * a->replica_count <= LANES_MAX)
-        return 0;
-    error_set(err,
-              "%zu configurations on %u disks each do not fit into one guest (at most %d disks)",
-              count, (unsigned)a->replica_count, LANES_MAX);
-    return error_hint(err, "fewer --axes, or some of them fixed by --fix");
+        if (!((struct candidate *)candidates->pdata[i])->left_out)
+            return 0;
+    return error_set(err, "no configuration is left to try: each is left out by a rule");
 }
 
 static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground *ground,
@@ -57,7 +47,7 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
     g_autoptr(GPtrArray) candidates = space_candidates(&space, &facts);
     if (a->candidates && candidates_select(candidates, a->candidates, err) < 0)
         return NULL;
-    if (check_number(a, candidates, err) < 0)
+    if (check_number(candidates, err) < 0)
         return NULL;
     return g_steal_pointer(&candidates);
 }
@@ -125,6 +115,7 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         .prior = run->past.winners,
         .prior_time = run->past.time,
         .warnings = run->warnings,
+        .guests = raced_count(raced),
         .domain = subject ? subject->definitions.next->name : NULL,
         .disk = subject ? subject->disk->target : NULL,
         .image = subject ? subject->image : NULL,
@@ -201,7 +192,7 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .prior_data = &run.past,
     };
     cleanup_raced struct raced raced = {0};
-    int r = raced_run(&stage_options, &race_options, run.candidates, run.warnings, &raced, err);
+    int r = batches_run(&stage_options, &race_options, run.candidates, run.warnings, &raced, err);
     progress_clear(progress);
     return r == 0 ? conclude(&run, &raced, err) : -1;
 }

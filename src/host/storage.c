@@ -150,6 +150,16 @@ void storage_explain_full(const char *directory, struct error **err)
     }
 }
 
+uint64_t storage_room(const char *directory)
+{
+    struct statvfs fs;
+    if (statvfs(directory, &fs) < 0)
+        return 0;
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t reserve = reserve_of((uint64_t)fs.f_blocks * fs.f_frsize);
+    return available > reserve ? available - reserve : 0;
+}
+
 /* --- Direct I/O ------------------------------------------------------------------------------- */
 
 static int not_direct(const char *directory, const char *why, struct error **err)

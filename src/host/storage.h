@@ -19,6 +19,9 @@ char *storage_kind(const char *sysroot, const char *directory);
  * twentieth of it, at least 64 MiB and at most 4 GiB. */
 int storage_check_space(const char *directory, uint64_t need_bytes, struct error **err);
 
+/* How much fits in and leaves that reserve; 0 where that is nothing, or not known. */
+uint64_t storage_room(const char *directory);
+
 /* Checks that a file with O_DIRECT in this directory really goes round the page cache: the file
  * system takes the flag, and what was written is not found in the cache afterwards. Leaves nothing
  * behind. */

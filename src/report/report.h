@@ -16,6 +16,7 @@
 /* --- tune ------------------------------------------------------------------------------------- */
 
 struct tune_report {
+    unsigned guests; /* one after the other, each with a race of its own */
     const char *domain, *disk, *image; /* that it was for; NULL: for a new disk */
     bool running;                      /* the domain */
     const char *plan;                  /* the path of the plan; NULL: there is none */

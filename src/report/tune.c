@@ -72,7 +72,9 @@ static void print_header(const struct tune_report *r, FILE *out)
     fprintf(out, "%zu rounds in %.0f s%s; each configuration on %u disk%s", r->outcome->rounds,
             r->seconds, r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
             r->replicas == 1 ? "" : "s");
-    size_t out_early = count_out(r->outcome);
+    if (r->guests > 1)
+        fprintf(out, ", in %u guests one after the other", r->guests);
+    size_t out_early = r->guests > 1 ? 0 : count_out(r->outcome);
     if (out_early)
         fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);
     fputs("\n\n", out);

@@ -139,6 +139,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "workloads", workloads_json(r->suite));
     json_object_set_new(json, "guest",
                         json_pack("{s:s, s:i}", "kernel", r->kernel, "vcpus", (int)r->vcpus));
+    json_object_set_new(json, "guests", json_integer(r->guests));
     json_object_set_new(json, "slice_us", json_real((double)r->slice_ns / 1e3));
     json_object_set_new(json, "replicas", json_integer(r->replicas));
     json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));

@@ -269,19 +269,21 @@ static double p99_ratio_of(const struct outcome *o, const struct standing *s,
     return exp(sum / suite_weight(suite));
 }
 
-static void mark_front(struct outcome *o, const struct field *field)
+static void mark_front(struct outcome *o)
 {
-    cleanup_free struct point *points = xcalloc(field->count, sizeof(*points));
-    cleanup_free bool *front = xcalloc(field->count, sizeof(*front));
-    for (size_t i = 0; i < field->count; i++) {
-        const struct standing *s = &o->standings[field->standings[i]];
-        points[i] = (struct point){{[AIM_THROUGHPUT] = s->share.value,
-                                    [AIM_LATENCY] = 1 / s->p99_ratio,
-                                    [AIM_CPU] = 1 / s->cpu_us_per_io}};
+    size_t count = 0;
+    cleanup_free struct point *points = xcalloc(o->count, sizeof(*points));
+    cleanup_free bool *front = xcalloc(o->count, sizeof(*front));
+    for (size_t i = 0; i < o->count; i++) {
+        const struct standing *s = &o->standings[i];
+        if (!s->failure)
+            points[count++] = (struct point){{[AIM_THROUGHPUT] = s->share.value,
+                                              [AIM_LATENCY] = 1 / s->p99_ratio,
+                                              [AIM_CPU] = 1 / s->cpu_us_per_io}};
     }
-    front_mark(points, field->count, o->margin, front);
-    for (size_t i = 0; i < field->count; i++)
-        o->standings[field->standings[i]].front = front[i];
+    front_mark(points, count, o->margin, front);
+    for (size_t i = 0, k = 0; i < o->count; i++)
+        o->standings[i].front = !o->standings[i].failure && front[k++];
 }
 
 /* What the race has settled stands; what it left open the figures decide. */
@@ -334,7 +336,22 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         if (o->standings[field->standings[i]].candidate->current)
             compare_with(&scope, field, i, o);
     judge(stage, race, o, field);
-    mark_front(o, field);
+    mark_front(o);
+}
+
+/* Sorts the standings, and finds those among them that have a name. */
+static void put_in_order(struct outcome *o, const struct candidate *current)
+{
+    qsort_r(o->standings, o->count, sizeof(*o->standings), compare_standings,
+            current ? (void *)&current->config : NULL);
+    o->current = o->recommended = o->best = NULL;
+    for (size_t i = 0; i < o->count; i++)
+        if (o->standings[i].candidate->current && !o->standings[i].failure)
+            o->current = &o->standings[i];
+    if (o->count && !o->standings[0].failure)
+        o->recommended = &o->standings[0];
+    if (o->recommended && o->recommended->verdict == VERDICT_BEST)
+        o->best = o->recommended;
 }
 
 struct outcome *outcome_new(const struct stage *stage, const struct race *race)
@@ -368,17 +385,34 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     }
     if (field.count)
         decide(stage, race, o, &field);
-    const struct candidate *current = candidates_current(stage->candidates);
-    qsort_r(o->standings, o->count, sizeof(*o->standings), compare_standings,
-            current ? (void *)&current->config : NULL);
-    for (size_t i = 0; i < o->count; i++)
-        if (o->standings[i].candidate->current && !o->standings[i].failure)
-            o->current = &o->standings[i];
-    if (field.count)
-        o->recommended = &o->standings[0];
-    if (o->recommended && o->recommended->verdict == VERDICT_BEST)
-        o->best = o->recommended;
+    put_in_order(o, candidates_current(stage->candidates));
     return o;
+}
+
+static bool has_standing(const struct outcome *o, const struct candidate *candidate)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (o->standings[i].candidate == candidate)
+            return true;
+    return false;
+}
+
+void outcome_adopt(struct outcome *o, struct outcome *earlier)
+{
+    const struct candidate *current = o->current ? o->current->candidate : NULL;
+    o->standings = xreallocarray(o->standings, o->count + earlier->count, sizeof(*o->standings));
+    for (size_t i = 0; i < earlier->count; i++) {
+        struct standing *s = &earlier->standings[i];
+        if (has_standing(o, s->candidate))
+            continue;
+        o->standings[o->count] = *s;
+        if (!s->failure)
+            o->standings[o->count].verdict = VERDICT_SLOWER;
+        s->parts = NULL;
+        o->count++;
+    }
+    mark_front(o);
+    put_in_order(o, current);
 }
 
 void outcome_free(struct outcome *o)

@@ -63,5 +63,10 @@ struct outcome {
 /* Weighs the race. The candidates' and the stage's memory is referred to, not copied. */
 struct outcome *outcome_new(const struct stage *stage, const struct race *race);
 void outcome_free(struct outcome *o);
+
+/* Takes over the standings of an earlier race, of the same host and works, of those who were not
+ * let into the later one: they have their figures from there, and are slower. What they refer to
+ * has to outlive this outcome. */
+void outcome_adopt(struct outcome *o, struct outcome *earlier);
 CLEANUP_PTR(cleanup_outcome_handler, struct outcome, outcome_free)
 #define cleanup_outcome at_scope_end(cleanup_outcome_handler)

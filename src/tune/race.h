@@ -44,6 +44,9 @@
  * many less than two figures of half as many. */
 #define RACE_SAMPLE 100
 
+/* The chance of an error that a whole race may have. */
+#define RACE_ERROR 0.05
+
 /* Without a second round there is no interval. */
 #define RACE_ROUNDS_TO_TELL 2
 
@@ -53,6 +56,8 @@ struct race_options {
     unsigned ramp;         /* requests at the start of a slice that do not count */
     size_t max_rounds;
     struct goal goal;
+    double error;         /* the chance that the fastest is put out, or one settled for that is too
+                           * slow; 0: RACE_ERROR */
     double margin;        /* 0.02: who is slower than another by more than 2 % for certain is out */
     bool exhaustive;      /* nobody is put out, and the race goes on to its end */
     bool confirm;         /* by long slices at the end */

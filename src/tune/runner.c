@@ -12,9 +12,6 @@
 #include "tune/passes.h"
 #include "tune/slices.h"
 
-/* The chance that the fastest is put out, or one settled for that is too slow. */
-#define ELIMINATION_ERROR 0.05
-
 void runner_progress(struct runner *r, const char *what, double fraction)
 {
     const struct stage_options *o = r->stage->options;
@@ -219,7 +216,8 @@ struct runner *runner_new(struct stage *stage, const struct race_options *option
         r->tally.counts[i] = xcalloc(places, sizeof(*r->tally.counts[i]));
     }
     r->candidates = xcalloc(stage->candidates->len, sizeof(*r->candidates));
-    r->elimination = elimination_new(enter_candidates(r), options->margin, ELIMINATION_ERROR);
+    r->elimination = elimination_new(enter_candidates(r), options->margin,
+                                     options->error > 0 ? options->error : RACE_ERROR);
     expect(r);
     r->start_ns = clock_now_ns();
     r->end_ns = options->deadline_ns ? options->deadline_ns : r->start_ns + options->duration_ns;

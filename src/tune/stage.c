@@ -136,11 +136,27 @@ static int create_files(struct stage *s, struct error **err)
     return 0;
 }
 
-/* Every image at its full size, and 4 MiB each for what qcow2 keeps beside the data. */
+/* An image at its full size, and 4 MiB for what qcow2 keeps beside the data. */
+static uint64_t lane_bytes(const struct stage_options *o)
+{
+    return o->size_bytes + (UINT64_C(4) << 20);
+}
+
+/* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
+#define LANES_MAX 160
+
+unsigned stage_room(const struct stage_options *o)
+{
+    uint64_t lanes = storage_room(o->directory) / lane_bytes(o);
+    /* The host's, and one for what a chain stands on. */
+    uint64_t others = o->replicas + 1, disks = lanes > others ? lanes - others : 0;
+    return (unsigned)(disks < LANES_MAX ? disks : LANES_MAX) / o->replicas;
+}
+
 static uint64_t space_needed(const struct stage *s)
 {
     unsigned chain = s->options->like ? s->options->like->depth > 0 : 0;
-    return (s->lane_count + chain) * (s->options->size_bytes + (UINT64_C(4) << 20));
+    return (s->lane_count + chain) * lane_bytes(s->options);
 }
 
 /* --- Claims ----------------------------------------------------------------------------------- */
@@ -375,18 +391,23 @@ struct stage *stage_new(const struct stage_options *options, GPtrArray *candidat
     return TAKE_PTR(s);
 }
 
+void stage_strike(struct stage *s)
+{
+    probe_stop(TAKE_PTR(s->probe));
+    sites_free(TAKE_PTR(s->sites));
+    claim_release(TAKE_PTR(s->scratch));
+}
+
 void stage_free(struct stage *s)
 {
     if (!s)
         return;
-    probe_stop(s->probe);
+    stage_strike(s);
     for (size_t i = 0; i < s->lane_count; i++) {
         free(s->lanes[i].path);
         free(s->lanes[i].failure);
     }
     free(s->lanes);
-    sites_free(s->sites);
     kernel_free(s->kernel);
-    claim_release(s->scratch);
     free(s);
 }

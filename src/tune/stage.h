@@ -84,6 +84,14 @@ struct stage *stage_new(const struct stage_options *options, GPtrArray *candidat
  * speed: a slice that was slowed down would measure nothing. Errors: a signal. */
 int stage_rest(struct stage *s, struct error **err);
 
+/* How many candidates a stage can hold: of the disks that one guest takes, and of those that the
+ * file system has room for. */
+unsigned stage_room(const struct stage_options *options);
+
+/* Destroys the guest and removes every file but the ground, and keeps what is known of the lanes.
+ */
+void stage_strike(struct stage *s);
+
 /* Destroys the guest and removes every file but the ground. */
 void stage_free(struct stage *s);
 CLEANUP_PTR(cleanup_stage_handler, struct stage, stage_free)
