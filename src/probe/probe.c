@@ -79,10 +79,10 @@ static void destroy_domain(struct probe *p)
 }
 
 static int create_domain(struct probe *p, const struct probe_spec *spec, enum accelerator a,
-                         struct error **err)
+                         unsigned more_flags, struct error **err)
 {
     cleanup_free char *xml = probe_spec_to_xml(spec, a);
-    unsigned flags = VIR_DOMAIN_START_VALIDATE;
+    unsigned flags = VIR_DOMAIN_START_VALIDATE | more_flags;
     if (!p->connection->embedded)
         flags |= VIR_DOMAIN_START_AUTODESTROY;
     p->domain = virDomainCreateXML(p->connection->handle, xml, flags);
@@ -160,7 +160,7 @@ static int wait_for_hello(struct probe *p, const struct probe_spec *spec, uint64
 static int try_accelerator(struct probe *p, const struct probe_spec *spec, enum accelerator a,
                            uint64_t hello_ns, struct error **err)
 {
-    if (create_domain(p, spec, a, err) < 0 || set_polling(p, spec, err) < 0)
+    if (create_domain(p, spec, a, 0, err) < 0 || set_polling(p, spec, err) < 0)
         return -1;
     return wait_for_hello(p, spec, hello_ns, err);
 }
@@ -220,19 +220,34 @@ static int try_both(struct probe *p, const struct probe_spec *spec,
     return try_tcg(p, spec, err) > 0 ? 0 : -1;
 }
 
-struct probe *probe_start(struct connection *c, const struct probe_options *options,
-                          struct probe_disk *disks, size_t disk_count, struct error **err)
+/* The files of a guest; free them with files_done, which takes the initramfs away: QEMU has read
+ * it, and the next guest in this directory brings its own. */
+struct files {
+    char *initramfs, *console, *port;
+};
+
+static void files_done(struct files *f)
 {
-    cleanup_free char *initramfs = xasprintf("%s/initramfs", options->directory);
-    cleanup_free char *console = xasprintf("%s/console", options->directory);
+    unlink(f->initramfs);
+    free(f->initramfs);
+    free(f->console);
+    free(f->port);
+}
+
+static int prepare(const struct connection *c, const struct probe_options *options,
+                   struct probe_disk *disks, size_t disk_count, struct files *files,
+                   struct probe_spec *ret, struct error **err)
+{
+    files->initramfs = xasprintf("%s/initramfs", options->directory);
+    files->console = xasprintf("%s/console", options->directory);
     /* libvirt's own place below its root is deep, and a socket's path short: at most 107 bytes. */
-    cleanup_free char *port = c->embedded ? xasprintf("%s/port", options->directory) : NULL;
-    struct probe_spec spec = {
+    files->port = c->embedded ? xasprintf("%s/port", options->directory) : NULL;
+    *ret = (struct probe_spec){
         .name = options->name,
         .kernel_path = options->kernel->image,
-        .initramfs_path = initramfs,
-        .console_path = console,
-        .port_path = port,
+        .initramfs_path = files->initramfs,
+        .console_path = files->console,
+        .port_path = files->port,
         .emulator = options->emulator,
         .mirror = options->mirror,
         .vcpus = options->vcpus,
@@ -240,8 +255,17 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
         .disk_count = disk_count,
         .disks = disks,
     };
-    const char *const *modules = probe_spec_has_scsi(&spec) ? scsi_modules : usual_modules;
-    if (initramfs_write(initramfs, options->kernel, guest_init, guest_init_size, modules, err) < 0)
+    const char *const *modules = probe_spec_has_scsi(ret) ? scsi_modules : usual_modules;
+    return initramfs_write(files->initramfs, options->kernel, guest_init, guest_init_size, modules,
+                           err);
+}
+
+struct probe *probe_start(struct connection *c, const struct probe_options *options,
+                          struct probe_disk *disks, size_t disk_count, struct error **err)
+{
+    at_scope_end(files_done) struct files files = {0};
+    struct probe_spec spec;
+    if (prepare(c, options, disks, disk_count, &files, &spec, err) < 0)
         return NULL;
     cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
     p->connection = c;
@@ -249,9 +273,19 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
               : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
                                                         : try_tcg(p, &spec, err) > 0;
-    /* QEMU has read it, and the next guest in this directory brings its own. */
-    unlink(initramfs);
     return up ? TAKE_PTR(p) : NULL;
+}
+
+int probe_accepts(struct connection *c, const struct probe_options *options,
+                  struct probe_disk *disk, struct error **err)
+{
+    at_scope_end(files_done) struct files files = {0};
+    struct probe_spec spec;
+    if (prepare(c, options, disk, 1, &files, &spec, err) < 0)
+        return -1;
+    cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
+    p->connection = c;
+    return create_domain(p, &spec, ACCELERATOR_TCG, VIR_DOMAIN_START_PAUSED, err);
 }
 
 void probe_stop(struct probe *p)

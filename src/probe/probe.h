@@ -45,6 +45,11 @@ struct probe_options {
 struct probe *probe_start(struct connection *c, const struct probe_options *options,
                           struct probe_disk *disks, size_t disk_count, struct error **err);
 
+/* Whether libvirt and QEMU take a guest with this disk alone: it is made, and destroyed before it
+ * runs. The error is theirs. */
+int probe_accepts(struct connection *c, const struct probe_options *options,
+                  struct probe_disk *disk, struct error **err);
+
 /* Destroys the guest, whatever state it is in. */
 void probe_stop(struct probe *p);
 CLEANUP_PTR(cleanup_probe_handler, struct probe, probe_stop)

@@ -260,7 +260,9 @@ static const char *yes_or_no(bool value)
 int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
                      struct error **err)
 {
-    const uint64_t values[] = {asked->queues,
+    /* One queue is what machine types before 5.2 give a disk unasked. */
+    bool unasked = !asked->queues && effective->queues == 1;
+    const uint64_t values[] = {unasked ? 1 : asked->queues,
                                effective->queues,
                                asked->cluster_bytes,
                                effective->cluster_bytes,

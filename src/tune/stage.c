@@ -15,7 +15,7 @@
 #include "host/claim.h"
 #include "host/directories.h"
 #include "host/storage.h"
-#include "probe/readback.h"
+#include "tune/stage_guest.h"
 
 /* No disk that a VM would be put on is slower than this; it only bounds how long to wait. */
 #define SLOWEST_BYTES_PER_SECOND (1 << 20)
@@ -190,71 +190,6 @@ static int find_means(struct stage *s, struct error **err)
     return ground_connect(s->options->ground, s->options->uri, err);
 }
 
-/* The disks of the guest lanes, in their order; free the array and each path. */
-static struct probe_disk *probe_disks(struct stage *s, size_t *ret_count)
-{
-    size_t count = s->lane_count - s->host_lanes;
-    struct probe_disk *disks = xcalloc(count, sizeof(*disks));
-    for (size_t i = 0; i < count; i++) {
-        struct lane *lane = &s->lanes[s->host_lanes + i];
-        disks[i].config = &candidate_of(s, lane)->config;
-        disks[i].image_path = lane->path;
-        snprintf(disks[i].serial, sizeof(disks[i].serial), "disk-%u", (unsigned)i);
-    }
-    *ret_count = count;
-    return disks;
-}
-
-/* A disk that is not what was asked for gets no figure; the others go on. */
-static int read_back(struct stage *s, const struct probe_disk *disks, size_t count,
-                     struct error **err)
-{
-    const char *fallen_back = NULL;
-    cleanup_error struct error *fallback = NULL;
-    readback_aio(s->probe, disks, count, &fallen_back, &fallback);
-    for (size_t i = 0; i < count; i++) {
-        struct lane *lane = &s->lanes[s->host_lanes + i];
-        cleanup_error struct error *difference = NULL;
-        tell(s, "reading back what QEMU runs", i, count);
-        if (interrupt_check(err) < 0 ||
-            readback_disk(s->probe, &disks[i], &lane->effective, err) < 0)
-            return -1;
-        if (readback_compare(disks[i].config, &lane->effective, &difference) < 0)
-            lane->failure = xstrdup(difference->message);
-        else if (fallen_back && strcmp(disks[i].config->io, fallen_back) == 0)
-            lane->failure = xstrdup(fallback->message);
-    }
-    return 0;
-}
-
-static int start_guest(struct stage *s, struct error **err)
-{
-    cleanup_free char *state = directories_state();
-    cleanup_free char *name =
-        xasprintf(CLAIM_DOMAIN_PREFIX "%s", strrchr(s->options->ground->runtime->path, '/') + 1 +
-                                                strlen(CLAIM_RUNTIME_PREFIX));
-    struct probe_options options = {
-        .accelerator = s->options->accelerator,
-        .kernel = s->kernel,
-        .directory = s->options->ground->runtime->path,
-        .state_directory = state,
-        .emulator = s->options->emulator,
-        .mirror = s->options->mirror,
-        .vcpus = s->options->vcpus,
-        .name = name,
-    };
-    size_t count;
-    cleanup_free struct probe_disk *disks = probe_disks(s, &count);
-    tell(s, "starting the probe guest", 0, 0);
-    if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)
-        return -1;
-    s->probe = probe_start(s->options->ground->connection, &options, disks, count, err);
-    if (!s->probe ||
-        (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
-        return -1;
-    return read_back(s, disks, count, err);
-}
-
 /* --- Filling and opening ---------------------------------------------------------------------- */
 
 /* Filled so far, and sliced: fills write, and of slices only the writes are among the written. */
@@ -370,7 +305,7 @@ static int build(struct stage *s, struct error **err)
     if (storage_check_space(s->options->directory, space_needed(s), err) < 0 ||
         storage_check_direct(s->scratch->path, err) < 0)
         return -1;
-    if (create_chain(s, err) < 0 || create_files(s, err) < 0 || start_guest(s, err) < 0)
+    if (create_chain(s, err) < 0 || create_files(s, err) < 0 || stage_guest_start(s, err) < 0)
         return -1;
     if (!s->options->fresh && fill(s, err) < 0)
         return -1;

@@ -178,6 +178,18 @@ def page_cache():
     assert "failure" not in found["raw-threads"], found["raw-threads"]
 
 
+@case("a configuration that QEMU refuses fails with QEMU's word, and the others go on")
+def refused():
+    # Whatever does not allow it, a build without Linux AIO or a host without contexts, QEMU does not start.
+    refusal = """if any('"aio":"native"' in a for a in args):
+    sys.exit("aio=native was specified, but is not supported in this build.")"""
+    found, report = race_with(refusal, "--candidates", "raw-threads,raw-native,raw-native-iothread")
+    for name in ("raw-native", "raw-native-iothread"):
+        check_failed(found[name], ("refused: ", "not supported in this build"))
+    assert "failure" not in found["raw-threads"] and found["raw-threads"]["mb_per_s"] > 0, found["raw-threads"]
+    equal(report["recommended"], "raw-threads", "recommended")
+
+
 @case("when nothing runs as asked for there is an error and no figure")
 def all_lies():
     path = emulator("liar", """args = [a.replace('"aio":"native"', '"aio":"threads"') for a in args]""")

@@ -41,8 +41,8 @@ static const struct {
      {"virtio", "qcow2", "falloc", "none", "native", true, .poll_max_ns = DISK_POLL_OFF}},
     {"poll_max_ns='32768' was asked for, QEMU runs poll_max_ns='200000'",
      {"virtio", "qcow2", "falloc", "none", "native", true, .poll_max_ns = 200000}},
-    {"queues='0' was asked for, QEMU runs queues='1'",
-     {"virtio", "qcow2", "falloc", "none", "native", true, .queues = 1}},
+    {"queues='0' was asked for, QEMU runs queues='2'",
+     {"virtio", "qcow2", "falloc", "none", "native", true, .queues = 2}},
     {"cluster_size='0' was asked for, QEMU runs cluster_size='131072'",
      {"virtio", "qcow2", "falloc", "none", "native", true, .cluster_bytes = 131072}},
     {"extended_l2='no' was asked for, QEMU runs extended_l2='yes'",
@@ -63,6 +63,9 @@ static void test_same(void **state)
     struct disk_config effective = asked;
     struct error *err = NULL;
     effective.io = native;
+    assert_int_equal(readback_compare(&asked, &effective, &err), 0);
+    /* What an old machine type gives a disk that says nothing of queues. */
+    effective.queues = 1;
     assert_int_equal(readback_compare(&asked, &effective, &err), 0);
     assert_null(err);
 }

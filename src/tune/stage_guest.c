@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tune/stage_guest.h"
+
+#include <string.h>
+
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "host/claim.h"
+#include "host/directories.h"
+#include "probe/readback.h"
+
+static void tell(const struct stage *s, const char *what, size_t done, size_t all)
+{
+    if (s->options->progress)
+        s->options->progress(s->options->progress_data, what, (double)done / (double)all);
+}
+
+/* The disk of a guest lane, by its number among these. */
+static struct probe_disk disk_of(const struct stage *s, size_t number)
+{
+    const struct lane *lane = &s->lanes[s->host_lanes + number];
+    const struct candidate *c = s->candidates->pdata[lane->candidate];
+    struct probe_disk disk = {.config = &c->config, .image_path = lane->path};
+    snprintf(disk.serial, sizeof(disk.serial), "disk-%u", (unsigned)number);
+    return disk;
+}
+
+/* The disks of the guest lanes that have no failure, in their order. The caller frees. */
+static struct probe_disk *probe_disks(const struct stage *s, size_t *ret_count)
+{
+    size_t all = s->lane_count - s->host_lanes;
+    struct probe_disk *disks = xcalloc(all, sizeof(*disks));
+    *ret_count = 0;
+    for (size_t i = 0; i < all; i++)
+        if (!s->lanes[s->host_lanes + i].failure)
+            disks[(*ret_count)++] = disk_of(s, i);
+    return disks;
+}
+
+static struct lane *lane_of(struct stage *s, const struct probe_disk *disk)
+{
+    return &s->lanes[s->host_lanes + strtoul(disk->serial + strlen("disk-"), NULL, 10)];
+}
+
+/* A disk that is not what was asked for gets no figure; the others go on. */
+static int read_back(struct stage *s, const struct probe_disk *disks, size_t count,
+                     struct error **err)
+{
+    const char *fallen_back = NULL;
+    cleanup_error struct error *fallback = NULL;
+    readback_aio(s->probe, disks, count, &fallen_back, &fallback);
+    for (size_t i = 0; i < count; i++) {
+        struct lane *lane = lane_of(s, &disks[i]);
+        cleanup_error struct error *difference = NULL;
+        tell(s, "reading back what QEMU runs", i, count);
+        if (interrupt_check(err) < 0 ||
+            readback_disk(s->probe, &disks[i], &lane->effective, err) < 0)
+            return -1;
+        if (readback_compare(disks[i].config, &lane->effective, &difference) < 0)
+            lane->failure = xstrdup(difference->message);
+        else if (fallen_back && strcmp(disks[i].config->io, fallen_back) == 0)
+            lane->failure = xstrdup(fallback->message);
+    }
+    return 0;
+}
+
+/* Asks of the first lane of each candidate whether it is what is refused; how many are. */
+static size_t find_refused(struct stage *s, const struct probe_options *options)
+{
+    size_t refused = 0, all = s->lane_count - s->host_lanes;
+    for (size_t i = 0; i < all && interrupt_check(NULL) == 0; i++) {
+        struct probe_disk disk = disk_of(s, i);
+        struct lane *lane = lane_of(s, &disk);
+        cleanup_error struct error *refusal = NULL;
+        if (lane->replica || lane->failure)
+            continue;
+        tell(s, "finding what is refused", i, all);
+        if (probe_accepts(s->options->ground->connection, options, &disk, &refusal) == 0)
+            continue;
+        for (size_t k = s->host_lanes; k < s->lane_count; k++)
+            if (s->lanes[k].candidate == lane->candidate)
+                s->lanes[k].failure = xasprintf("refused: %s", refusal->message);
+        refused++;
+    }
+    return refused;
+}
+
+static int start(struct stage *s, const struct probe_options *options, struct error **err)
+{
+    size_t count;
+    cleanup_free struct probe_disk *disks = probe_disks(s, &count);
+    s->probe =
+        count ? probe_start(s->options->ground->connection, options, disks, count, err) : NULL;
+    if (!s->probe ||
+        (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
+        return -1;
+    return read_back(s, disks, count, err);
+}
+
+int stage_guest_start(struct stage *s, struct error **err)
+{
+    cleanup_free char *state = directories_state();
+    cleanup_free char *name =
+        xasprintf(CLAIM_DOMAIN_PREFIX "%s", strrchr(s->options->ground->runtime->path, '/') + 1 +
+                                                strlen(CLAIM_RUNTIME_PREFIX));
+    struct probe_options options = {
+        .accelerator = s->options->accelerator,
+        .kernel = s->kernel,
+        .directory = s->options->ground->runtime->path,
+        .state_directory = state,
+        .emulator = s->options->emulator,
+        .mirror = s->options->mirror,
+        .vcpus = s->options->vcpus,
+        .name = name,
+    };
+    tell(s, "starting the probe guest", 0, 0);
+    if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)
+        return -1;
+    cleanup_error struct error *first = NULL;
+    if (start(s, &options, &first) == 0)
+        return 0;
+    /* One that is refused keeps all from starting. A guest that stood has another reason to fail;
+     * and where each is refused, it is not for what they are. */
+    size_t candidates = (s->lane_count - s->host_lanes) / s->options->replicas;
+    bool one_of_several = !s->probe && candidates > 1 && interrupt_check(NULL) == 0;
+    size_t refused = one_of_several ? find_refused(s, &options) : 0;
+    if (refused && refused < candidates)
+        return start(s, &options, err);
+    if (err)
+        *err = TAKE_PTR(first);
+    return -1;
+}
