@@ -119,16 +119,19 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
         .domain = subject ? subject->definitions.next->name : NULL,
         .disk = subject ? subject->disk->target : NULL,
         .image = subject ? subject->image : NULL,
-        .running = subject && subject->definitions.running,
+        .state = a->xml                             ? "of a file"
+                 : run->subject.definitions.running ? "running"
+                                                    : "shut off",
+        .current = subject ? &subject->current : NULL,
     };
-    if (a->samples && samples_write(a->samples, stage, raced->race, err) < 0)
-        return -1;
+    /* Minutes were spent on these figures: they are printed, whatever else cannot be written. */
     cleanup_free char *plan = NULL;
-    if (subject && tune_write_plan(a, subject, &report, &plan, err) < 0)
-        return -1;
+    int kept = subject ? tune_write_plan(a, subject, &report, &plan, err) : 0;
+    if (kept == 0 && a->samples)
+        kept = samples_write(a->samples, stage, raced->race, err);
     report.plan = plan;
     print_result(a, &report);
-    if (finish_output(err) < 0)
+    if (kept < 0 || finish_output(err) < 0)
         return -1;
     return raced->outcome->interrupted ? EXIT_NO : EXIT_DONE;
 }

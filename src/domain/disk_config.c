@@ -70,6 +70,15 @@ char *disk_config_image_options(const struct disk_config *c)
                      c->extended_l2 ? ",extended_l2=on" : "");
 }
 
+char *disk_config_convert_line(const struct disk_config *from, const struct disk_config *to)
+{
+    if (disk_config_same_image(from, to))
+        return NULL;
+    cleanup_free char *options = disk_config_image_options(to);
+    return xasprintf("qemu-img convert -p -f %s -O %s -o %s OLD NEW", from->format, to->format,
+                     options);
+}
+
 /* --- The L2 cache ----------------------------------------------------------------------------- */
 
 /* What QEMU takes unasked on Linux, and the clusters that it keeps for refcounts at the least

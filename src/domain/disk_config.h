@@ -53,6 +53,10 @@ bool disk_config_is_direct(const struct disk_config *c);
 /* libvirt's word for detect_zeroes: "off", "on", "unmap". */
 const char *disk_config_detect_zeroes(const struct disk_config *c);
 
+/* The qemu-img command that makes an image of the one configuration of one of the other; NULL where
+ * they have the same image. The caller frees. */
+char *disk_config_convert_line(const struct disk_config *from, const struct disk_config *to);
+
 /* What qemu-img's -o takes for an image of this configuration. The caller frees. */
 char *disk_config_image_options(const struct disk_config *c);
 

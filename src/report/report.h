@@ -16,9 +16,10 @@
 /* --- tune ------------------------------------------------------------------------------------- */
 
 struct tune_report {
-    unsigned guests; /* one after the other, each with a race of its own */
+    unsigned guests;                   /* one after the other, each with a race of its own */
     const char *domain, *disk, *image; /* that it was for; NULL: for a new disk */
-    bool running;                      /* the domain */
+    const char *state;                 /* "running", "shut off", "of a file" */
+    const struct disk_config *current; /* of that disk */
     const char *plan;                  /* the path of the plan; NULL: there is none */
     const char *directory;
     const char *accelerator;      /* "kvm", "tcg" */

@@ -57,7 +57,7 @@ static void print_header(const struct tune_report *r, FILE *out)
 {
     if (r->domain)
         fprintf(out, "Disk configurations for %s of the domain %s (%s), whose image is\n%s\n",
-                r->disk, r->domain, r->running ? "running" : "shut off", r->image);
+                r->disk, r->domain, r->state, r->image);
     else
         fprintf(out, "Disk configurations for a VM whose images are in %s\n", r->directory);
     print_work(r, out);
@@ -119,6 +119,38 @@ static void print_open(const struct outcome *o, FILE *out)
     report_print_wrapped(text->str, 0, out);
 }
 
+/* What it is to look like. */
+static void print_configuration(const struct disk_config *c, FILE *out)
+{
+    cleanup_free char *driver = disk_config_driver_line(c);
+    cleanup_free char *controller = disk_config_controller_lines(c);
+    cleanup_free char *domain = disk_config_domain_lines(c);
+    print_xml(driver, out);
+    if (disk_config_has_controller(c))
+        fprintf(out, "  <target dev='sda' bus='scsi'/>\n");
+    print_elements("<devices>", controller, out);
+    print_elements("<domain>", domain, out);
+}
+
+static void print_change(const struct tune_report *r, const struct candidate *c, FILE *out)
+{
+    cleanup_free char *needs = disk_needs_to_text(c->needs);
+    cleanup_free char *image =
+        r->current ? disk_config_convert_line(r->current, &c->config) : candidate_create_line(c);
+    if (c->current) {
+        fputs("there is nothing to change.\n", out);
+        return;
+    }
+    fputc('\n', out);
+    print_configuration(&c->config, out);
+    if (image)
+        fprintf(out, "  %s\n", image);
+    if (needs[0])
+        fprintf(out, "\nneeds: %s\n", needs);
+    if (r->plan)
+        fprintf(out, "\nPlan: %s\n", r->plan);
+}
+
 static void print_recommendation(const struct tune_report *r, FILE *out)
 {
     const struct outcome *o = r->outcome;
@@ -138,20 +170,7 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
         fprintf(out, "%s changes least:\n", s->candidate->id);
     } else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
-    cleanup_free char *driver = disk_config_driver_line(&s->candidate->config);
-    cleanup_free char *needs = disk_needs_to_text(s->candidate->needs);
-    cleanup_free char *controller = disk_config_controller_lines(&s->candidate->config);
-    cleanup_free char *domain = disk_config_domain_lines(&s->candidate->config);
-    cleanup_free char *create = candidate_create_line(s->candidate);
-    fputc('\n', out);
-    print_xml(driver, out);
-    if (disk_config_has_controller(&s->candidate->config))
-        fprintf(out, "  <target dev='sda' bus='scsi'/>\n");
-    print_elements("<devices>", controller, out);
-    print_elements("<domain>", domain, out);
-    fprintf(out, "  %s\n", create);
-    if (needs[0])
-        fprintf(out, "\nneeds: %s\n", needs);
+    print_change(r, s->candidate, out);
 }
 
 /* The ids that are left out for this reason, as "id, id: reason"; NULL when `first` is not the

@@ -36,22 +36,13 @@ static json_t *changes(const struct disk_config *from, const struct disk_config 
     return set;
 }
 
-static bool same_image(const struct disk_config *a, const struct disk_config *b)
-{
-    return strcmp(a->format, b->format) == 0 && strcmp(a->preallocation, b->preallocation) == 0 &&
-           a->cluster_bytes == b->cluster_bytes && a->extended_l2 == b->extended_l2;
-}
-
 /* What is to be done to the image, which nobody does for the user. */
 static json_t *commands(const struct disk_config *from, const struct disk_config *to)
 {
     json_t *all = json_array();
-    if (same_image(from, to))
-        return all;
-    cleanup_free char *options = disk_config_image_options(to);
-    cleanup_free char *line = xasprintf("qemu-img convert -p -f %s -O %s -o %s OLD NEW",
-                                        from->format, to->format, options);
-    json_array_append_new(all, json_string(line));
+    cleanup_free char *line = disk_config_convert_line(from, to);
+    if (line)
+        json_array_append_new(all, json_string(line));
     return all;
 }
 

@@ -144,6 +144,16 @@ def plans():
         equal(result["plan"], str(place), "place of the plan")
 
 
+@case("a plan that cannot be written is an error, and the result is printed all the same")
+def no_place_for_a_plan():
+    directory, _ = the_domain()
+    result = run("tune", "web", *FEW, "--plan", "/proc/no/plan.json")
+    if result.status != 0:  # 0: there was nothing to be changed
+        equal(result.status, 2, "exit status")
+        assert "the plan: " in result.err and "qcow2-io_uring" in result.out, (result.err, result.out)
+    assert_nothing_left(directory)
+
+
 # --- Of files -------------------------------------------------------------------------------------
 
 @case("a domain of a file needs no libvirt daemon")
