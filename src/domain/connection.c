@@ -6,8 +6,10 @@
 #include <libxml/xmlerror.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -166,6 +168,31 @@ struct versions connection_versions(const struct connection *c)
     if (virConnectGetLibVersion(c->handle, &v.libvirt) < 0)
         v.libvirt = 0;
     return v;
+}
+
+#define SETTLE_SECONDS 5
+
+/* In the event loop's thread, which is in no other callback then. */
+static void note_turn(int timer, void *turn)
+{
+    virEventRemoveTimeout(timer);
+    sem_post(turn);
+}
+
+bool connection_settle(void)
+{
+    /* It outlives a wait that was given up. */
+    static sem_t turn;
+    struct timespec end;
+    sem_init(&turn, /* pshared = */ 0, 0);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += SETTLE_SECONDS;
+    if (virEventAddTimeout(0, note_turn, &turn, NULL) < 0)
+        return false;
+    int r;
+    while ((r = sem_timedwait(&turn, &end)) < 0 && errno == EINTR)
+        ;
+    return r == 0;
 }
 
 void connection_close(struct connection *c)

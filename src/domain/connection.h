@@ -37,6 +37,10 @@ struct connection *connection_open_embedded(const char *root, const char *cache,
 /* QEMU's is that of the binary that libvirt takes unasked. */
 struct versions connection_versions(const struct connection *c);
 
+/* Waits until libvirt's event loop has left every callback that it was in: what a callback that was
+ * removed before may have used can be freed then. False where it has not after some seconds. */
+bool connection_settle(void);
+
 void connection_close(struct connection *c);
 CLEANUP_PTR(cleanup_connection_handler, struct connection, connection_close)
 #define cleanup_connection at_scope_end(cleanup_connection_handler)

@@ -20,7 +20,7 @@
 /* No disk that a VM would be put on is slower than this; it only bounds how long to wait. */
 #define SLOWEST_BYTES_PER_SECOND (1 << 20)
 
-static void tell(const struct stage *s, const char *what, size_t done, size_t all)
+void stage_tell(const struct stage *s, const char *what, size_t done, size_t all)
 {
     if (s->options->progress)
         s->options->progress(s->options->progress_data, what, (double)done / (double)all);
@@ -121,7 +121,7 @@ static int create_files(struct stage *s, struct error **err)
     uint64_t size = s->options->size_bytes;
     for (size_t i = 0; i < s->lane_count; i++) {
         const struct lane *lane = &s->lanes[i];
-        tell(s, "creating scratch images", i, s->lane_count);
+        stage_tell(s, "creating scratch images", i, s->lane_count);
         if (interrupt_check(err) < 0)
             return -1;
         if (lane->candidate == LANE_HOST) {
@@ -247,7 +247,7 @@ static bool stays_empty(const struct stage *s, const struct lane *lane)
 static int fill(struct stage *s, struct error **err)
 {
     for (size_t i = 0; i < s->lane_count; i++) {
-        tell(s, "writing the scratch images once", i, s->lane_count);
+        stage_tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
         uint64_t before = s->written_bytes;
         int r = lane->failure || stays_empty(s, lane) ? 0

@@ -9,12 +9,6 @@
 #include "host/directories.h"
 #include "probe/readback.h"
 
-static void tell(const struct stage *s, const char *what, size_t done, size_t all)
-{
-    if (s->options->progress)
-        s->options->progress(s->options->progress_data, what, (double)done / (double)all);
-}
-
 /* The disk of a guest lane, by its number among these. */
 static struct probe_disk disk_of(const struct stage *s, size_t number)
 {
@@ -52,7 +46,7 @@ static int read_back(struct stage *s, const struct probe_disk *disks, size_t cou
     for (size_t i = 0; i < count; i++) {
         struct lane *lane = lane_of(s, &disks[i]);
         cleanup_error struct error *difference = NULL;
-        tell(s, "reading back what QEMU runs", i, count);
+        stage_tell(s, "reading back what QEMU runs", i, count);
         if (interrupt_check(err) < 0 ||
             readback_disk(s->probe, &disks[i], &lane->effective, err) < 0)
             return -1;
@@ -74,7 +68,7 @@ static size_t find_refused(struct stage *s, const struct probe_options *options)
         cleanup_error struct error *refusal = NULL;
         if (lane->replica || lane->failure)
             continue;
-        tell(s, "finding what is refused", i, all);
+        stage_tell(s, "finding what is refused", i, all);
         if (probe_accepts(s->options->ground->connection, options, &disk, &refusal) == 0)
             continue;
         for (size_t k = s->host_lanes; k < s->lane_count; k++)
@@ -113,7 +107,7 @@ int stage_guest_start(struct stage *s, struct error **err)
         .vcpus = s->options->vcpus,
         .name = name,
     };
-    tell(s, "starting the probe guest", 0, 0);
+    stage_tell(s, "starting the probe guest", 0, 0);
     if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)
         return -1;
     cleanup_error struct error *first = NULL;
