@@ -68,15 +68,21 @@ static char *own_interval(const struct standing *s)
                : xstrdup("unknown");
 }
 
+/* By how many percent it is more; a little less than nothing is nothing. */
+static double percent_more(double ratio)
+{
+    return round((ratio - 1) * 100) + 0.0;
+}
+
 static char *own_vs_current(const struct standing *s)
 {
     const struct interval *i = &s->vs_current;
     if (s->candidate->current)
         return xstrdup("current");
     if (!isfinite(i->low) || !isfinite(i->high))
-        return xasprintf("%+.0f", (i->value - 1) * 100);
-    return xasprintf("%+.0f (%+.0f…%+.0f)", (i->value - 1) * 100, (i->low - 1) * 100,
-                     (i->high - 1) * 100);
+        return xasprintf("%+.0f", percent_more(i->value));
+    return xasprintf("%+.0f (%+.0f…%+.0f)", percent_more(i->value), percent_more(i->low),
+                     percent_more(i->high));
 }
 
 static char *own_mean(const struct standing *s)
