@@ -21,7 +21,7 @@ void progress_show(void *data, const char *what, double fraction)
         fprintf(stderr, "virt-disktune: %s\n", what);
     p->last_what = what;
     /* Ten times a second is as often as anyone can read, and costs nothing while measuring. */
-    if (!on_terminal(p) || (!new && now - p->last_ns < NS_PER_SECOND / 10))
+    if (!on_terminal(p) || (!new &&now - p->last_ns < NS_PER_SECOND / 10))
         return;
     p->last_ns = now;
     unsigned long left = p->deadline_ns > now ? (p->deadline_ns - now) / NS_PER_SECOND : 0;

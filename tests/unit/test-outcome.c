@@ -254,6 +254,40 @@ static void test_not_measured(void **state)
     outcome_free(NULL);
 }
 
+/* Of two races with b in both, the first has figures for those who did not get into the second. */
+static void test_adopted(void **state)
+{
+    (void)state;
+    static char ids[CANDIDATES][8] = {"", "e", "f", "g"};
+    cleanup_scene struct scene *first = scene_new(), *second = scene_new();
+    set_share(first, 0, 0.5);
+    set_share(first, 1, 0.7);
+    set_share(first, 2, 0.3);
+    first->lanes[HOSTS + 2 * 3].failure = xstrdup("refused");
+    second->stage.candidates->pdata[0] = &first->candidates[1];
+    for (size_t i = 1; i < CANDIDATES; i++)
+        second->candidates[i].id = ids[i];
+    set_share(second, 0, 0.71);
+    set_share(second, 1, 0.6);
+    set_share(second, 2, 0.9);
+    set_share(second, 3, 0.2);
+    cleanup_outcome struct outcome *earlier = outcome_new(&first->stage, &first->race);
+    cleanup_outcome struct outcome *o = outcome_new(&second->stage, &second->race);
+    assert_int_equal(earlier->standings[0].verdict, VERDICT_BEST);
+    outcome_adopt(o, earlier);
+    check_order(o, "f b e a c g d");
+    /* b's figures are those of the later race, and nobody is best of the earlier one any more. */
+    check_close(o->standings[1].share.value, 0.71, 0.001);
+    check_close(o->standings[3].share.value, 0.5, 0.001);
+    assert_non_null(o->standings[3].parts);
+    for (size_t i = 1; i < 6; i++)
+        assert_int_equal(o->standings[i].verdict, VERDICT_SLOWER);
+    assert_int_equal(o->standings[6].verdict, VERDICT_FAILED);
+    assert_ptr_equal(o->best, &o->standings[0]);
+    assert_ptr_equal(o->recommended, o->best);
+    free(first->lanes[HOSTS + 2 * 3].failure);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,7 +296,7 @@ int main(void)
         cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
         cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
-        cmocka_unit_test(test_out),
+        cmocka_unit_test(test_out),         cmocka_unit_test(test_adopted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
