@@ -261,7 +261,8 @@ static int prepare(const struct connection *c, const struct probe_options *optio
 }
 
 struct probe *probe_start(struct connection *c, const struct probe_options *options,
-                          struct probe_disk *disks, size_t disk_count, struct error **err)
+                          struct probe_disk *disks, size_t disk_count, bool *ret_refused,
+                          struct error **err)
 {
     at_scope_end(files_done) struct files files = {0};
     struct probe_spec spec;
@@ -273,6 +274,8 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
               : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
                                                         : try_tcg(p, &spec, err) > 0;
+    if (ret_refused)
+        *ret_refused = !up && !p->domain;
     return up ? TAKE_PTR(p) : NULL;
 }
 

@@ -41,9 +41,11 @@ struct probe_options {
 
 /* Boots a guest with these disks and waits until it says hello and has all of them. Under
  * ACCELERATOR_AUTO a guest that is silent under KVM is destroyed and started under TCG. Errors:
- * libvirt or QEMU refuse the domain, it is silent under both, a signal. The caller stops it. */
+ * libvirt or QEMU refuse the domain, it is silent under both, a signal. The caller stops it.
+ * *ret_refused, unless NULL, is whether it failed before there was a guest at all. */
 struct probe *probe_start(struct connection *c, const struct probe_options *options,
-                          struct probe_disk *disks, size_t disk_count, struct error **err);
+                          struct probe_disk *disks, size_t disk_count, bool *ret_refused,
+                          struct error **err);
 
 /* Whether libvirt and QEMU take a guest with this disk alone: it is made, and destroyed before it
  * runs. The error is theirs. */

@@ -79,12 +79,14 @@ static size_t find_refused(struct stage *s, const struct probe_options *options)
     return refused;
 }
 
-static int start(struct stage *s, const struct probe_options *options, struct error **err)
+static int start(struct stage *s, const struct probe_options *options, bool *ret_refused,
+                 struct error **err)
 {
     size_t count;
     cleanup_free struct probe_disk *disks = probe_disks(s, &count);
     s->probe =
-        count ? probe_start(s->options->ground->connection, options, disks, count, err) : NULL;
+        count ? probe_start(s->options->ground->connection, options, disks, count, ret_refused, err)
+              : NULL;
     if (!s->probe ||
         (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
         return -1;
@@ -111,15 +113,15 @@ int stage_guest_start(struct stage *s, struct error **err)
     if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)
         return -1;
     cleanup_error struct error *first = NULL;
-    if (start(s, &options, &first) == 0)
+    bool refused = false;
+    if (start(s, &options, &refused, &first) == 0)
         return 0;
-    /* One that is refused keeps all from starting. A guest that stood has another reason to fail;
-     * and where each is refused, it is not for what they are. */
+    /* One that is refused keeps all from starting; where each is, it is not for what they are. */
     size_t candidates = (s->lane_count - s->host_lanes) / s->options->replicas;
-    bool one_of_several = !s->probe && candidates > 1 && interrupt_check(NULL) == 0;
-    size_t refused = one_of_several ? find_refused(s, &options) : 0;
-    if (refused && refused < candidates)
-        return start(s, &options, err);
+    bool one_of_several = refused && candidates > 1 && interrupt_check(NULL) == 0;
+    size_t found = one_of_several ? find_refused(s, &options) : 0;
+    if (found && found < candidates)
+        return start(s, &options, NULL, err);
     if (err)
         *err = TAKE_PTR(first);
     return -1;

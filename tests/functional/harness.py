@@ -28,7 +28,7 @@ PATIENCE = 180
 SMALL = ("-w", "dd", "--size", "8M", "--rounds", "3", "--time", "60")
 TWO = ("--candidates", "raw-threads,raw-native")
 # What --verbose says on standard error, one line each.
-STEPS = ("creating scratch images", "starting the probe guest", "reading back what QEMU runs",
+STEPS = ("creating scratch images", "starting the probe guest", "finding what is refused", "reading back what QEMU runs",
          "writing the scratch images once", "reading CPU times", "measuring", "long slices",
          "writing the scratch file once")
 
