@@ -16,12 +16,12 @@ void progress_show(void *data, const char *what, double fraction)
 {
     struct progress *p = data;
     uint64_t now = clock_now_ns();
-    bool new = !p->last_what || strcmp(what, p->last_what) != 0;
-    if (new && p->options->verbose && !on_terminal(p))
+    bool is_new = !p->last_what || strcmp(what, p->last_what) != 0;
+    if (is_new && p->options->verbose && !on_terminal(p))
         fprintf(stderr, "virt-disktune: %s\n", what);
     p->last_what = what;
     /* Ten times a second is as often as anyone can read, and costs nothing while measuring. */
-    if (!on_terminal(p) || (!new &&now - p->last_ns < NS_PER_SECOND / 10))
+    if (!on_terminal(p) || (!is_new && now - p->last_ns < NS_PER_SECOND / 10))
         return;
     p->last_ns = now;
     unsigned long left = p->deadline_ns > now ? (p->deadline_ns - now) / NS_PER_SECOND : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tune.c - virt-disktune tune: the best configuration for a new disk, by measurement.
+ * tune.c - virt-disktune tune: the best configuration for a disk, by measurement.
  */
 #include "cmd/tune.h"
 

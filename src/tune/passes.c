@@ -16,13 +16,18 @@
 #define EARLY_SHARE 0.05
 #define EARLY_SHARE_MAX 0.2
 
+/* The length nearest to this that a long slice can have. */
+static uint64_t long_slice_ns(uint64_t ns)
+{
+    return ns < LONG_SLICE_MIN_NS   ? LONG_SLICE_MIN_NS
+           : ns > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS
+                                    : ns;
+}
+
 uint64_t passes_plan(struct runner *r, uint64_t left_ns)
 {
     uint64_t slices = LONG_PASSES * r->group_count * (r->order_count + r->parts);
-    uint64_t each = (uint64_t)(LONG_SHARE * (double)left_ns) / slices;
-    each = each < LONG_SLICE_MIN_NS   ? LONG_SLICE_MIN_NS
-           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS
-                                      : each;
+    uint64_t each = long_slice_ns((uint64_t)(LONG_SHARE * (double)left_ns) / slices);
     r->race->long_slice_ns = each;
     return runner_confirms(r) ? slices * each * 11 / 10 : 0;
 }
@@ -44,10 +49,7 @@ static uint64_t early_slice_ns(const struct runner *r, size_t slices)
     uint64_t now = clock_now_ns(), left = r->end_ns > now ? r->end_ns - now : 0;
     if (!slices || (double)(slices * LONG_SLICE_MIN_NS) > EARLY_SHARE_MAX * (double)left)
         return 0;
-    uint64_t each = (uint64_t)(EARLY_SHARE * (double)left) / slices;
-    return each < LONG_SLICE_MIN_NS   ? LONG_SLICE_MIN_NS
-           : each > LONG_SLICE_MAX_NS ? LONG_SLICE_MAX_NS
-                                      : each;
+    return long_slice_ns((uint64_t)(EARLY_SHARE * (double)left) / slices);
 }
 
 int passes_read_cpu(struct runner *r, struct error **err)

@@ -249,14 +249,13 @@ static int fill(struct stage *s, struct error **err)
     for (size_t i = 0; i < s->lane_count; i++) {
         stage_tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
-        uint64_t before = s->written_bytes;
         int r = lane->failure || stays_empty(s, lane) ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
         bool buffered =
             lane->candidate != LANE_HOST && !disk_config_is_direct(&candidate_of(s, lane)->config);
-        s->filled_bytes += s->written_bytes - before;
+        s->filled_bytes = s->written_bytes;
         if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ||
             stage_rest(s, err) < 0)
             return -1;
