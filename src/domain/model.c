@@ -163,11 +163,8 @@ static void read_machine(xmlNodePtr domain, struct domain_model *m)
     m->emulator = xml_child_text(xml_child(domain, "devices"), "emulator");
 }
 
-struct domain_model *domain_model_from_xml(const char *text, size_t length, struct error **err)
+struct domain_model *domain_model_from_doc(xmlDocPtr doc, struct error **err)
 {
-    cleanup_xml xmlDocPtr doc = xml_parse(text, length, err);
-    if (!doc)
-        return NULL;
     xmlNodePtr domain = xmlDocGetRootElement(doc);
     cleanup_domain_model struct domain_model *m = xcalloc(1, sizeof(*m));
     if (domain->ns || strcmp((const char *)domain->name, "domain") != 0) {
@@ -183,6 +180,12 @@ struct domain_model *domain_model_from_xml(const char *text, size_t length, stru
     read_memory(domain, m);
     read_disks(domain, m);
     return TAKE_PTR(m);
+}
+
+struct domain_model *domain_model_from_xml(const char *text, size_t length, struct error **err)
+{
+    cleanup_xml xmlDocPtr doc = xml_parse(text, length, err);
+    return doc ? domain_model_from_doc(doc, err) : NULL;
 }
 
 /* --- Freeing ---------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <libxml/tree.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -52,6 +53,9 @@ struct domain_model {
 /* Reads a domain's XML, which may be hostile. The caller frees. Errors: no XML (xml.h), no
  * <domain>, no name. What the XML leaves out is as libvirt completes it. */
 struct domain_model *domain_model_from_xml(const char *text, size_t length, struct error **err);
+
+/* The same of a document that is parsed, which stays the caller's. */
+struct domain_model *domain_model_from_doc(xmlDocPtr doc, struct error **err);
 
 void domain_model_free(struct domain_model *m);
 CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)

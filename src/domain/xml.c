@@ -131,3 +131,14 @@ char *xml_canonical(xmlNodePtr node)
     remove_blanks(copy);
     return copy_of(dump(doc));
 }
+
+/* --- As text ---------------------------------------------------------------------------------- */
+
+char *xml_to_text(xmlNodePtr node)
+{
+    xmlBufferPtr buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, node->doc, node, /* level = */ 0, /* format = */ 0);
+    char *text = xstrdup((const char *)xmlBufferContent(buffer));
+    xmlBufferFree(buffer);
+    return text;
+}

@@ -30,6 +30,9 @@ char *xml_child_text(xmlNodePtr parent, const char *name);
  * say the same (https://www.w3.org/TR/xml-c14n). The caller frees. */
 char *xml_canonical(xmlNodePtr node);
 
+/* The element as XML, as it is written; the caller frees. */
+char *xml_to_text(xmlNodePtr node);
+
 static inline void cleanup_xml_handler(xmlDocPtr *doc)
 {
     if (*doc)

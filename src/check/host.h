@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * host.h - the host whose domains are looked at: read once, asked by several threads.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "host/facts.h"
+#include "host/mounts.h"
+#include "host/place.h"
+#include "host/root.h"
+#include "host/stack.h"
+
+struct check_host {
+    struct root *root;
+    struct mounts *mounts;
+    struct stack *stack;
+    struct places *places;
+    struct host_facts *facts;
+};
+
+/* `directory`: that of a capture, or NULL for this machine. The caller frees. Errors: those of
+ * root_open and places_new. */
+struct check_host *check_host_new(const char *directory, struct error **err);
+void check_host_free(struct check_host *h);
+CLEANUP_PTR(cleanup_check_host_handler, struct check_host, check_host_free)
+#define cleanup_check_host at_scope_end(cleanup_check_host_handler)

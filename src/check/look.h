@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * look.h - what rules look at: a host, a domain, its disks, their images and what these lie on.
+ *
+ * Everything may be unknown (NULL) but what a rule's scope promises: a disk's rule has domain and
+ * disk, an image's those and the image, a device's the device, a mount's the mount, a host's the
+ * host.
+ */
+#pragma once
+
+#include <glib.h>
+#include <libxml/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "domain/disk_config.h"
+#include "domain/model.h"
+#include "host/facts.h"
+#include "host/image.h"
+#include "host/place.h"
+
+/* One image of a chain. */
+struct check_image {
+    char *path;
+    struct image header;
+    struct place *place; /* NULL: not known */
+};
+
+/* A disk as it will be after the next cold start. */
+struct check_disk {
+    const struct check_domain *domain;
+    const struct domain_disk *model;
+    xmlNodePtr node;       /* <disk> */
+    xmlNodePtr driver;     /* its <driver>, or NULL */
+    xmlNodePtr controller; /* the <controller> that a SCSI disk names and the XML has; NULL */
+    GPtrArray *images;     /* struct check_image *, the top first; empty: none was read */
+    char *unread;          /* why the chain was not read (to its end); NULL: it was, or there is none */
+    struct place *place;   /* of the top image, also where its header cannot be read; NULL */
+};
+
+/* What a running domain's QEMU is seen to do with an image: from /proc, where we may look. */
+struct check_process {
+    pid_t pid;
+    GPtrArray *fallbacks; /* strings: lines of the domain's log in which QEMU gave up on something */
+    GHashTable *direct;   /* path of a file that it has open → GINT_TO_POINTER(1 direct, 0 not) */
+};
+
+struct check_domain {
+    char *name;          /* NULL where not even that could be read */
+    char *file;          /* that it is from; NULL: from libvirt */
+    bool running, persistent;
+    xmlDocPtr doc;       /* the definition for the next start */
+    xmlNodePtr node;     /* <domain> */
+    struct domain_model *model;
+    struct domain_model *live; /* as it runs; NULL */
+    struct check_process *process; /* NULL */
+    struct check_disk *disks; /* of the model that are no cdrom or floppy, in its order */
+    size_t disk_count;
+};
+
+struct look {
+    const struct host_facts *facts; /* NULL: the images are not on this host */
+    struct versions versions;
+    const struct check_domain *domain;
+    const struct check_disk *disk;
+    const struct check_image *image;
+    size_t layer; /* the image's, 0 for the top */
+    const struct block_device *device;
+    const struct mount *mount;
+};
+
+/* --- What several rules ask ------------------------------------------------------------------- */
+
+/* An attribute of a node, which may be NULL: "" where there is none. The string is interned: nobody
+ * frees it. */
+const char *look_attribute(xmlNodePtr node, const char *name);
+
+/* Whether it has this value. */
+bool look_says(xmlNodePtr node, const char *name, const char *value);
+
+/* The number in an attribute or in an element's text; `fallback` where there is none. */
+unsigned look_number(xmlNodePtr node, const char *name, unsigned fallback);
+
+/* The disk's <driver> element with these attributes set or, where the value is NULL, removed: pairs
+ * of name and value up to a NULL name. In one line where it has no children. The caller frees. */
+char *look_driver_with(const struct check_disk *d, ...) __attribute__((sentinel));
+
+/* Whether QEMU goes through a file or block device of its host for this disk: io= has no meaning for
+ * others. */
+bool look_is_host_file(const struct check_disk *d);
+
+/* virtio-blk, or a disk of a virtio-scsi controller. */
+bool look_is_virtio_blk(const struct check_disk *d);
+bool look_is_virtio_scsi(const struct check_disk *d);
+
+/* Whether the disk's first write to a block will have to find room for it: a sparse raw file, a qcow2
+ * that has not grown to its size, a thin volume, a chain. False where that is not known. */
+bool look_grows(const struct check_disk *d);
+
+/* Whether it surely has all the room it can need: what a rule may say is fit for io='native'. False
+ * where that is not known. */
+bool look_is_allocated(const struct check_disk *d);
+
+/* The "io" that suits this disk on this host: "native" for one that is allocated, "io_uring" where
+ * QEMU, libvirt and the kernel have it; NULL where threads are the best there is. */
+const char *look_best_io(const struct look *at);
+
+/* Whether this host has these versions; an unknown one will do. */
+bool look_has_versions(const struct look *at, const struct versions *since);
+
+/* The machine type's version, 5 * 1000 + 2 for pc-q35-5.2; 0 for one without (q35, pc). */
+unsigned look_machine_version(const struct check_domain *d);

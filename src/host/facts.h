@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * facts.h - what a host is set to, beyond its disks. Read once; -1 or NULL: not known.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host/root.h"
+
+struct host_facts {
+    unsigned kernel;                    /* 6 * 1000 + 1 for 6.1; 0: not known */
+    unsigned cpus;                      /* online; 0: not known */
+    uint64_t memory_bytes;              /* 0: not known */
+    int64_t aio_used, aio_max;          /* /proc/sys/fs/aio-nr, aio-max-nr */
+    int64_t io_uring_disabled;          /* /proc/sys/kernel/io_uring_disabled (6.6) */
+    int64_t io_uring_group;             /* /proc/sys/kernel/io_uring_group */
+    int64_t dirty_ratio, dirty_bytes;   /* /proc/sys/vm */
+    int64_t dirty_background_ratio, dirty_background_bytes;
+    int64_t swappiness;
+    int64_t halt_poll_ns;               /* /sys/module/kvm/parameters */
+    char *governor;                     /* of CPU 0 */
+    char *transparent_hugepages;        /* "always", "madvise", "never" */
+    int64_t ksm;                        /* /sys/kernel/mm/ksm/run */
+    char *qemu_capabilities;            /* what libvirt has cached of QEMU, one XML after the other */
+};
+
+/* Never fails: what is not there is not known. */
+struct host_facts *host_facts_read(const struct root *r);
+void host_facts_free(struct host_facts *f);
+CLEANUP_PTR(cleanup_host_facts_handler, struct host_facts, host_facts_free)
+#define cleanup_host_facts at_scope_end(cleanup_host_facts_handler)
+
+/* Whether libvirt found this flag ("aio.io_uring") in the QEMU binary: 1, 0; -1 where it has cached
+ * nothing of it that we may read. */
+int host_facts_qemu_flag(const struct host_facts *f, const char *emulator, const char *flag);
