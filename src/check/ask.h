@@ -14,4 +14,4 @@ void ask_domain(const struct look *base, const GPtrArray *skip, GPtrArray **ret)
 
 /* Those of the host and of what the images looked at lie on: one array of findings. The caller
  * frees. */
-GPtrArray *ask_host(const struct check_host *host, struct versions versions, const GPtrArray *skip);
+GPtrArray *ask_host(struct check_host *host, struct versions versions, const GPtrArray *skip);

@@ -11,8 +11,9 @@ const char *const severity_names[] = {
 };
 
 const char *const fix_kind_names[] = {
-    [FIX_NONE] = "none",   [FIX_XML] = "xml",     [FIX_VIRSH] = "virsh",   [FIX_QEMU_IMG] = "qemu-img",
-    [FIX_HOST] = "host",   [FIX_GUEST] = "guest", [FIX_ADVICE] = "advice",
+    [FIX_NONE] = "none",         [FIX_XML] = "xml",   [FIX_VIRSH] = "virsh",
+    [FIX_QEMU_IMG] = "qemu-img", [FIX_HOST] = "host", [FIX_GUEST] = "guest",
+    [FIX_ADVICE] = "advice",
 };
 
 const char *fix_needs_name(unsigned flag)

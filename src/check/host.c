@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/host.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 struct check_host *check_host_new(const char *directory, struct error **err)
 {
     cleanup_check_host struct check_host *h = xcalloc(1, sizeof(*h));
+    g_mutex_init(&h->lock);
+    h->seen_mounts = g_ptr_array_new();
     h->root = root_open(directory, err);
     if (!h->root)
         return NULL;
@@ -14,6 +18,33 @@ struct check_host *check_host_new(const char *directory, struct error **err)
     h->facts = host_facts_read(h->root);
     h->places = places_new(h->root, h->mounts, h->stack, err);
     return h->places ? TAKE_PTR(h) : NULL;
+}
+
+struct place *check_host_look(struct check_host *h, const char *path, struct error **err)
+{
+    struct place *p = place_look(h->places, path, err);
+    if (!p || !p->mount)
+        return p;
+    g_mutex_lock(&h->lock);
+    if (!g_ptr_array_find(h->seen_mounts, p->mount, NULL))
+        g_ptr_array_add(h->seen_mounts, (gpointer)p->mount);
+    g_mutex_unlock(&h->lock);
+    return p;
+}
+
+static int compare_points(const void *a, const void *b)
+{
+    const struct mount *x = *(struct mount *const *)a, *y = *(struct mount *const *)b;
+    return strcmp(x->point, y->point);
+}
+
+GPtrArray *check_host_mounts(struct check_host *h)
+{
+    g_mutex_lock(&h->lock);
+    GPtrArray *mounts = g_ptr_array_copy(h->seen_mounts, NULL, NULL);
+    g_mutex_unlock(&h->lock);
+    g_ptr_array_sort(mounts, compare_points);
+    return mounts;
 }
 
 void check_host_free(struct check_host *h)
@@ -28,5 +59,7 @@ void check_host_free(struct check_host *h)
     if (h->mounts)
         mounts_free(h->mounts);
     root_free(h->root);
+    g_ptr_array_unref(h->seen_mounts);
+    g_mutex_clear(&h->lock);
     free(h);
 }

@@ -18,11 +18,20 @@ struct check_host {
     struct stack *stack;
     struct places *places;
     struct host_facts *facts;
+    GMutex lock;             /* of the next one */
+    GPtrArray *seen_mounts;  /* those that have an image that was looked at: struct mount * */
 };
 
 /* `directory`: that of a capture, or NULL for this machine. The caller frees. Errors: those of
  * root_open and places_new. */
 struct check_host *check_host_new(const char *directory, struct error **err);
+/* As place_look, and remembers the file system. */
+struct place *check_host_look(struct check_host *h, const char *path, struct error **err);
+
+/* The file systems that were looked at: struct mount *, in the order of their points. The caller
+ * frees. */
+GPtrArray *check_host_mounts(struct check_host *h);
+
 void check_host_free(struct check_host *h);
 CLEANUP_PTR(cleanup_check_host_handler, struct check_host, check_host_free)
 #define cleanup_check_host at_scope_end(cleanup_check_host_handler)

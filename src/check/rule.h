@@ -20,6 +20,8 @@ enum rule_scope {
     RULE_HOST,   /* once */
 };
 
+struct found;
+
 struct rule {
     const char *id; /* "cache-unsafe" */
     enum rule_scope scope;

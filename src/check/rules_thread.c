@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "check/rule.h"
 
-static const struct rule rows[] = {
-};
+static const struct rule rows[] = {};
 
 RULE_TABLE(rules_thread, rows);

@@ -14,16 +14,22 @@ struct subject_source {
     size_t length;
     const char *live; /* as it runs, or NULL */
     bool persistent;
+    /* The path of a volume, which the caller frees; NULL with an error. NULL: volumes are not
+     * looked up. */
+    char *(*volume_path)(void *data, const char *pool, const char *volume, struct error **err);
+    void *data;
 };
 
-/* Reads it, and the headers of its images where `host` is not NULL. What cannot be read of its
- * images is said in the disks; the caller frees. Errors: the XML is that of no domain. */
-struct check_domain *check_domain_new(const struct check_host *host,
+/* Reads it, and the headers of its images where `host` is not NULL: they are on that host. What
+ * cannot be read of its images is said in the disks. The caller frees. Errors: the XML is that of no
+ * domain. */
+struct check_domain *check_domain_new(struct check_host *host,
                                       const struct subject_source *source, struct error **err);
 
-/* A domain that does not exist, around an image: a virtio disk with cache='none'. */
-struct check_domain *check_domain_of_image(const struct check_host *host, const char *path,
-                                           const char *format, struct error **err);
+/* A domain without a name that has this image as its one disk, under virtio-blk and configured as
+ * tune configures a new one (cache='none'); format as in host/image.h. The caller frees. */
+struct check_domain *check_domain_of_image(struct check_host *host, const char *path,
+                                           const char *format);
 
 void check_domain_free(struct check_domain *d);
 CLEANUP_PTR(cleanup_check_domain_handler, struct check_domain, check_domain_free)
