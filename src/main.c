@@ -15,6 +15,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"check", cmd_check, "find what is configured badly, without any load"},
     {"history", cmd_history, "list the races of the past"},
     {"measure", cmd_measure, "measure the disk, in the host and in a guest"},
     {"tune", cmd_tune, "find the best disk configuration by measurement"},

@@ -24,6 +24,7 @@ enum exit_status {
     EXIT_CANNOT = 2, /* it could not be done: bad input, environment */
 };
 
+int cmd_check(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
@@ -53,10 +54,13 @@ struct guest_choice {
     unsigned vcpus;
 };
 
-/* The argument of a verb that is no option. */
+/* The argument of a verb that is no option, or several. */
 struct operand {
     const char *name;  /* for the help: "[DOMAIN] " */
     const char *value; /* NULL where there is none */
+    bool many;         /* there may be more than one */
+    char **values;     /* all of them, not owned, and how many */
+    size_t count;
 };
 
 /* Parses a verb's arguments by its own table and the tables that verbs share (`workload` and
@@ -65,6 +69,10 @@ struct operand {
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
                   struct guest_options *guest, struct operand *operand, struct error **err);
+
+/* Has "--NAME A B C" mean what "--NAME A --NAME B --NAME C" does, as in `--xml *.xml`: the words up to
+ * the next option. The caller frees the array alone, whose length is in *argc. */
+char **options_spread(int *argc, char **argv, const char *const *names);
 
 /* Auto, and two vCPUs or as many as the host has where nothing is said. */
 int options_guest(const struct guest_options *o, struct guest_choice *ret, struct error **err);

@@ -127,15 +127,42 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
         print_help(context);
     if (workload && workload->list)
         list_workloads();
-    if (argc > 1 && operand)
+    if (argc > 1 && operand) {
         operand->value = argv[1];
-    int most = operand ? 2 : 1;
+        operand->values = argv + 1;
+        operand->count = (size_t)argc - 1;
+    }
+    int most = !operand ? 1 : operand->many ? argc : 2;
     if (argc > most) {
         error_set(err, "what is '%s'? %s takes %s", argv[most], program,
                   operand ? "one argument" : "options only");
         return error_hint(err, "%s --help lists the options", program);
     }
     return 0;
+}
+
+char **options_spread(int *argc, char **argv, const char *const *names)
+{
+    GPtrArray *all = g_ptr_array_new();
+    const char *option = NULL; /* that the next words are values of */
+    bool first = false;        /* the next one stands behind it already */
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            for (; i < *argc; i++)
+                g_ptr_array_add(all, argv[i]);
+            break;
+        }
+        bool is_option = argv[i][0] == '-' && !first;
+        if (is_option)
+            option = g_strv_contains(names, argv[i]) ? argv[i] : NULL;
+        else if (option && !first)
+            g_ptr_array_add(all, (gpointer)option);
+        first = is_option && option;
+        g_ptr_array_add(all, argv[i]);
+    }
+    *argc = (int)all->len;
+    g_ptr_array_add(all, NULL);
+    return (char **)g_ptr_array_free(all, FALSE);
 }
 
 /* --- Values ----------------------------------------------------------------------------------- */

@@ -63,11 +63,11 @@ static int start_events(struct error **err)
 
 /* --- Connections ------------------------------------------------------------------------------ */
 
-struct connection *connection_open(const char *uri, struct error **err)
+static struct connection *open_uri(const char *uri, unsigned flags, struct error **err)
 {
     if (start_events(err) < 0)
         return NULL;
-    virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, 0);
+    virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, flags);
     if (!handle) {
         connection_error(err, "cannot connect to libvirt (%s)", uri ? uri : "default URI");
         const virError *last = virGetLastError();
@@ -81,11 +81,38 @@ struct connection *connection_open(const char *uri, struct error **err)
     return c;
 }
 
+struct connection *connection_open(const char *uri, struct error **err)
+{
+    return open_uri(uri, 0, err);
+}
+
+struct connection *connection_open_read_only(const char *uri, struct error **err)
+{
+    return open_uri(uri, VIR_CONNECT_RO, err);
+}
+
 /* Up to the first dot: libvirt completes the name by the resolver, gethostname does not. */
 static bool same_host(const char *a, const char *b)
 {
     size_t length = strcspn(a, ".");
     return length == strcspn(b, ".") && strncmp(a, b, length) == 0;
+}
+
+/* Whether both names, which are given as well, are those of one machine; that of the other is NULL
+ * where it is not known. */
+static bool find_hosts(const struct connection *c, char here[HOST_NAME_MAX + 1], char **ret_there)
+{
+    here[0] = '\0';
+    gethostname(here, HOST_NAME_MAX);
+    *ret_there = virConnectGetHostname(c->handle);
+    return *ret_there && same_host(here, *ret_there);
+}
+
+bool connection_is_local(const struct connection *c)
+{
+    char here[HOST_NAME_MAX + 1] = "";
+    cleanup_free char *there = NULL;
+    return find_hosts(c, here, &there);
 }
 
 int connection_require_local_qemu(const struct connection *c, struct error **err)
@@ -95,11 +122,11 @@ int connection_require_local_qemu(const struct connection *c, struct error **err
         return error_set(err, "the hypervisor of this URI is %s, not QEMU",
                          type ? type : "unknown");
     char here[HOST_NAME_MAX + 1] = "";
-    gethostname(here, sizeof(here) - 1);
-    cleanup_free char *there = virConnectGetHostname(c->handle);
+    cleanup_free char *there = NULL;
+    bool local = find_hosts(c, here, &there);
     if (!there)
         return connection_error(err, "libvirt does not tell the host's name");
-    if (!same_host(here, there))
+    if (!local)
         return error_set(err, "the hypervisor is on %s, and the directory on %s", there, here);
     return 0;
 }

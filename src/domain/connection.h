@@ -20,6 +20,12 @@ struct connection {
 /* Opens `uri` as any virt tool does (NULL: libvirt's default). Errors are libvirt's. */
 struct connection *connection_open(const char *uri, struct error **err);
 
+/* The same, to look only: libvirt asks for fewer rights. */
+struct connection *connection_open_read_only(const char *uri, struct error **err);
+
+/* Whether the hypervisor's host is this machine, whose paths are ours. */
+bool connection_is_local(const struct connection *c);
+
 /* An error unless the hypervisor is QEMU on this machine, whose paths are ours. */
 int connection_require_local_qemu(const struct connection *c, struct error **err);
 

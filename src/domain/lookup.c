@@ -49,26 +49,38 @@ virDomainPtr lookup_domain(const struct connection *c, const char *name, struct 
     return NULL;
 }
 
-static struct domain_model *read_definition(virDomainPtr domain, unsigned flags, struct error **err)
+static char *read_xml(virDomainPtr domain, unsigned flags, struct error **err)
 {
-    cleanup_free char *xml = virDomainGetXMLDesc(domain, flags);
-    if (!xml) {
+    char *xml = virDomainGetXMLDesc(domain, flags);
+    if (!xml)
         connection_error(err, "cannot read the definition of %s", virDomainGetName(domain));
-        return NULL;
-    }
-    return domain_model_from_xml(xml, strlen(xml), err);
+    return xml;
+}
+
+int lookup_xml(virDomainPtr domain, char **ret_next, char **ret_live, bool *ret_persistent,
+               struct error **err)
+{
+    bool persistent = virDomainIsPersistent(domain) == 1;
+    bool running = virDomainIsActive(domain) == 1;
+    cleanup_free char *next = read_xml(domain, persistent ? VIR_DOMAIN_XML_INACTIVE : 0, err);
+    cleanup_free char *live = next && running ? read_xml(domain, 0, err) : NULL;
+    if (!next || (running && !live))
+        return -1;
+    *ret_next = TAKE_PTR(next);
+    *ret_live = TAKE_PTR(live);
+    *ret_persistent = persistent;
+    return 0;
 }
 
 int lookup_definitions(virDomainPtr domain, struct definitions *ret, struct error **err)
 {
-    cleanup_definitions struct definitions d = {
-        .persistent = virDomainIsPersistent(domain) == 1,
-        .running = virDomainIsActive(domain) == 1,
-    };
-    d.next = read_definition(domain, d.persistent ? VIR_DOMAIN_XML_INACTIVE : 0, err);
-    if (!d.next)
+    cleanup_free char *next = NULL, *live = NULL;
+    cleanup_definitions struct definitions d = {0};
+    if (lookup_xml(domain, &next, &live, &d.persistent, err) < 0)
         return -1;
-    if (d.running && !(d.live = read_definition(domain, 0, err)))
+    d.running = live != NULL;
+    d.next = domain_model_from_xml(next, strlen(next), err);
+    if (!d.next || (live && !(d.live = domain_model_from_xml(live, strlen(live), err))))
         return -1;
     *ret = d;
     d = (struct definitions){0};

@@ -13,8 +13,13 @@
  * virDomainFree. Errors: there is none, with those that there are; libvirt's. */
 virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err);
 
-/* How a domain is defined: for its next start, and, where it runs, as it runs now (else NULL). A
+/* The XML of its definition for the next start, and, where it runs, of what runs (else NULL); a
  * transient domain is only what runs. The caller frees both. Errors: libvirt's. */
+int lookup_xml(virDomainPtr domain, char **ret_next, char **ret_live, bool *ret_persistent,
+               struct error **err);
+
+/* How a domain is defined: for its next start, and, where it runs, as it runs now (else NULL), as
+ * lookup_xml has it. The caller frees both. Errors: libvirt's; it is not understood (model.h). */
 struct definitions {
     bool persistent, running;
     struct domain_model *next, *live;

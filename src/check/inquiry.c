@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "check/inquiry.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "domain/lookup.h"
+
+/* --- What is asked ---------------------------------------------------------------------------- */
+
+static struct inquiry *make(const struct inquiry *what)
+{
+    struct inquiry *i = xcalloc(1, sizeof(*i));
+    *i = *what;
+    return i;
+}
+
+struct inquiry *inquiry_of_domain(virDomainPtr domain)
+{
+    return make(&(struct inquiry){.domain = domain});
+}
+
+struct inquiry *inquiry_of_file(const char *path)
+{
+    return make(&(struct inquiry){.file = xstrdup(path)});
+}
+
+struct inquiry *inquiry_of_image(const char *path)
+{
+    return make(&(struct inquiry){.image = xstrdup(path)});
+}
+
+void inquiry_free(struct inquiry *i)
+{
+    if (!i)
+        return;
+    if (i->domain)
+        virDomainFree(i->domain);
+    free(i->file);
+    free(i->live);
+    free(i->image);
+    free(i);
+}
+
+/* --- What is read ----------------------------------------------------------------------------- */
+
+static char *volume_path(void *data, const char *pool, const char *volume, struct error **err)
+{
+    return lookup_volume_path(data, pool, volume, err);
+}
+
+static struct check_domain *read_domain(const struct inquirer *who, const struct inquiry *what,
+                                        struct error **err)
+{
+    cleanup_free char *next = NULL, *live = NULL;
+    struct subject_source source = {.volume_path = volume_path, .data = (void *)who->connection};
+    if (lookup_xml(what->domain, &next, &live, &source.persistent, err) < 0)
+        return NULL;
+    source.xml = next;
+    source.length = strlen(next);
+    source.live = live;
+    return check_domain_new(who->host, &source, err);
+}
+
+static struct check_domain *read_file(const struct inquirer *who, const struct inquiry *what,
+                                      struct error **err)
+{
+    size_t length;
+    cleanup_free char *xml = file_read(what->file, &length, err);
+    cleanup_free char *live = what->live ? file_read(what->live, NULL, NULL) : NULL;
+    const struct subject_source source = {
+        .file = what->captured ? NULL : what->file,
+        .xml = xml,
+        .length = length,
+        .live = live,
+        .persistent = true,
+        .volume_path = who->connection ? volume_path : NULL,
+        .data = (void *)who->connection,
+    };
+    return xml ? check_domain_new(who->host, &source, err) : NULL;
+}
+
+/* The user says which file, and not what it is: only here its first bytes decide. */
+static const char *format_of(const struct root *root, const char *path)
+{
+    char magic[4] = "";
+    cleanup_close int fd = root_openat(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+                   memcmp(magic, "QFI\xfb", sizeof(magic)) == 0
+               ? "qcow2"
+               : "raw";
+}
+
+static struct check_domain *read_image(const struct inquirer *who, const struct inquiry *what,
+                                       struct error **err)
+{
+    cleanup_place struct place *p = check_host_look(who->host, what->image, err);
+    if (!p)
+        return NULL;
+    const char *format = format_of(who->host->root, what->image);
+    return check_domain_of_image(who->host, what->image, format);
+}
+
+/* --- What comes of it ------------------------------------------------------------------------- */
+
+/* Found here, where it is known, and not by looking. */
+static void find_nothing(const struct look *at, struct found *out)
+{
+    (void)at, (void)out;
+}
+
+static const struct rule rows[] = {
+    {
+        .id = "unreadable",
+        .scope = RULE_DOMAIN,
+        .severity = SEVERITY_ERROR,
+        .title = "the domain, or the file, could not be read",
+        .why = "Nothing is known of its disks.",
+        .source = "this host",
+        .look = find_nothing,
+    },
+};
+RULE_TABLE(rules_reading, rows);
+
+/* In the place of a domain that could not be read. */
+static struct check_domain *unread_domain(const struct inquiry *what)
+{
+    struct check_domain *d = xcalloc(1, sizeof(*d));
+    if (what->domain)
+        d->name = xstrdup(virDomainGetName(what->domain));
+    if (what->file)
+        d->file = xstrdup(what->file);
+    return d;
+}
+
+static void say_unread(struct answer *a, const struct look *at, const struct error *err)
+{
+    struct found out = {.rule = &rows[0], .at = at, .findings = a->findings[0]};
+    struct finding *f = found_say(&out, "%s", err->message);
+    if (err->hint)
+        finding_fix(f, FIX_ADVICE, "%s", err->hint);
+}
+
+struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *what)
+{
+    cleanup_error struct error *err = NULL;
+    struct answer *a = xcalloc(1, sizeof(*a));
+    a->image = what->image;
+    a->domain = what->domain ? read_domain(who, what, &err)
+                : what->file ? read_file(who, what, &err)
+                             : read_image(who, what, &err);
+    if (!a->domain)
+        a->domain = unread_domain(what);
+    const struct look at = {
+        .facts = who->host ? who->host->facts : NULL,
+        .versions = who->versions,
+        .domain = a->domain,
+    };
+    a->findings = xcalloc(a->domain->disk_count + 1, sizeof(*a->findings));
+    if (err) {
+        a->findings[0] = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
+        say_unread(a, &at, err);
+    } else {
+        ask_domain(&at, who->skip, a->findings);
+    }
+    return a;
+}
+
+void answer_free(struct answer *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i <= a->domain->disk_count; i++)
+        g_ptr_array_unref(a->findings[i]);
+    free(a->findings);
+    check_domain_free(a->domain);
+    free(a);
+}
