@@ -16,6 +16,7 @@ struct check_host *check_host_new(const char *directory, struct error **err)
     h->mounts = mounts_read(h->root);
     h->stack = stack_new(h->root);
     h->facts = host_facts_read(h->root);
+    h->processes = processes_read(h->root);
     h->places = places_new(h->root, h->mounts, h->stack, err);
     return h->places ? TAKE_PTR(h) : NULL;
 }
@@ -52,6 +53,8 @@ void check_host_free(struct check_host *h)
     if (!h)
         return;
     host_facts_free(h->facts);
+    if (h->processes)
+        processes_free(h->processes);
     if (h->places)
         places_free(h->places);
     if (h->stack)

@@ -6,6 +6,7 @@
 
 #include <glib.h>
 
+#include "check/process.h"
 #include "host/facts.h"
 #include "host/mounts.h"
 #include "host/place.h"
@@ -18,6 +19,7 @@ struct check_host {
     struct stack *stack;
     struct places *places;
     struct host_facts *facts;
+    struct processes *processes; /* of QEMU */
     GMutex lock;             /* of the next one */
     GPtrArray *seen_mounts;  /* those that have an image that was looked at: struct mount * */
 };

@@ -127,6 +127,8 @@ struct check_domain *check_domain_new(struct check_host *host, const struct subj
     if (source->live)
         d->live = domain_model_from_xml(source->live, strlen(source->live), NULL);
     read_disks(d);
+    if (host && d->running)
+        d->process = process_look(host->processes, host->root, d->model);
     for (size_t i = 0; host && i < d->disk_count; i++)
         find_images(host, source, &d->disks[i]);
     return TAKE_PTR(d);
@@ -175,6 +177,7 @@ void check_domain_free(struct check_domain *d)
     for (size_t i = 0; i < d->disk_count; i++)
         disk_done(&d->disks[i]);
     free(d->disks);
+    check_process_free(d->process);
     domain_model_free(d->model);
     domain_model_free(d->live);
     if (d->doc)

@@ -8,6 +8,7 @@
 #include "check/capture.h"
 #include "check/inquiry.h"
 #include "cmd/cmd.h"
+#include "domain/lookup.h"
 #include "report/check.h"
 
 struct arguments {
@@ -22,7 +23,7 @@ struct arguments {
 
 /* What a check works with. An interrupted one leaves it to the end of the process: a thread that
  * waits for storage which does not answer may still use it. */
-struct work {
+struct checking {
     struct arguments arguments;
     struct connection *connection;
     struct check_host *host;
@@ -101,7 +102,7 @@ static bool wants_domains(const struct arguments *a)
     return a->all || a->operand.count || !wants_files(a);
 }
 
-static int add_all_domains(struct work *w, struct error **err)
+static int add_all_domains(struct checking *w, struct error **err)
 {
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(w->connection->handle, &domains, 0);
@@ -113,7 +114,7 @@ static int add_all_domains(struct work *w, struct error **err)
     return 0;
 }
 
-static int add_domains(struct work *w, struct error **err)
+static int add_domains(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     if (a->all || !a->operand.count)
@@ -128,7 +129,7 @@ static int add_domains(struct work *w, struct error **err)
 }
 
 /* An image is named as the user sees it, and is looked up by an absolute path. */
-static int add_files(struct work *w, struct error **err)
+static int add_files(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     for (char **file = a->xml; file && *file; file++)
@@ -144,7 +145,7 @@ static int add_files(struct work *w, struct error **err)
 
 /* --- Where it is ------------------------------------------------------------------------------ */
 
-static int connect_to(struct work *w, struct error **err)
+static int connect_to(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     if (a->sysroot && (a->all || a->operand.count))
@@ -156,7 +157,7 @@ static int connect_to(struct work *w, struct error **err)
 }
 
 /* What is known of the versions; the host's own libvirt and QEMU where there is no connection. */
-static void find_versions(struct work *w)
+static void find_versions(struct checking *w)
 {
     struct versions *v = &w->inquirer.versions;
     const struct arguments *a = &w->arguments;
@@ -168,7 +169,7 @@ static void find_versions(struct work *w)
         *v = (struct versions){host_facts_qemu_version(w->host->facts), LIBVIR_VERSION_NUMBER};
 }
 
-static int find_host(struct work *w, struct error **err)
+static int find_host(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     if (w->connection && !connection_is_local(w->connection)) {
@@ -189,7 +190,7 @@ static void take_answer(void *data, const struct answer *answer)
     check_report_domain(data, answer->domain, answer->image, answer->findings);
 }
 
-static int prepare(struct work *w, struct error **err)
+static int prepare(struct checking *w, struct error **err)
 {
     w->inquiries = g_ptr_array_new_with_free_func((GDestroyNotify)inquiry_free);
     w->notes = g_ptr_array_new_with_free_func(free);
@@ -206,7 +207,7 @@ static int prepare(struct work *w, struct error **err)
                                                                                               : 0;
 }
 
-static int run(struct work *w, struct error **err)
+static int run(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     w->report = check_report_begin(a->common.json, a->level, stdout);
@@ -217,7 +218,7 @@ static int run(struct work *w, struct error **err)
     return finish_output(err);
 }
 
-static void work_done(struct work *w)
+static void work_done(struct checking *w)
 {
     g_strfreev(w->arguments.xml);
     g_strfreev(w->arguments.images);
@@ -242,7 +243,7 @@ static enum exit_status status_of(const struct check_report *r)
 
 int cmd_check(int argc, char **argv)
 {
-    static struct work work;
+    static struct checking work;
     cleanup_error struct error *err = NULL;
     if (parse_arguments(argc, argv, &work.arguments, &err) < 0)
         return fail(err);

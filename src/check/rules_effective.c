@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rules_effective.c - what the running QEMU does, against what the domain says.
+ */
+#include <string.h>
+
+#include "base/memory.h"
+#include "check/rule.h"
+
+/* The same disk of the running domain: what is said of it there is what QEMU was started with. */
+static const struct domain_disk *live_disk(const struct look *at)
+{
+    const struct domain_model *live = at->domain->live;
+    const char *target = at->disk->model->target;
+    for (size_t i = 0; live && target && i < live->disk_count; i++)
+        if (live->disks[i].target && strcmp(live->disks[i].target, target) == 0)
+            return &live->disks[i];
+    return NULL;
+}
+
+static void look_direct(const struct look *at, struct found *out)
+{
+    const struct domain_disk *d = live_disk(at);
+    const struct check_process *p = at->domain->process;
+    gpointer direct;
+    if (!p || !d || !d->source || !disk_config_is_direct(&d->config) ||
+        !g_hash_table_lookup_extended(
+            p->direct, at->disk->place ? at->disk->place->path : d->source, NULL, &direct) ||
+        GPOINTER_TO_INT(direct))
+        return;
+    struct finding *f = found_say(out,
+                                  "cache='%s' is configured, and the running QEMU (process %d) "
+                                  "has the image open without O_DIRECT",
+                                  d->config.cache, (int)p->pid);
+    finding_fix(f, FIX_ADVICE,
+                "Look for the reason in the domain's log; if it was changed by hand "
+                "through the monitor, the next cold start brings what is configured");
+}
+
+static void look_fallback(const struct look *at, struct found *out)
+{
+    const struct check_process *p = at->domain->process;
+    if (!p || !p->fallbacks->len)
+        return;
+    const char *line = p->fallbacks->pdata[0];
+    const char *reason = strstr(line, "Unable to use");
+    struct finding *f =
+        found_say(out, "the running QEMU does not do what io= says: %s", reason ? reason : line);
+    finding_fix(f, FIX_ADVICE,
+                "Remove the reason (fs.aio-max-nr, kernel.io_uring_disabled, a sandbox), then "
+                "shut the domain down and start it");
+}
+
+static const struct rule rows[] = {
+    {
+        .id = "effective-buffered",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_WARNING,
+        .title = "the running QEMU goes through the page cache although the domain says otherwise",
+        .why = "What is configured is not what runs, so every figure and every promise of the "
+               "cache mode is about something else.",
+        .source = "proc(5), fdinfo: flags of the open image",
+        .look = look_direct,
+    },
+    {
+        .id = "effective-aio",
+        .scope = RULE_DOMAIN,
+        .severity = SEVERITY_WARNING,
+        .title = "the running QEMU fell back to worker threads",
+        .why = "QEMU from 8.2 to 10.1 starts without native AIO or io_uring when it cannot have "
+               "them, and only its log says so.",
+        .source = "qemu: block/linux-aio.c, block/io_uring.c; the domain's log",
+        .needs = FIX_NEEDS_RESTART,
+        .look = look_fallback,
+    },
+};
+
+RULE_TABLE(rules_effective, rows);
