@@ -102,6 +102,36 @@ static char *read_log(const struct root *r, const char *name)
     return root_read(r, path);
 }
 
+/* --- What it is held to ------------------------------------------------------------------------
+ */
+
+/* A limit of the control group at `group` or of one above it, the innermost first; those of version
+ * 2 (Documentation/admin-guide/cgroup-v2.rst). `none` is what the file begins with where there is
+ * no limit. The caller frees. */
+static char *find_limit(const struct root *r, const char *group, const char *file, const char *none)
+{
+    cleanup_free char *at = xstrdup(group);
+    while (at[0]) {
+        cleanup_free char *path = xasprintf("/sys/fs/cgroup%s/%s", at, file);
+        cleanup_free char *value = root_read_word(r, path);
+        if (value && value[0] && !g_str_has_prefix(value, none))
+            return xasprintf("%s of %s: %s", file, at, value);
+        *strrchr(at, '/') = '\0';
+    }
+    return NULL;
+}
+
+static void read_limits(struct check_process *c, const struct root *r)
+{
+    cleanup_free char *path = xasprintf("/proc/%d/cgroup", (int)c->pid);
+    cleanup_free char *text = root_read_word(r, path);
+    const char *group = text && g_str_has_prefix(text, "0::/") ? text + strlen("0::") : NULL;
+    if (!group || strchr(group, '\n') || strstr(group, ".."))
+        return;
+    c->io_limit = find_limit(r, group, "io.max", "max");
+    c->cpu_limit = find_limit(r, group, "cpu.max", "max");
+}
+
 struct check_process *process_look(const struct processes *p, const struct root *r,
                                    const struct domain_model *m)
 {
@@ -115,6 +145,7 @@ struct check_process *process_look(const struct processes *p, const struct root 
         .direct = read_descriptors(r, pid),
         .fallbacks = process_fallbacks(log ? log : ""),
     };
+    read_limits(c, r);
     return c;
 }
 
@@ -124,5 +155,7 @@ void check_process_free(struct check_process *p)
         return;
     g_hash_table_unref(p->direct);
     g_ptr_array_unref(p->fallbacks);
+    free(p->io_limit);
+    free(p->cpu_limit);
     free(p);
 }

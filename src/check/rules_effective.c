@@ -51,6 +51,26 @@ static void look_fallback(const struct look *at, struct found *out)
                 "shut the domain down and start it");
 }
 
+static void look_io_limit(const struct look *at, struct found *out)
+{
+    const struct check_process *p = at->domain->process;
+    if (!p || !p->io_limit)
+        return;
+    struct finding *f = found_say(out, "the running QEMU is held to %s", p->io_limit);
+    g_autofree char *name = g_shell_quote(at->domain->name);
+    finding_fix(f, FIX_VIRSH, "virsh blkiotune %s", name);
+}
+
+static void look_cpu_limit(const struct look *at, struct found *out)
+{
+    const struct check_process *p = at->domain->process;
+    if (!p || !p->cpu_limit)
+        return;
+    struct finding *f = found_say(out, "the running QEMU is held to %s", p->cpu_limit);
+    g_autofree char *name = g_shell_quote(at->domain->name);
+    finding_fix(f, FIX_VIRSH, "virsh schedinfo %s", name);
+}
+
 static const struct rule rows[] = {
     {
         .id = "effective-buffered",
@@ -72,6 +92,27 @@ static const struct rule rows[] = {
         .source = "qemu: block/linux-aio.c, block/io_uring.c; the domain's log",
         .needs = FIX_NEEDS_RESTART,
         .look = look_fallback,
+    },
+    {
+        .id = "cgroup-io-limit",
+        .scope = RULE_DOMAIN,
+        .severity = SEVERITY_NOTE,
+        .title = "a control group limits the I/O of the running domain",
+        .why =
+            "No disk of it gets more than that, whatever else is changed. The limit may be meant; "
+            "it is not in the definition where systemd or somebody by hand has set it.",
+        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, io.max",
+        .look = look_io_limit,
+    },
+    {
+        .id = "cgroup-cpu-limit",
+        .scope = RULE_DOMAIN,
+        .severity = SEVERITY_NOTE,
+        .title = "a control group limits the CPU time of the running domain",
+        .why = "A thread that has used up its time waits for the next period, with every request "
+               "that it holds.",
+        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, cpu.max",
+        .look = look_cpu_limit,
     },
 };
 
