@@ -18,13 +18,8 @@ static void cleanup_dir_handler(DIR **dir)
         closedir(*dir);
 }
 
-char *file_read_at(int dirfd, const char *path, size_t *ret_length, struct error **err)
+char *file_read_rest(int fd, const char *path, size_t *ret_length, struct error **err)
 {
-    cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        error_set_errno(err, errno, "cannot open %s", path);
-        return NULL;
-    }
     /* /proc and /sys say size 0, so read until the end instead of asking. */
     cleanup_free char *data = NULL;
     size_t length = 0, capacity = 0;
@@ -52,6 +47,16 @@ char *file_read_at(int dirfd, const char *path, size_t *ret_length, struct error
     if (ret_length)
         *ret_length = length;
     return TAKE_PTR(data);
+}
+
+char *file_read_at(int dirfd, const char *path, size_t *ret_length, struct error **err)
+{
+    cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        error_set_errno(err, errno, "cannot open %s", path);
+        return NULL;
+    }
+    return file_read_rest(fd, path, ret_length, err);
 }
 
 char *file_read(const char *path, size_t *ret_length, struct error **err)

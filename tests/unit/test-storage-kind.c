@@ -16,30 +16,11 @@
 #include <cmocka.h>
 
 #include "host/storage.h"
-#include "scratch.h"
-
-/* A disk as it was found on a machine: files, and links where the text begins with "-> ". Paths are
- * relative to the disk's directory. */
-struct entry {
-    const char *path, *text;
-};
-
-/* Makes the entries below `directory`. */
-static void make_entries(const char *directory, const struct entry *entries)
-{
-    for (; entries->path; entries++) {
-        cleanup_free char *path = xasprintf("%s/%s", directory, entries->path);
-        cleanup_free char *parent = strndup(path, (size_t)(strrchr(path, '/') - path));
-        assert_int_equal(file_make_directories(parent, NULL), 0);
-        if (strncmp(entries->text, "-> ", 3) == 0)
-            assert_int_equal(symlink(entries->text + 3, path), 0);
-        else
-            assert_int_equal(file_write_atomic(path, entries->text, NULL), 0);
-    }
-}
+#include "tree.h"
 
 /* The kind of the scratch directory's storage, were it on the disk at `device`, a directory below
- * /sys/devices. The file system, which is the real one here, is cut off. The caller frees. */
+ * /sys/devices; entries are relative to `disk`, another one there. The file system, which is the
+ * real one here, is cut off. The caller frees. */
 static char *kind_on(const char *name, const char *disk, const char *device,
                      const struct entry *entries)
 {
