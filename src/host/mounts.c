@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "base/memory.h"
+#include "host/stack.h"
 
 struct mounts {
     GPtrArray *list; /* struct mount *, in the order of the file */
@@ -68,15 +68,15 @@ static struct mount *parse_line(char *line)
         ;
     if (!optional || take_fields(&line, tail, TAILS) < TAILS)
         return NULL;
-    unsigned id, major_number, minor_number;
+    unsigned id;
+    dev_t device;
     if (sscanf(head[FIELD_ID], "%9u", &id) != 1 ||
-        sscanf(head[FIELD_DEVICE], "%9u:%9u", &major_number, &minor_number) != 2 ||
-        head[FIELD_POINT][0] != '/')
+        !stack_parse_number(head[FIELD_DEVICE], &device) || head[FIELD_POINT][0] != '/')
         return NULL;
     struct mount *m = xcalloc(1, sizeof(*m));
     *m = (struct mount){
         .id = id,
-        .device = makedev(major_number, minor_number),
+        .device = device,
         .root = xstrdup(head[FIELD_ROOT]),
         .point = xstrdup(head[FIELD_POINT]),
         .type = xstrdup(tail[TAIL_TYPE]),

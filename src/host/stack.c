@@ -26,6 +26,18 @@ struct stack {
     GPtrArray *path;     /* those that are being read: what rests on what */
 };
 
+bool stack_parse_number(const char *text, dev_t *ret)
+{
+    unsigned major_number, minor_number;
+    int end = 0;
+    if (strspn(text, "0123456789:\n") != strlen(text) ||
+        sscanf(text, "%9u:%9u%n", &major_number, &minor_number, &end) != 2 ||
+        (text[end] && strcmp(text + end, "\n") != 0))
+        return false;
+    *ret = makedev(major_number, minor_number);
+    return true;
+}
+
 /* --- One device ------------------------------------------------------------------------------- */
 
 /* A path of /sys below a device. The caller frees. */
@@ -65,11 +77,9 @@ static char *link_of(const struct root *r, const char *path)
 /* The number in a "dev" file; 0 for none. */
 static dev_t number_of(const struct root *r, const char *path)
 {
-    unsigned major_number, minor_number;
+    dev_t number;
     cleanup_free char *text = root_read(r, path);
-    return text && sscanf(text, "%9u:%9u", &major_number, &minor_number) == 2
-               ? makedev(major_number, minor_number)
-               : 0;
+    return text && stack_parse_number(text, &number) ? number : 0;
 }
 
 /* An LVM volume's uuid has nothing behind its ids but where it is an inner part: such a part is the

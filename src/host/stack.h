@@ -43,6 +43,10 @@ struct block_device {
     GPtrArray *below;  /* struct block_device *, not owned: slaves, the disk of a partition */
 };
 
+/* Reads a number of a device as the kernel writes it, "253:0", a line break may follow. Whether it is
+ * one. */
+bool stack_parse_number(const char *text, dev_t *ret);
+
 struct stack;
 
 /* All devices are kept until the stack is freed, and are the same each time. May be used by several

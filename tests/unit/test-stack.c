@@ -383,6 +383,20 @@ static void test_circles(void **state)
     }
 }
 
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",     "8",     "8:",      ":8",           "-1:0", "8:-1",
+                                        " 8:0", "8:0 ",  "8:0:0",   "1000000000:0", "8: 0", "0x8:0",
+                                        "8:0x", "8\n:0", "8:0\n\n", "8:0\n1"};
+    dev_t number = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        if (stack_parse_number(wrong[i], &number))
+            fail_msg("\"%s\" is read", wrong[i]);
+    assert_true(stack_parse_number("259:1048575\n", &number) && number == makedev(259, 1048575));
+    assert_true(stack_parse_number("0:35", &number) && number == makedev(0, 35));
+}
+
 /* Whatever this machine's disk is, it has a name and a queue. */
 static void test_this_machine(void **state)
 {
@@ -400,10 +414,11 @@ static void test_this_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_queues),
-        cmocka_unit_test(test_below),   cmocka_unit_test(test_seen),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_a_deep_stack),
-        cmocka_unit_test(test_circles), cmocka_unit_test(test_this_machine),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_queues),
+        cmocka_unit_test(test_below),        cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_a_deep_stack),
+        cmocka_unit_test(test_circles),      cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests_name("stack", tests, set_up, tear_down);
 }
