@@ -35,7 +35,8 @@ struct place {
     bool direct_known;
     uint32_t direct_memory_align, direct_offset_align;
     bool nocow; /* FS_NOCOW_FL */
-    /* FIEMAP(2): of at most PLACE_EXTENTS_MAX extents. */
+    /* FIEMAP(2): of at most PLACE_EXTENTS_MAX extents. Those that follow each other on the device as
+     * they do in the file count as one, as filefrag(8) has it. */
     bool extents_known;
     unsigned extents;
     bool shared, encoded;      /* any of them is: reflinked; compressed or encrypted */
@@ -49,6 +50,9 @@ struct place {
 struct places;
 struct places *places_new(const struct root *r, const struct mounts *mounts, struct stack *stack,
                           struct error **err);
+/* The same of a capture, of what its PLACES_FILE says. Errors: that is no JSON object. */
+struct places *places_parse(const char *text, size_t length, const struct mounts *mounts,
+                            struct stack *stack, struct error **err);
 void places_free(struct places *p);
 CLEANUP_PTR(cleanup_places_handler, struct places, places_free)
 #define cleanup_places at_scope_end(cleanup_places_handler)
@@ -60,7 +64,7 @@ void place_free(struct place *p);
 CLEANUP_PTR(cleanup_place_handler, struct place, place_free)
 #define cleanup_place at_scope_end(cleanup_place_handler)
 
-/* What a capture notes. The caller owns it. */
+/* What a capture notes. The caller owns it. NULL: the path is no UTF-8, which JSON is. */
 json_t *place_to_json(const struct place *p);
 
 /* Whether every block that it can hold has room already (within 1 %). */

@@ -30,8 +30,7 @@
 #define CIFS_MAGIC 0xff534d42
 #define SMB2_MAGIC 0xfe534d42
 
-/* The name of the file system. ext2, ext3 and ext4 cannot be told apart here. The caller frees. */
-static char *file_system(const char *directory)
+char *storage_system_name(uint64_t magic)
 {
     static const struct {
         unsigned magic;
@@ -50,13 +49,17 @@ static char *file_system(const char *directory)
         {CIFS_MAGIC, "cifs"},
         {SMB2_MAGIC, "cifs"},
     };
-    struct statfs fs;
-    if (statfs(directory, &fs) < 0)
-        return xstrdup("unknown");
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (known[i].magic == (unsigned)fs.f_type)
+        if (known[i].magic == magic)
             return xstrdup(known[i].name);
-    return xasprintf("file system %#x", (unsigned)fs.f_type);
+    return xasprintf("file system %#" PRIx64, magic);
+}
+
+static char *file_system(const char *directory)
+{
+    struct statfs fs;
+    return statfs(directory, &fs) < 0 ? xstrdup("unknown")
+                                      : storage_system_name((uint32_t)fs.f_type);
 }
 
 /* One line of a file of a device, NULL where there is none or it is empty. The caller frees. */

@@ -15,6 +15,10 @@
  * alone. From statfs(2) and /sys below `sysroot` ("" for this machine). The caller frees. */
 char *storage_kind(const char *sysroot, const char *directory);
 
+/* The name of a file system by what statfs(2) has of it, "file system 0x9fa0" where it is not known.
+ * ext2, ext3 and ext4 cannot be told apart. The caller frees. */
+char *storage_system_name(uint64_t magic);
+
 /* Checks that `need_bytes` fit into the file system of `directory` and leave a reserve: a
  * twentieth of it, at least 64 MiB and at most 4 GiB. */
 int storage_check_space(const char *directory, uint64_t need_bytes, struct error **err);
