@@ -28,7 +28,7 @@ static void note_process(struct processes *p, const struct root *r, const char *
 {
     size_t length;
     cleanup_free char *path = xasprintf("/proc/%s/cmdline", pid);
-    cleanup_free char *line = root_read_all(r, path, &length);
+    cleanup_free char *line = root_read_data(r, path, &length);
     cleanup_free char *uuid = line ? uuid_of(line, length) : NULL;
     if (uuid)
         g_hash_table_insert(p->by_uuid, TAKE_PTR(uuid), GINT_TO_POINTER(atoi(pid)));

@@ -78,13 +78,18 @@ int root_openat(const struct root *r, const char *path, int flags)
 /* --- Reading ---------------------------------------------------------------------------------- */
 
 /* Nothing but a file is read: of a FIFO or a terminal the end might never come. */
-char *root_read(const struct root *r, const char *path)
+char *root_read_data(const struct root *r, const char *path, size_t *ret_length)
 {
     struct stat st;
     cleanup_close int fd = root_openat(r, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return NULL;
-    return file_read_rest(fd, path, NULL, NULL);
+    return file_read_rest(fd, path, ret_length, NULL);
+}
+
+char *root_read(const struct root *r, const char *path)
+{
+    return root_read_data(r, path, NULL);
 }
 
 char *root_read_word(const struct root *r, const char *path)

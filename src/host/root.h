@@ -31,8 +31,9 @@ bool root_is_machine(const struct root *r);
 int root_openat(const struct root *r, const char *path, int flags);
 
 /* The whole file (at most 16 MiB), NUL-terminated; NULL where it cannot be read. The caller frees.
- * The second has blanks at its end cut off, as values of /sys have them. */
+ * The second tells the length, for what has NULs in it; the third has blanks at its end cut off, as values of /sys have them. */
 char *root_read(const struct root *r, const char *path);
+char *root_read_data(const struct root *r, const char *path, size_t *ret_length);
 char *root_read_word(const struct root *r, const char *path) __attribute__((nonnull));
 
 /* The word in brackets of a file that lists what can be chosen ("none [bfq]"), or the only one there;
