@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "host/facts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+static unsigned kernel_of(const struct root *r)
+{
+    unsigned major, minor;
+    cleanup_free char *release = root_read(r, "/proc/sys/kernel/osrelease");
+    bool known = release && sscanf(release, "%4u.%3u", &major, &minor) == 2;
+    return known ? major * 1000 + minor : 0;
+}
+
+/* How many a list as "0-3,8" names; 0 for what is none. */
+static unsigned cpus_of(const struct root *r)
+{
+    cleanup_free char *list = root_read(r, "/sys/devices/system/cpu/online");
+    unsigned count = 0, first, last;
+    for (const char *at = list; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        int n = sscanf(at, "%5u-%5u", &first, &last);
+        if (n < 1 || (n == 2 && last < first))
+            return 0;
+        count += n == 2 ? last - first + 1 : 1;
+    }
+    return count;
+}
+
+static uint64_t memory_of(const struct root *r)
+{
+    uint64_t kib = 0;
+    cleanup_free char *text = root_read(r, "/proc/meminfo");
+    const char *line = text ? strstr(text, "MemTotal:") : NULL;
+    return line && sscanf(line, "MemTotal: %18" SCNu64 " kB", &kib) == 1 ? kib * 1024 : 0;
+}
+
+/* Where libvirt's daemon keeps what it has found out about each QEMU binary; root's alone. */
+#define CAPABILITIES_DIRECTORY "/var/cache/libvirt/qemu/capabilities"
+#define CAPABILITIES_MAX ((size_t)64 << 20)
+
+static char *capabilities_of(const struct root *r)
+{
+    g_autoptr(GPtrArray) names = root_list(r, CAPABILITIES_DIRECTORY);
+    g_autoptr(GString) all = g_string_new(NULL);
+    for (guint i = 0; i < names->len && all->len < CAPABILITIES_MAX; i++) {
+        const char *name = names->pdata[i];
+        cleanup_free char *path = xasprintf("%s/%s", CAPABILITIES_DIRECTORY, name);
+        cleanup_free char *text = g_str_has_suffix(name, ".xml") ? root_read(r, path) : NULL;
+        if (text)
+            g_string_append(all, text);
+    }
+    return all->len ? xstrdup(all->str) : NULL;
+}
+
+struct host_facts *host_facts_read(const struct root *r)
+{
+    struct host_facts *f = xcalloc(1, sizeof(*f));
+    const struct {
+        const char *path;
+        int64_t *ret;
+    } numbers[] = {
+        {"/proc/sys/fs/aio-nr", &f->aio_used},
+        {"/proc/sys/fs/aio-max-nr", &f->aio_max},
+        {"/proc/sys/kernel/io_uring_disabled", &f->io_uring_disabled},
+        {"/proc/sys/kernel/io_uring_group", &f->io_uring_group},
+        {"/proc/sys/vm/dirty_ratio", &f->dirty_ratio},
+        {"/proc/sys/vm/dirty_bytes", &f->dirty_bytes},
+        {"/proc/sys/vm/dirty_background_ratio", &f->dirty_background_ratio},
+        {"/proc/sys/vm/dirty_background_bytes", &f->dirty_background_bytes},
+        {"/proc/sys/vm/swappiness", &f->swappiness},
+        {"/sys/module/kvm/parameters/halt_poll_ns", &f->halt_poll_ns},
+        {"/sys/kernel/mm/ksm/run", &f->ksm},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        *numbers[i].ret = root_read_number(r, "%s", numbers[i].path);
+    f->kernel = kernel_of(r);
+    f->cpus = cpus_of(r);
+    f->memory_bytes = memory_of(r);
+    f->governor = root_read_chosen(r, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    f->transparent_hugepages = root_read_chosen(r, "/sys/kernel/mm/transparent_hugepage/enabled");
+    f->qemu_capabilities = capabilities_of(r);
+    return f;
+}
+
+void host_facts_free(struct host_facts *f)
+{
+    if (!f)
+        return;
+    free(f->governor);
+    free(f->transparent_hugepages);
+    free(f->qemu_capabilities);
+    free(f);
+}
+
+/* --- What QEMU can do ------------------------------------------------------------------------- */
+
+/* Whether `text` has these words within its first `length` bytes. */
+static bool has(const char *text, size_t length, const char *words)
+{
+    return memmem(text, length, words, strlen(words)) != NULL;
+}
+
+/* libvirt writes each element in one line, a flag's name in single quotes: no parser is needed to
+ * find one, and none is fooled by what is left of a document that was cut off. */
+int host_facts_qemu_flag(const struct host_facts *f, const char *emulator, const char *flag)
+{
+    static const char start[] = "<qemuCaps>";
+    cleanup_free char *about =
+        emulator ? g_markup_printf_escaped("<emulator>%s</emulator>", emulator) : NULL;
+    cleanup_free char *wanted = g_markup_printf_escaped("<flag name='%s'/>", flag);
+    int found = -1;
+    const char *at = f->qemu_capabilities ? strstr(f->qemu_capabilities, start) : NULL;
+    while (at && found != 1) {
+        const char *next = strstr(at + 1, start);
+        size_t length = next ? (size_t)(next - at) : strlen(at);
+        if (!about || has(at, length, about))
+            found = has(at, length, wanted);
+        at = next;
+    }
+    return found;
+}
