@@ -16,6 +16,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_chain(const char *path)
+{
+    cleanup_root struct root *machine = root_open(NULL, NULL);
+    cleanup_error struct error *err = NULL;
+    g_autoptr(GPtrArray) chain = image_chain_read(machine, path, "qcow2", &err);
+    assert(chain && chain->len >= 1 && chain->len <= IMAGE_CHAIN_MAX + 1);
+    for (guint i = 0; i < chain->len; i++) {
+        const struct chained_image *c = chain->pdata[i];
+        assert(c->path && c->image.format);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cleanup_close int fd = memfd_create("image", MFD_CLOEXEC);
@@ -29,10 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     assert(image.cluster_bytes >= 512 && image.cluster_bytes <= 2 << 20);
     assert((image.cluster_bytes & (image.cluster_bytes - 1)) == 0);
-    assert(!image.backing || (image.backing_format && strlen(image.backing) <= 1023));
+    assert(!image.backing == !image.backing_format);
+    assert(!image.backing || strlen(image.backing) <= 1023);
+    assert(image.version == 3 || (image.version == 2 && image.refcount_bits == 16));
+    assert(image.refcount_bits >= 1 && image.refcount_bits <= 64);
+    assert(image.data_file || !image.data_file_raw);
     (void)image_is_allocated(&image);
     unsigned depth = 0;
     r = image_chain_depth(path, &image, &depth, &err);
     assert(!r == !err && depth <= IMAGE_CHAIN_MAX && (image.backing || depth == 0));
+    check_chain(path);
     return 0;
 }
