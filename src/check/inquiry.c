@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/inquiry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -64,12 +65,23 @@ static struct check_domain *read_domain(const struct inquirer *who, const struct
     return check_domain_new(who->host, &source, err);
 }
 
+/* A pipe, as in <(virsh dumpxml web), is read to its end; a FIFO that nobody writes to is empty. */
+static char *read_text(const char *path, size_t *ret_length, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fcntl(fd, F_SETFL, 0) < 0) {
+        error_set_errno(err, errno, "cannot open %s", path);
+        return NULL;
+    }
+    return file_read_rest(fd, path, ret_length, err);
+}
+
 static struct check_domain *read_file(const struct inquirer *who, const struct inquiry *what,
                                       struct error **err)
 {
     size_t length;
-    cleanup_free char *xml = file_read(what->file, &length, err);
-    cleanup_free char *live = what->live ? file_read(what->live, NULL, NULL) : NULL;
+    cleanup_free char *xml = read_text(what->file, &length, err);
+    cleanup_free char *live = what->live ? read_text(what->live, NULL, NULL) : NULL;
     const struct subject_source source = {
         .file = what->captured ? NULL : what->file,
         .xml = xml,

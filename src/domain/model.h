@@ -4,11 +4,12 @@
  */
 #pragma once
 
-#include <libxml/tree.h>
 #include <stddef.h>
 
 #include "base/error.h"
 #include "domain/disk_config.h"
+
+struct _xmlDoc; /* libxml2's */
 
 /* A disk as it is defined; the words are libvirt's, NULL where the XML has none. */
 struct domain_disk {
@@ -55,7 +56,7 @@ struct domain_model {
 struct domain_model *domain_model_from_xml(const char *text, size_t length, struct error **err);
 
 /* The same of a document that is parsed, which stays the caller's. */
-struct domain_model *domain_model_from_doc(xmlDocPtr doc, struct error **err);
+struct domain_model *domain_model_from_doc(struct _xmlDoc *doc, struct error **err);
 
 void domain_model_free(struct domain_model *m);
 CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)

@@ -125,3 +125,15 @@ int host_facts_qemu_flag(const struct host_facts *f, const char *emulator, const
     }
     return found;
 }
+
+unsigned long host_facts_qemu_version(const struct host_facts *f)
+{
+    unsigned long newest = 0;
+    const char *at = f->qemu_capabilities;
+    while (at && (at = strstr(at, "<version>"))) {
+        at += strlen("<version>");
+        unsigned long version = strtoul(at, NULL, 10);
+        newest = version > newest ? version : newest;
+    }
+    return newest;
+}

@@ -35,3 +35,7 @@ CLEANUP_PTR(cleanup_host_facts_handler, struct host_facts, host_facts_free)
 /* Whether libvirt found this flag ("aio.io_uring") in the QEMU binary: 1, 0; -1 where it has cached
  * nothing of it that we may read. */
 int host_facts_qemu_flag(const struct host_facts *f, const char *emulator, const char *flag);
+
+/* The version of the newest QEMU that libvirt has cached something of, as libvirt counts it; 0 where
+ * it is not known. */
+unsigned long host_facts_qemu_version(const struct host_facts *f);
