@@ -9,7 +9,7 @@
 
 #include "scratch.h"
 
-/* A file, a link where the text begins with "-> ", or a directory where the path ends in a slash. */
+/* A file, a link where the text begins with "-> ", a directory where the path ends in a slash. */
 struct entry {
     const char *path, *text;
 };
