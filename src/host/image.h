@@ -27,13 +27,13 @@ struct image {
     uint32_t cluster_bytes;
     bool extended_l2;
     bool lazy_refcounts;
-    bool dirty;             /* refcounts may be wrong: lazy ones, and QEMU did not end well, or runs */
+    bool dirty;             /* refcounts may be wrong: lazy ones, and QEMU runs or broke off */
     bool corrupt;           /* QEMU found it damaged, and writes no more to it */
     uint32_t refcount_bits; /* the width of one, 16 unless asked otherwise */
     uint32_t snapshots;     /* internal ones */
     uint32_t bitmaps;       /* persistent dirty bitmaps, as far as they are consistent */
     const char *encryption; /* "aes" (broken by design), "luks", NULL for none */
-    bool data_file;         /* the guest's data is in another file, the blocks of which this has not */
+    bool data_file;         /* the guest's data is in another file, of unknown size here */
     bool data_file_raw;     /* and that is kept as a raw image of its own */
     char *backing; /* the next image of the chain as the header names it; NULL for none */
     /* Of that, as the header says, "raw" where it says nothing or what nobody knows. */
@@ -53,8 +53,8 @@ void image_done(struct image *i);
 int image_read(const char *path, const char *format, struct image *ret, struct error **err);
 
 /* How many images are behind this one, on this machine. A backing image that is not a path (nbd,
- * json:), or in a format that is not read, counts, and ends the chain as far as it is known. Errors:
- * those of image_read, with the image's path; a chain that does not end. */
+ * json:), or in a format that is not read, counts, and ends the chain as far as it is known.
+ * Errors: those of image_read, with the image's path; a chain that does not end. */
 int image_chain_depth(const char *path, const struct image *top, unsigned *ret, struct error **err);
 
 struct chained_image {

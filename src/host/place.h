@@ -35,8 +35,8 @@ struct place {
     bool direct_known;
     uint32_t direct_memory_align, direct_offset_align;
     bool nocow; /* FS_NOCOW_FL */
-    /* FIEMAP(2): of at most PLACE_EXTENTS_MAX extents. Those that follow each other on the device as
-     * they do in the file count as one, as filefrag(8) has it. */
+    /* FIEMAP(2): of at most PLACE_EXTENTS_MAX extents. Those that follow each other on the device
+     * as they do in the file count as one, as filefrag(8) has it. */
     bool extents_known;
     unsigned extents;
     bool shared, encoded;      /* any of them is: reflinked; compressed or encrypted */

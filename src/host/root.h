@@ -36,8 +36,8 @@ char *root_read(const struct root *r, const char *path);
 char *root_read_data(const struct root *r, const char *path, size_t *ret_length);
 char *root_read_word(const struct root *r, const char *path) __attribute__((nonnull));
 
-/* The word in brackets of a file that lists what can be chosen ("none [bfq]"), or the only one there;
- * NULL where there is none. The caller frees. */
+/* The word in brackets of a file that lists what can be chosen ("none [bfq]"), or the only one
+ * there; NULL where there is none. The caller frees. */
 char *root_read_chosen(const struct root *r, const char *path);
 
 /* The number that a file begins with; -1 where there is none. The path is printf-style. */
