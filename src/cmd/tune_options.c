@@ -45,7 +45,7 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "At most so many bytes a second on average, for a host in use", "SIZE"},
         {"ionice", 0, 0, G_OPTION_ARG_STRING, &a->ionice,
          "Whose I/O goes first: none, low or idle [low]", "CLASS"},
-        {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [120]", "SECONDS"},
+        {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [100]", "SECONDS"},
         {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [5ms]", "TIME"},
         {"replicas", 0, 0, G_OPTION_ARG_STRING, &a->replicas, "Disks of each configuration [2]",
@@ -64,7 +64,7 @@ static void set_defaults(struct tune_arguments *a)
     a->size_bytes = 128 * MIB;
     a->slice_ns = 5 * NS_PER_MS;
     a->max_rounds = UINT32_MAX;
-    a->time_ns = 120 * NS_PER_SECOND;
+    a->time_ns = 100 * NS_PER_SECOND;
     a->replica_count = 2;
     a->margin = 2;
     a->goal = goal_throughput;
