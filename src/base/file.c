@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,6 +79,14 @@ int file_write_all(int fd, const void *data, size_t length)
     return 0;
 }
 
+/* So that the name that was made, or changed, in a directory outlives a crash. */
+static int sync_directory_of(const char *path)
+{
+    cleanup_free char *copy = xstrdup(path);
+    cleanup_close int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -1 : fsync(fd);
+}
+
 int file_write_atomic(const char *path, const char *text, struct error **err)
 {
     cleanup_free char *temporary = xasprintf("%s.XXXXXX", path);
@@ -85,7 +94,7 @@ int file_write_atomic(const char *path, const char *text, struct error **err)
     if (fd < 0)
         return error_set_errno(err, errno, "cannot create %s", temporary);
     if (file_write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
-        rename(temporary, path) < 0) {
+        rename(temporary, path) < 0 || sync_directory_of(path) < 0) {
         error_set_errno(err, errno, "cannot write %s", path);
         unlink(temporary);
         return -1;

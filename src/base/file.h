@@ -16,8 +16,8 @@ char *file_read(const char *path, size_t *ret_length, struct error **err);
 /* The same of an open file, from where it stands; the path is for the error. */
 char *file_read_rest(int fd, const char *path, size_t *ret_length, struct error **err);
 
-/* Replaces the file by `text`, through a temporary file beside it and rename, synced: after a
- * crash the file is the old or the new one. */
+/* Replaces the file by `text`, through a temporary file beside it and rename, synced with its
+ * directory: after a crash the file is the old or the new one. */
 int file_write_atomic(const char *path, const char *text, struct error **err);
 
 /* Writes all of it, whatever write(2) returns in between. errno tells on -1. */
