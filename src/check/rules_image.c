@@ -2,9 +2,278 @@
 /*
  * rules_image.c - images and their chains.
  */
-#include "base/memory.h"
-#include "check/rule.h"
+#include <errno.h>
+#include <string.h>
 
-static const struct rule rows[] = {};
+#include "base/memory.h"
+#include "base/text.h"
+#include "check/images.h"
+#include "check/rule.h"
+#include "domain/xml.h"
+
+static const char *format_of(const struct look *at)
+{
+    return at->disk->model->config.format;
+}
+
+static bool is_raw_or_qcow2(const char *format)
+{
+    return strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0;
+}
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+/* What cannot be read by us can be there, and be read by QEMU. A capture can have an image's place
+ * without its header. */
+static bool is_missing(const struct check_disk *d)
+{
+    return look_is_host_file(d) && (!d->place || d->images->len) &&
+           strstr(d->unread, strerror(ENOENT));
+}
+
+static void find_unreadable(const struct look *at, struct found *out)
+{
+    const struct check_disk *d = at->disk;
+    if (!d->unread || !is_raw_or_qcow2(format_of(at)))
+        return;
+    struct finding *f = found_say(out, "%s", d->unread);
+    if (!is_missing(d))
+        f->severity = SEVERITY_NOTE;
+}
+
+/* --- Formats ---------------------------------------------------------------------------------- */
+
+static void find_foreign(const struct look *at, struct found *out)
+{
+    static const char *const formats[] = {"vmdk", "vdi",       "vpc",   "vhdx",  "qed",  "qcow",
+                                          "dmg",  "parallels", "bochs", "cloop", "ploop"};
+    const struct check_disk *d = at->disk;
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+        if (strcmp(format_of(at), formats[i]) != 0)
+            continue;
+        struct finding *f = found_say(out, "its image is of the format %s", formats[i]);
+        const char *path = d->model->source ? d->model->source : "SOURCE";
+        cleanup_free char *copied = xasprintf("%s.qcow2", path);
+        cleanup_free char *from = images_quoted(path), *to = images_quoted(copied);
+        finding_fix(f, FIX_QEMU_IMG,
+                    "qemu-img convert -p -t none -T none -m 16 -f %s -O qcow2 %s %s\n"
+                    "qemu-img compare -f %s -F qcow2 %s %s",
+                    formats[i], from, to, formats[i], from, to);
+    }
+}
+
+static void find_unstated_format(const struct look *at, struct found *out)
+{
+    if (!look_says(at->disk->driver, "type", "auto"))
+        return;
+    finding_fix(found_say(out, "the image's format is to be guessed (type='auto')"), FIX_ADVICE,
+                "type='raw' or type='qcow2' in the driver element, whichever it is");
+}
+
+static void find_old_encryption(const struct look *at, struct found *out)
+{
+    const char *encryption = at->image->header.encryption;
+    if (!encryption || strcmp(encryption, "aes") != 0)
+        return;
+    cleanup_free char *path = images_quoted(at->image->path);
+    finding_fix(found_say(out, "%sit is encrypted in qcow's old way (AES-CBC)", images_prefix(at)),
+                FIX_ADVICE, "convert %s with its secret to encrypt.format=luks, by qemu-img", path);
+}
+
+/* --- Chains ----------------------------------------------------------------------------------- */
+
+#define CHAIN_NOTED 2
+#define CHAIN_LONG 5
+#define CHAIN_LIMIT 25
+
+static unsigned images_behind(const struct check_disk *d)
+{
+    return d->images->len ? d->images->len - 1 : 0;
+}
+
+/* Into one image, by libvirt while the guest runs, by a copy while it does not. */
+static void fix_chain(const struct look *at, struct finding *f)
+{
+    const struct check_disk *d = at->disk;
+    const struct check_image *top = d->images->pdata[0];
+    if (at->domain->running && at->domain->name && d->model->target) {
+        cleanup_free char *name = images_quoted(at->domain->name);
+        cleanup_free char *target = images_quoted(d->model->target);
+        finding_fix(f, FIX_VIRSH, "virsh blockpull %s %s --wait --verbose", name, target);
+        return;
+    }
+    f->needs = FIX_NEEDS_IMAGE_CONVERSION;
+    if (top->header.snapshots || top->header.encryption) {
+        finding_fix(f, FIX_ADVICE, "start the guest, and have virsh blockpull flatten it");
+        return;
+    }
+    cleanup_free char *copied = xasprintf("%s.flat", top->path);
+    cleanup_free char *from = images_quoted(top->path), *to = images_quoted(copied);
+    finding_fix(f, FIX_QEMU_IMG,
+                "qemu-img convert -p -t none -T none -m 16 -f qcow2 -O qcow2 %s %s\n"
+                "qemu-img compare -f qcow2 -F qcow2 %s %s",
+                from, to, from, to);
+}
+
+static void find_chain(const struct look *at, struct found *out)
+{
+    unsigned behind = images_behind(at->disk);
+    if (behind < CHAIN_NOTED)
+        return;
+    struct finding *f =
+        found_say(out, "%s%u images are behind it", at->disk->unread ? "at least " : "", behind);
+    f->severity = behind < CHAIN_LONG ? SEVERITY_NOTE : SEVERITY_WARNING;
+    fix_chain(at, f);
+}
+
+static void find_chain_limit(const struct look *at, struct found *out)
+{
+    unsigned behind = images_behind(at->disk);
+    unsigned long libvirt = at->versions.libvirt;
+    if (behind <= CHAIN_LIMIT || !libvirt || libvirt >= 12000000)
+        return;
+    fix_chain(at, found_say(out, "%u images are behind it, and libvirt is %lu.%lu.%lu", behind,
+                            libvirt / 1000000, libvirt / 1000 % 1000, libvirt % 1000));
+}
+
+/* --- Blocks ----------------------------------------------------------------------------------- */
+
+static bool copies_on_write(const struct place *p)
+{
+    return p->fs_magic == FS_BTRFS || p->fs_magic == FS_ZFS;
+}
+
+/* Who asks for discard wants an image that gives back its room. */
+static void find_sparse(const struct look *at, struct found *out)
+{
+    const struct disk_config *c = &at->disk->model->config;
+    const struct place *p = at->image->place;
+    char allocated[32], size[32];
+    if (at->layer || strcmp(at->image->header.format, "raw") != 0 || !p || p->type != PLACE_FILE ||
+        place_is_allocated(p) || copies_on_write(p) || c->discard || !disk_config_is_direct(c) ||
+        xml_child(at->disk->node, "readonly"))
+        return;
+    struct finding *f =
+        found_say(out, "%s of %s are allocated, the rest comes with the first write",
+                  text_format_size(p->allocated_bytes, allocated, sizeof(allocated)),
+                  text_format_size(p->size_bytes, size, sizeof(size)));
+    cleanup_free char *path = images_quoted(at->image->path);
+    finding_fix(f, FIX_HOST, "fallocate -l %llu %s", (unsigned long long)p->size_bytes, path);
+}
+
+/* Pieces of an image are many when there are thousands of less than a megabyte on average. Those of
+ * a compressed file say nothing. */
+#define EXTENTS_MANY 4096
+#define EXTENT_SMALL (UINT64_C(1) << 20)
+
+static void find_fragments(const struct look *at, struct found *out)
+{
+    const struct place *p = at->image->place;
+    char text[32];
+    if (!p || !p->extents_known || p->encoded || p->extents < EXTENTS_MANY ||
+        p->allocated_bytes / p->extents >= EXTENT_SMALL)
+        return;
+    bool all = p->extents < PLACE_EXTENTS_MAX;
+    struct finding *f =
+        found_say(out, "%sit lies in %s%u pieces, of %s on average", images_prefix(at),
+                  all ? "" : "more than ", p->extents,
+                  text_format_size(p->allocated_bytes / p->extents, text, sizeof(text)));
+    f->severity = p->block && stack_is_rotating(p->block) ? SEVERITY_WARNING : SEVERITY_NOTE;
+    cleanup_free char *options = images_same_options(at, "");
+    images_fix_by_copy(f, at, options);
+}
+
+/* --- Rows ------------------------------------------------------------------------------------- */
+
+static const struct rule rows[] = {
+    {
+        .id = "image-unreadable",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_ERROR,
+        .title = "an image that could not be read",
+        .why = "What is not there keeps the guest from starting. What may not be read here is not "
+               "checked; as root more can be.",
+        .source = "this host",
+        .look = find_unreadable,
+    },
+    {
+        .id = "format-foreign",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_WARNING,
+        .title = "an image of another hypervisor's format",
+        .why =
+            "QEMU has drivers for these to convert from them: little is done for their speed, and "
+            "little of it is tested with guests that write. qcow2 or raw are for running.",
+        .source = "qemu: docs/system/qemu-block-drivers, disk image formats",
+        .needs = FIX_NEEDS_RESTART | FIX_NEEDS_IMAGE_CONVERSION,
+        .look = find_foreign,
+    },
+    {
+        .id = "format-unstated",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_WARNING,
+        .title = "an image whose format is guessed",
+        .why = "A guest can write the header of another format into its raw disk, one that names a "
+               "file of the host as what is behind. Say what the image is.",
+        .source = "libvirt: formatdomain, driver type; qemu: raw format probing",
+        .needs = FIX_NEEDS_RESTART,
+        .look = find_unstated_format,
+    },
+    {
+        .id = "encryption-aes",
+        .scope = RULE_IMAGE,
+        .severity = SEVERITY_ERROR,
+        .title = "an image with qcow's old encryption",
+        .why = "libvirt starts no guest with it any more, and it was never safe.",
+        .source = "libvirt: \"old qcow/qcow2 encryption is not supported\"",
+        .needs = FIX_NEEDS_IMAGE_CONVERSION,
+        .look = find_old_encryption,
+    },
+    {
+        .id = "chain-long",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_WARNING,
+        .title = "a chain of images",
+        .why = "A read of what is not in an image asks the one behind it, and so on down; each has "
+               "its own tables and its own cache of them.",
+        .source = "qemu: docs/interop/live-block-operations; libvirt: virDomainBlockPull",
+        .look = find_chain,
+    },
+    {
+        .id = "chain-limit",
+        .scope = RULE_DISK,
+        .severity = SEVERITY_WARNING,
+        .title = "a chain that libvirt may be unable to start",
+        .why =
+            "Builds of libvirt before 12.0.0 that use json-c fail with chains of more than about "
+            "25 images. The limit of all is 200.",
+        .source = "libvirt: release notes of 12.0.0",
+        .look = find_chain_limit,
+    },
+    {
+        .id = "image-sparse",
+        .scope = RULE_IMAGE,
+        .severity = SEVERITY_NOTE,
+        .title = "a raw image with holes",
+        .why =
+            "The first write to each block waits until the host's file system has found room for "
+            "it. If there is enough, all of it can be given now; its data stay.",
+        .source = "fallocate(1); tried with qemu-img 7.2",
+        .needs = FIX_NEEDS_RESTART,
+        .look = find_sparse,
+    },
+    {
+        .id = "image-fragmented",
+        .scope = RULE_IMAGE,
+        .severity = SEVERITY_WARNING,
+        .title = "an image in many small pieces",
+        .why =
+            "Heads have to move from each to the next; on flash it costs the file system a look-up "
+            "and large requests are cut. A copy is in fewer pieces.",
+        .source = "FIEMAP of this file (kernel: Documentation/filesystems/fiemap)",
+        .needs = FIX_NEEDS_IMAGE_CONVERSION,
+        .look = find_fragments,
+    },
+};
 
 RULE_TABLE(rules_image, rows);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "check/images.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "domain/xml.h"
+
+const char *images_prefix(const struct look *at)
+{
+    const char *slash = strrchr(at->image->path, '/');
+    cleanup_free char *prefix = xasprintf("%s: ", slash ? slash + 1 : at->image->path);
+    return at->layer ? g_intern_string(prefix) : "";
+}
+
+char *images_element_with(xmlNodePtr node, const char *name, ...)
+{
+    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr element = node ? xmlDocCopyNode(node, doc, /* extended = recursively */ 1)
+                              : xmlNewDocNode(doc, NULL, BAD_CAST name, NULL);
+    xmlDocSetRootElement(doc, element);
+    va_list args;
+    va_start(args, name);
+    for (const char *attribute; (attribute = va_arg(args, const char *));)
+        xmlSetProp(element, BAD_CAST attribute, BAD_CAST va_arg(args, const char *));
+    va_end(args);
+    return xml_to_text(element);
+}
+
+xmlNodePtr images_encryption(const struct check_disk *d)
+{
+    xmlNodePtr own = xml_child(d->node, "encryption");
+    return own ? own : xml_child(xml_child(d->node, "source"), "encryption");
+}
+
+char *images_quoted(const char *text)
+{
+    g_autofree char *quoted = g_shell_quote(text);
+    return xstrdup(quoted);
+}
+
+/* --- Copies ----------------------------------------------------------------------------------- */
+
+/* Why a plain copy is not the whole image; NULL where it is. */
+static const char *obstacle_to_copy(const struct image *i)
+{
+    if (i->snapshots)
+        return "a copy would not have its internal snapshots: delete them, then convert it";
+    if (i->encryption)
+        return "convert it with its secret (qemu-img convert --object secret,…)";
+    if (i->data_file)
+        return "convert it together with its data file";
+    return NULL;
+}
+
+/* The options by which a copy stays on top of the image that this one is on; "". */
+static char *backing_options(const struct image *i)
+{
+    if (!i->backing)
+        return xstrdup("");
+    cleanup_free char *backing = images_quoted(i->backing);
+    return xasprintf(" -B %s -F %s", backing, i->backing_format);
+}
+
+void images_fix_by_copy(struct finding *f, const struct look *at, const char *options)
+{
+    const struct image *i = &at->image->header;
+    const char *obstacle = obstacle_to_copy(i);
+    if (obstacle) {
+        finding_fix(f, FIX_ADVICE, "%s", obstacle);
+        return;
+    }
+    cleanup_free char *copied = xasprintf("%s.new", at->image->path);
+    cleanup_free char *aside = xasprintf("%s.old", at->image->path);
+    cleanup_free char *from = images_quoted(at->image->path), *to = images_quoted(copied);
+    cleanup_free char *old = images_quoted(aside), *backing = backing_options(i);
+    finding_fix(f, FIX_QEMU_IMG,
+                "qemu-img convert -p -t none -T none -m 16 -f %s -O %s%s%s%s%s %s %s\n"
+                "qemu-img compare -f %s -F %s %s %s\n"
+                "mv %s %s\n"
+                "mv %s %s",
+                i->format, i->format, backing, i->bitmaps ? " --bitmaps" : "",
+                *options ? " -o " : "", options, from, to, i->format, i->format, from, to, from,
+                old, to, from);
+}
+
+/* qemu-img preallocates an overlay only where it has extended L2 entries. */
+static bool keeps_allocation(const struct look *at)
+{
+    const struct image *i = &at->image->header;
+    return at->image->place && place_is_allocated(at->image->place) &&
+           i->allocated_bytes >= i->virtual_bytes && (!i->backing || i->extended_l2);
+}
+
+char *images_same_options(const struct look *at, const char *more)
+{
+    const struct image *i = &at->image->header;
+    g_autoptr(GString) options = g_string_new(NULL);
+    if (i->cluster_bytes)
+        g_string_append_printf(options, ",cluster_size=%u", i->cluster_bytes);
+    if (i->extended_l2)
+        g_string_append(options, ",extended_l2=on");
+    if (keeps_allocation(at))
+        g_string_append(options, ",preallocation=falloc");
+    if (*more)
+        g_string_append_printf(options, ",%s", more);
+    return xstrdup(options->len ? options->str + 1 : "");
+}
+
+/* --- Devices ---------------------------------------------------------------------------------- */
+
+/* What hypervisors call the disks that they emulate. */
+static bool is_emulated(const char *model)
+{
+    static const char *const words[] = {"QEMU", "Virtual", "VBOX"};
+    for (size_t i = 0; model && i < ARRAY_SIZE(words); i++)
+        if (strstr(model, words[i]))
+            return true;
+    return false;
+}
+
+bool images_is_hardware(const struct block_device *d)
+{
+    return d->kind == DEVICE_DISK && d->driver && !is_emulated(d->model) &&
+           (strcmp(d->driver, "nvme") == 0 || strcmp(d->driver, "sd") == 0);
+}
+
+bool images_on_flash(const struct block_device *d)
+{
+    if (!d || (!d->below || !d->below->len))
+        return d && images_is_hardware(d) && d->rotational == 0;
+    for (guint i = 0; i < d->below->len; i++)
+        if (!images_on_flash(d->below->pdata[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * images.h - what rules on images, on file systems and on devices have in common.
+ */
+#pragma once
+
+#include "check/rule.h"
+
+/* What is said of an image that is not the top one begins with its name: "base.qcow2: "; "" for the
+ * top. The string is interned: nobody frees it. */
+const char *images_prefix(const struct look *at);
+
+/* A copy of the element, or where there is none an empty one of this name, with attributes set: pairs
+ * of name and value up to a NULL name. The caller frees. */
+char *images_element_with(xmlNodePtr node, const char *name, ...) __attribute__((sentinel));
+
+/* The disk's <encryption>, in either place that libvirt takes it in; NULL. */
+xmlNodePtr images_encryption(const struct check_disk *d);
+
+/* Words for the shell, as commands are shown. The caller frees. */
+char *images_quoted(const char *text);
+
+/* Gives the finding the commands by which a copy with these options (of qemu-img's -o, "" for none)
+ * takes the place of the image looked at, while no guest uses it. What a copy would lose or could
+ * not read (internal snapshots, encryption, a data file) makes it words instead. */
+void images_fix_by_copy(struct finding *f, const struct look *at, const char *options);
+
+/* The options of a copy that is as the image looked at is, and has `more` ("nocow=on", ""). The
+ * caller frees. */
+char *images_same_options(const struct look *at, const char *more);
+
+/* Whether this is a disk of which the kernel knows what it is (a virtual one tells nothing). */
+bool images_is_hardware(const struct block_device *d);
+
+/* Whether everything below is such hardware, and none of it has heads to move; false where that is
+ * not known. */
+bool images_on_flash(const struct block_device *d);
