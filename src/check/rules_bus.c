@@ -249,8 +249,8 @@ static const struct rule rows[] = {
         .scope = RULE_DISK,
         .severity = SEVERITY_NOTE,
         .title = "a disk on an emulated NVMe controller",
-        .why = "It has no iothread, and its notifications are handled in QEMU's main loop unless "
-               "ioeventfd is on. It is of use to guests that have no driver for virtio.",
+        .why = "No iothread can serve it, and ioeventfd is off unless asked for. It is of use to "
+               "guests that have no driver for virtio.",
         .source = "qemu: hw/nvme/ctrl.c",
         .needs = NEEDS_ANOTHER_DRIVER,
         .look = find_nvme,
@@ -284,8 +284,8 @@ static const struct rule rows[] = {
         .scope = RULE_DISK,
         .severity = SEVERITY_NOTE,
         .title = "a virtio disk behind a bridge to conventional PCI",
-        .why = "That is for guests whose virtio driver is of before version 1.0; others have it "
-               "without the bridge. The guest sees another device then.",
+        .why = "Conventional PCI is for guests whose virtio driver is older than version 1.0 of "
+               "the specification; others need no bridge. The guest sees another device then.",
         .source = "libvirt: formatdomain, \"Virtio-related options\"",
         .needs = FIX_NEEDS_RESTART,
         .look = find_bridge,

@@ -143,7 +143,8 @@ static bool copies_on_write(const struct place *p)
     return p->fs_magic == FS_BTRFS || p->fs_magic == FS_ZFS;
 }
 
-/* Who asks for discard wants an image that gives back its room. */
+/* Who asks for discard wants an image that gives back its room, and with io='native' more is said
+ * of it than this. */
 static void find_sparse(const struct look *at, struct found *out)
 {
     const struct disk_config *c = &at->disk->model->config;
@@ -151,7 +152,7 @@ static void find_sparse(const struct look *at, struct found *out)
     char allocated[32], size[32];
     if (at->layer || strcmp(at->image->header.format, "raw") != 0 || !p || p->type != PLACE_FILE ||
         place_is_allocated(p) || copies_on_write(p) || c->discard || !disk_config_is_direct(c) ||
-        xml_child(at->disk->node, "readonly"))
+        strcmp(c->io, "native") == 0 || xml_child(at->disk->node, "readonly"))
         return;
     struct finding *f =
         found_say(out, "%s of %s are allocated, the rest comes with the first write",
@@ -211,9 +212,10 @@ static const struct rule rows[] = {
     {
         .id = "format-unstated",
         .scope = RULE_DISK,
-        .severity = SEVERITY_WARNING,
-        .title = "an image whose format is guessed",
-        .why = "A guest can write the header of another format into its raw disk, one that names a "
+        .severity = SEVERITY_NOTE,
+        .title = "an image whose format is left to be guessed",
+        .why = "libvirt takes it for raw, or has QEMU look, depending on its age; and a guest can "
+               "write the header of another format into its raw disk, one that names a "
                "file of the host as what is behind. Say what the image is.",
         .source = "libvirt: formatdomain, driver type; qemu: raw format probing",
         .needs = FIX_NEEDS_RESTART,

@@ -37,6 +37,7 @@ static bool lacks_direct(const struct look *at, const struct place *p)
     return p->direct_known && !p->direct_offset_align && !has_option(p, "data=journal");
 }
 
+/* Old tmpfs refuses O_DIRECT; of others some take it, and cache all the same. */
 static void find_no_direct(const struct look *at, struct found *out)
 {
     const struct disk_config *c = &at->disk->model->config;
@@ -44,11 +45,13 @@ static void find_no_direct(const struct look *at, struct found *out)
     if (!look_is_host_file(at->disk) || !disk_config_is_direct(c) || !p || !lacks_direct(at, p))
         return;
     cleanup_free char *where = place_describe(p);
-    finding_fix(found_say(out, "%scache='%s', and there is no direct I/O on %s", images_prefix(at),
-                          c->cache, where),
-                FIX_ADVICE,
-                "move the image to a file system with direct I/O (ext4, XFS), or to a "
-                "block device");
+    struct finding *f = found_say(out, "%scache='%s', and there is no direct I/O on %s",
+                                  images_prefix(at), c->cache, where);
+    if (p->fs_magic != FS_TMPFS)
+        f->severity = SEVERITY_WARNING;
+    finding_fix(f, FIX_ADVICE,
+                "move the image to a file system with direct I/O (ext4, XFS), or to a block "
+                "device");
 }
 
 /* What direct I/O has to be aligned to; 0 where that is not known. */

@@ -95,6 +95,12 @@ static uint64_t usual_cache(const struct image *i)
     return MIN(full, limited);
 }
 
+/* Where these are the reason for many tables, and are what is to be changed. */
+static bool has_small_clusters(const struct image *i)
+{
+    return i->cluster_bytes < 64 << 10;
+}
+
 /* Tables are read for what is allocated alone: until that is more than the cache covers, none is
  * missed. Of a data file's blocks nothing is known here. */
 static void find_small_cache(const struct look *at, struct found *out)
@@ -107,7 +113,7 @@ static void find_small_cache(const struct look *at, struct found *out)
     const struct disk_config c = clusters_of(i);
     uint64_t covered = disk_config_covered_bytes(&c);
     bool full = !i->data_file && i->allocated_bytes > covered;
-    if (i->virtual_bytes <= covered || (at->layer && !full))
+    if (i->virtual_bytes <= covered || (at->layer ? !full : has_small_clusters(i)))
         return;
     struct finding *f =
         found_say(out, "%sQEMU's L2 cache covers %s of %s%s", images_prefix(at),
@@ -154,12 +160,20 @@ static void find_partial_cache(const struct look *at, struct found *out)
 static void find_small_clusters(const struct look *at, struct found *out)
 {
     const struct image *i = header(at);
-    char text[SIZE_TEXT];
-    if (!is_qcow2(at) || at->layer || i->cluster_bytes >= 64 << 10)
+    char cluster[SIZE_TEXT], covered[SIZE_TEXT], disk[SIZE_TEXT];
+    if (!is_qcow2(at) || at->layer || !has_small_clusters(i))
         return;
-    struct finding *f = found_say(out, "its clusters are of %s",
-                                  text_format_size(i->cluster_bytes, text, SIZE_TEXT));
-    images_fix_by_copy(f, at, "cluster_size=64k");
+    const struct disk_config c = clusters_of(i);
+    text_format_size(i->cluster_bytes, cluster, SIZE_TEXT);
+    text_format_size(disk_config_covered_bytes(&c), covered, SIZE_TEXT);
+    text_format_size(i->virtual_bytes, disk, SIZE_TEXT);
+    struct finding *f =
+        i->virtual_bytes > disk_config_covered_bytes(&c)
+            ? found_say(out, "its clusters are of %s: QEMU's L2 cache covers %s of %s", cluster,
+                        covered, disk)
+            : found_say(out, "its clusters are of %s", cluster);
+    images_fix_by_copy(f, at,
+                       i->extended_l2 ? "cluster_size=64k,extended_l2=on" : "cluster_size=64k");
 }
 
 static void find_large_clusters(const struct look *at, struct found *out)

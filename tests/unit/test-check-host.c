@@ -36,9 +36,10 @@
 static const struct judge_row rows[] = {
     /* --- Where an image lies --- */
     {"direct-io-none", .image = QCOW2(), .place = PLACE(.direct_known = true),
-     .severity = SEVERITY_ERROR, .says = "cache='none'", .fix = "ext4"},
+     .severity = SEVERITY_WARNING, .says = "cache='none'", .fix = "ext4"},
     {"direct-io-none", "a layer below", .image = QCOW2(), .behind = 1, .layer = 1,
-     .place = PLACE(.direct_known = true), .severity = SEVERITY_ERROR, .says = "base1.img: cache="},
+     .place = PLACE(.direct_known = true), .severity = SEVERITY_WARNING,
+     .says = "base1.img: cache="},
     {"direct-io-none", "tmpfs of old", .image = QCOW2(), .place = PLACE(.fs_magic = FS_TMPFS),
      .facts = FACTS(.kernel = 6001), .severity = SEVERITY_ERROR, .says = "no direct I/O"},
     {"direct-io-none", "tmpfs", .image = QCOW2(), .place = PLACE(.fs_magic = FS_TMPFS),
@@ -221,6 +222,9 @@ static const struct judge_row rows[] = {
          FACTS(.dirty_ratio = 20, .dirty_bytes = 1 << 30, .memory_bytes = UINT64_C(100) << 30)},
     {"dirty-pages", "round the cache",
      .facts = FACTS(.dirty_ratio = 20, .dirty_bytes = 0, .memory_bytes = UINT64_C(100) << 30)},
+    {"dirty-pages", "needlessly", WRITEBACK,
+     .place = PLACE(.direct_known = true, .direct_offset_align = 512),
+     .facts = FACTS(.dirty_ratio = 20, .dirty_bytes = 0, .memory_bytes = UINT64_C(100) << 30)},
     {"dirty-pages", "not known", WRITEBACK, .facts = FACTS()},
     {"limits-defined",
      .rest = "<blkiotune><device><path>/dev/sda</path>"
@@ -265,11 +269,21 @@ static void test_each_rule_has_rows(void **state)
     judge_table_is_covered(&rules_host, rows, ARRAY_SIZE(rows));
 }
 
-int main(void)
+/* With --schema. */
+static void test_schema(void **state)
 {
+    (void)state;
+    judge_xml_is_valid(rows, ARRAY_SIZE(rows));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_each_rule_has_rows),
     };
+    if (argc > 1 && strcmp(argv[1], "--schema") == 0)
+        return cmocka_run_group_tests_name("check-host --schema", schema, NULL, NULL);
     return cmocka_run_group_tests_name("check-host", tests, NULL, NULL);
 }

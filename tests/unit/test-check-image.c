@@ -174,7 +174,7 @@ static const struct judge_row rows[] = {
      .fix = "-f vmdk -O qcow2 '/srv/a b.img' '/srv/a b.img.qcow2'"},
     {"format-foreign", "qcow2"},
     {"format-unstated", .devices = FILE_DISK("type='auto'", "dev='vda' bus='virtio'"),
-     .severity = SEVERITY_WARNING, .says = "guessed"},
+     .severity = SEVERITY_NOTE, .says = "guessed"},
     {"format-unstated", "qcow2"},
     {"encryption-aes", .image = QCOW2(.encryption = "aes"), .severity = SEVERITY_ERROR,
      .says = "AES"},
@@ -198,6 +198,9 @@ static const struct judge_row rows[] = {
     {"image-sparse", "full", RAW_DISK, .image = RAW(), .place = PLACE(.allocated_bytes = 1 << 30)},
     {"image-sparse", "by intent",
      FILE_DISK("type='raw' cache='none' discard='unmap'", "dev='vda' bus='virtio'"), .image = RAW(),
+     .place = PLACE()},
+    {"image-sparse", "native",
+     FILE_DISK("type='raw' cache='none' io='native'", "dev='vda' bus='virtio'"), .image = RAW(),
      .place = PLACE()},
     {"image-sparse", "qcow2", .image = QCOW2(), .place = PLACE()},
     {"image-sparse", "btrfs", RAW_DISK, .image = RAW(), .place = PLACE(.fs_magic = FS_BTRFS)},
@@ -241,6 +244,8 @@ static const struct judge_row rows[] = {
     {"l2-cache-small", "large clusters",
      .image =
          QCOW2(.virtual_bytes = TIB(1), .allocated_bytes = GIB(600), .cluster_bytes = 256 << 10)},
+    {"l2-cache-small", "small clusters",
+     .image = QCOW2(.virtual_bytes = GIB(64), .cluster_bytes = 4096, .allocated_bytes = GIB(60))},
     {"l2-cache-small", "stated", CACHE("<max_size unit='MiB'>129</max_size>"),
      .image = QCOW2(.virtual_bytes = TIB(1), .allocated_bytes = GIB(600))},
     {"l2-cache-small", "raw", RAW_DISK, .image = RAW(.virtual_bytes = TIB(1))},
@@ -264,6 +269,9 @@ static const struct judge_row rows[] = {
      .image = QCOW2(.virtual_bytes = TIB(1))},
     {"cluster-small", .image = QCOW2(.cluster_bytes = 4096), .severity = SEVERITY_NOTE,
      .says = "4 KiB", .fix = "-O qcow2 -o cluster_size=64k"},
+    {"cluster-small", "too many tables", .severity = SEVERITY_NOTE,
+     .image = QCOW2(.virtual_bytes = GIB(64), .cluster_bytes = 4096, .allocated_bytes = GIB(60)),
+     .says = "covers 16 GiB of 64 GiB"},
     {"cluster-small", "usual", .image = QCOW2()},
     {"cluster-small", "a layer below", .image = QCOW2(.cluster_bytes = 4096), .behind = 1,
      .layer = 1},
@@ -310,11 +318,21 @@ static void test_each_rule_has_rows(void **state)
     judge_table_is_covered(&rules_qcow2, rows, ARRAY_SIZE(rows));
 }
 
-int main(void)
+/* With --schema. */
+static void test_schema(void **state)
 {
+    (void)state;
+    judge_xml_is_valid(rows, ARRAY_SIZE(rows));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_each_rule_has_rows),
     };
+    if (argc > 1 && strcmp(argv[1], "--schema") == 0)
+        return cmocka_run_group_tests_name("check-image --schema", schema, NULL, NULL);
     return cmocka_run_group_tests_name("check-image", tests, NULL, NULL);
 }
