@@ -16,10 +16,12 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <libxml/relaxng.h>
 
 #include "base/memory.h"
 #include "check/rule.h"
 #include "check/subject.h"
+#include "domain/xml.h"
 
 /* Rows override what is not known, on purpose. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -53,7 +55,7 @@
     (const struct mount[])                                                                         \
     {                                                                                              \
         {                                                                                          \
-            .point = TEXT("/srv"), __VA_ARGS__                                                   \
+            .point = TEXT("/srv"), __VA_ARGS__                                                     \
         }                                                                                          \
     }
 
@@ -78,13 +80,13 @@
 
 struct judge_row {
     const char *rule;
-    const char *what;    /* what is special of it, for people */
-    const char *devices; /* of the domain's <devices>; NULL: judge_devices */
-    const char *rest;    /* other elements of the domain, or NULL */
-    const char *machine; /* NULL: pc-q35-7.2 */
-    struct image image;  /* without a format: there is no image that was read */
-    unsigned behind;     /* images behind it, which are as it is */
-    unsigned layer;      /* the one that an image's rule is asked about */
+    const char *what;                  /* what is special of it, for people */
+    const char *devices;               /* of the domain's <devices>; NULL: judge_devices */
+    const char *rest;                  /* other elements of the domain, or NULL */
+    const char *machine;               /* NULL: pc-q35-7.2 */
+    struct image image;                /* without a format: there is no image that was read */
+    unsigned behind;                   /* images behind it, which are as it is */
+    unsigned layer;                    /* the one that an image's rule is asked about */
     const struct place *place;         /* NULL: not known */
     const struct block_device *device; /* of the place as well */
     const struct block_device *below;  /* that */
@@ -259,4 +261,68 @@ static inline void judge_all(const struct judge_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         judge_row_holds(&rows[i]);
+}
+
+/* --- Remedies as XML -------------------------------------------------------------------------- */
+
+#define JUDGE_SCHEMA "/usr/share/libvirt/schemas/domain.rng"
+
+#define JUDGE_OS "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>"
+#define JUDGE_DISK JUDGE_OS "<devices><disk type='file'>"
+
+/* A domain with the element of a remedy in its place; the caller frees. */
+static char *judge_domain_with(const char *xml)
+{
+    static const struct {
+        const char *begins, *before, *after;
+    } places[] = {
+        {"<driver", JUDGE_DISK, "<source file='/a'/><target dev='vda'/></disk></devices>"},
+        {"<target", JUDGE_DISK "<source file='/a'/>", "</disk></devices>"},
+        {"<!--", JUDGE_DISK "<source file='/a'/>", "</disk></devices>"},
+        {"<blockio", JUDGE_DISK "<source file='/a'/>", "<target dev='vda'/></disk></devices>"},
+        {"<disk", JUDGE_OS "<devices>", "</devices>"},
+        {"<controller", JUDGE_OS "<devices>", "</devices>"},
+        {"<memoryBacking", "", JUDGE_OS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+        if (g_str_has_prefix(xml, places[i].begins))
+            return xasprintf("<domain type='kvm'><name>web</name><memory>1048576</memory>%s%s%s"
+                             "</domain>",
+                             places[i].before, xml, places[i].after);
+    fail_msg("nobody knows where this is to be: %s", xml);
+    return NULL;
+}
+
+static void judge_validate(xmlRelaxNGPtr schema, const char *rule, const char *xml)
+{
+    cleanup_free char *text = judge_domain_with(xml);
+    cleanup_error struct error *err = NULL;
+    cleanup_xml xmlDocPtr doc = xml_parse(text, strlen(text), &err);
+    if (!doc)
+        fail_msg("%s: %s: %s", rule, err->message, text);
+    xmlRelaxNGValidCtxtPtr valid = xmlRelaxNGNewValidCtxt(schema);
+    int result = xmlRelaxNGValidateDoc(valid, doc);
+    xmlRelaxNGFreeValidCtxt(valid);
+    if (result != 0)
+        fail_msg("%s: libvirt's schema refuses: %s", rule, text);
+}
+
+/* Whatever the rows propose as XML is XML that libvirt's schema accepts, and some of them do. */
+static inline void judge_xml_is_valid(const struct judge_row *rows, size_t count)
+{
+    xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewParserCtxt(JUDGE_SCHEMA);
+    xmlRelaxNGPtr schema = xmlRelaxNGParse(parser);
+    unsigned validated = 0;
+    assert_non_null(schema);
+    for (size_t i = 0; i < count; i++) {
+        g_autoptr(GPtrArray) findings = judge_ask(&rows[i]);
+        const struct finding *f = findings->len ? findings->pdata[0] : NULL;
+        if (!f || f->kind != FIX_XML)
+            continue;
+        judge_validate(schema, rows[i].rule, f->fix);
+        validated++;
+    }
+    assert_true(validated > 0);
+    xmlRelaxNGFree(schema);
+    xmlRelaxNGFreeParserCtxt(parser);
 }
