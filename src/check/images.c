@@ -109,19 +109,9 @@ char *images_same_options(const struct look *at, const char *more)
 
 /* --- Devices ---------------------------------------------------------------------------------- */
 
-/* What hypervisors call the disks that they emulate. */
-static bool is_emulated(const char *model)
-{
-    static const char *const words[] = {"QEMU", "Virtual", "VBOX"};
-    for (size_t i = 0; model && i < ARRAY_SIZE(words); i++)
-        if (strstr(model, words[i]))
-            return true;
-    return false;
-}
-
 bool images_is_hardware(const struct block_device *d)
 {
-    return d->kind == DEVICE_DISK && d->driver && !is_emulated(d->model) &&
+    return d->kind == DEVICE_DISK && d->driver && !stack_is_virtual(d) &&
            (strcmp(d->driver, "nvme") == 0 || strcmp(d->driver, "sd") == 0);
 }
 

@@ -198,20 +198,6 @@ static void find_private_memory(const struct look *at, struct found *out)
                 "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
 }
 
-static void find_sector_sizes(const struct look *at, struct found *out)
-{
-    xmlNodePtr io = xml_child(at->disk->node, "blockio");
-    unsigned logical = look_number(io, "logical_block_size", 0);
-    unsigned physical = look_number(io, "physical_block_size", 0);
-    if (!logical || !physical || logical <= physical)
-        return;
-    cleanup_free char *size = xasprintf("%u", logical);
-    cleanup_free char *xml = images_element_with(io, "blockio", "physical_block_size", size, NULL);
-    finding_fix(
-        found_say(out, "logical sectors of %u bytes, physical ones of %u", logical, physical),
-        FIX_XML, "%s", xml);
-}
-
 /* --- Rows ------------------------------------------------------------------------------------- */
 
 static const struct rule rows[] = {
@@ -246,16 +232,6 @@ static const struct rule rows[] = {
         .source = "libvirt: formatdomain, vhostuser; qemu_validate.c",
         .needs = FIX_NEEDS_RESTART,
         .look = find_private_memory,
-    },
-    {
-        .id = "sector-sizes",
-        .scope = RULE_DISK,
-        .severity = SEVERITY_ERROR,
-        .title = "logical sectors larger than physical ones",
-        .why = "libvirt takes it, and QEMU does not start with it.",
-        .source = "qemu: hw/block/block.c; tried on QEMU 7.2",
-        .needs = FIX_NEEDS_RESTART,
-        .look = find_sector_sizes,
     },
 };
 

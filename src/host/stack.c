@@ -384,8 +384,7 @@ char *stack_describe(const struct block_device *d)
     return xstrdup(text->str);
 }
 
-/* Whether it is a hypervisor that made the disk up. */
-static bool is_virtual(const struct block_device *d)
+bool stack_is_virtual(const struct block_device *d)
 {
     static const char *const drivers[] = {"virtio_blk", "vbd"};
     static const char *const models[] = {"QEMU", "VBOX", "Virtual", "VMware", "PersistentDisk"};
@@ -403,7 +402,8 @@ bool stack_is_rotating(const struct block_device *d)
     g_autoptr(GPtrArray) all = levels(d, true, NULL);
     for (guint i = 0; i < all->len; i++) {
         const struct block_device *at = all->pdata[i];
-        if (!at->below->len && (at->kind != DEVICE_DISK || at->rotational != 1 || is_virtual(at)))
+        if (!at->below->len &&
+            (at->kind != DEVICE_DISK || at->rotational != 1 || stack_is_virtual(at)))
             return false;
     }
     return true;

@@ -69,6 +69,9 @@ const struct block_device *stack_below(const struct block_device *d, enum device
 /* "vg-images on md0 (raid1) on sda1, sdb1": for people. The caller frees. */
 char *stack_describe(const struct block_device *d);
 
+/* Whether it is a hypervisor that made this disk up: what it says of itself means nothing. */
+bool stack_is_virtual(const struct block_device *d);
+
 /* Whether the hardware below has heads to move: every disk says so, and none of them is a virtual
  * one, whose word means nothing. */
 bool stack_is_rotating(const struct block_device *d);

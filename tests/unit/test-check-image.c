@@ -148,12 +148,6 @@ static const struct judge_row rows[] = {
     {"vhost-memory", "shared cells", TYPED("vhostuser", "queues='2'", ""),
      .rest = "<cpu><numa><cell id='0' memAccess='shared'/></numa></cpu>"},
     {"vhost-memory", "another disk"},
-    {"sector-sizes", .severity = SEVERITY_ERROR, .says = "4096 bytes",
-     .devices = WITH("<blockio logical_block_size='4096' physical_block_size='512'/>"),
-     .fix = "<blockio logical_block_size=\"4096\" physical_block_size=\"4096\"/>"},
-    {"sector-sizes", "equal",
-     WITH("<blockio logical_block_size='4096' physical_block_size='4096'/>")},
-    {"sector-sizes", "one unstated", WITH("<blockio logical_block_size='4096'/>")},
 
     /* --- Images --- */
     {"image-unreadable", .unread = "cannot look at /srv/a b.img: No such file or directory",
