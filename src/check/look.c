@@ -28,26 +28,103 @@ unsigned look_number(xmlNodePtr node, const char *name, unsigned fallback)
                                                                              : fallback;
 }
 
-char *look_driver_with(const struct check_disk *d, ...)
+/* Copies an attribute's value from its first quote on, and returns where its last one is. */
+static const char *append_value(GString *out, const char *quote)
+{
+    const char *c = quote + 1;
+    g_string_append_c(out, '\'');
+    for (; *c && *c != *quote; c++)
+        if (*c == '\'')
+            g_string_append(out, "&apos;");
+        else
+            g_string_append_c(out, *c);
+    g_string_append_c(out, '\'');
+    return *c ? c : c - 1;
+}
+
+char *look_to_text(xmlNodePtr node)
+{
+    cleanup_free char *text = xml_to_text(node);
+    g_autoptr(GString) out = g_string_new(NULL);
+    const char *comment_end = NULL;
+    bool in_tag = false;
+    for (const char *c = text; *c; c++) {
+        if (c >= comment_end)
+            comment_end = strncmp(c, "<!--", 4) == 0 ? strstr(c, "-->") : NULL;
+        in_tag = !comment_end && (*c == '<' || (in_tag && *c != '>'));
+        if (in_tag && (*c == '"' || *c == '\''))
+            c = append_value(out, c);
+        else
+            g_string_append_c(out, *c);
+    }
+    return xstrdup(out->str);
+}
+
+static void set_attributes(xmlNodePtr node, va_list pairs)
+{
+    for (const char *name; (name = va_arg(pairs, const char *));) {
+        const char *value = va_arg(pairs, const char *);
+        if (value)
+            xmlSetProp(node, BAD_CAST name, BAD_CAST value);
+        else
+            xmlUnsetProp(node, BAD_CAST name);
+    }
+}
+
+/* A <driver> of a document of its own, a copy where there is one to copy. */
+static xmlNodePtr copy_driver(xmlDocPtr doc, xmlNodePtr driver)
+{
+    return driver ? xmlDocCopyNode(driver, doc, /* extended = recursively */ 1)
+                  : xmlNewDocNode(doc, NULL, BAD_CAST "driver", NULL);
+}
+
+static char *driver_with(const struct check_disk *d, va_list pairs)
 {
     cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNodePtr driver = d->driver ? xmlDocCopyNode(d->driver, doc, /* extended = recursively */ 1)
-                                  : xmlNewDocNode(doc, NULL, BAD_CAST "driver", NULL);
+    xmlNodePtr driver = copy_driver(doc, d->driver);
     xmlDocSetRootElement(doc, driver);
     if (!d->driver)
         xmlNewProp(driver, BAD_CAST "name", BAD_CAST "qemu");
-    va_list args;
-    va_start(args, d);
-    for (const char *name; (name = va_arg(args, const char *));) {
-        const char *value = va_arg(args, const char *);
-        if (value)
-            xmlSetProp(driver, BAD_CAST name, BAD_CAST value);
-        else
-            xmlUnsetProp(driver, BAD_CAST name);
-    }
-    va_end(args);
-    char *text = xml_to_text(driver);
+    set_attributes(driver, pairs);
+    return look_to_text(driver);
+}
+
+char *look_driver_with(const struct check_disk *d, ...)
+{
+    va_list pairs;
+    va_start(pairs, d);
+    char *text = driver_with(d, pairs);
+    va_end(pairs);
     return text;
+}
+
+/* Child by child, because the blanks between them are those of another indentation. */
+static char *controller_with(xmlNodePtr controller, va_list pairs)
+{
+    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr copy = xmlDocCopyNode(controller, doc, /* extended = with attributes */ 2);
+    xmlDocSetRootElement(doc, copy);
+    xmlNodePtr driver = xmlAddChild(copy, copy_driver(doc, xml_child(controller, "driver")));
+    set_attributes(driver, pairs);
+    for (xmlNodePtr n = controller->children; n; n = n->next)
+        if (n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, "driver") != 0)
+            xmlAddChild(copy, xmlDocCopyNode(n, doc, 1));
+    return look_to_text(copy);
+}
+
+char *look_server_with(const struct check_disk *d, ...)
+{
+    va_list pairs;
+    va_start(pairs, d);
+    char *text =
+        look_is_virtio_scsi(d) ? controller_with(d->controller, pairs) : driver_with(d, pairs);
+    va_end(pairs);
+    return text;
+}
+
+xmlNodePtr look_server_driver(const struct check_disk *d)
+{
+    return look_is_virtio_scsi(d) ? xml_child(d->controller, "driver") : d->driver;
 }
 
 /* --- What a disk is --------------------------------------------------------------------------- */
@@ -82,6 +159,59 @@ bool look_is_virtio_scsi(const struct check_disk *d)
     return false;
 }
 
+bool look_keeps_nothing(const struct check_disk *d)
+{
+    return xml_child(d->node, "readonly") || xml_child(d->node, "transient");
+}
+
+/* --- Storage ---------------------------------------------------------------------------------- */
+
+bool look_lacks_direct(const struct check_disk *d)
+{
+    return d->place && d->place->direct_known && !d->place->direct_offset_align;
+}
+
+bool look_has_direct(const struct check_disk *d)
+{
+    return d->place && (d->place->type == PLACE_BLOCK ||
+                        (d->place->direct_known && d->place->direct_offset_align));
+}
+
+bool look_is_rotating(const struct check_disk *d)
+{
+    return d->place && d->place->block && stack_is_rotating(d->place->block);
+}
+
+static bool has_nvme(const struct block_device *b)
+{
+    if (b->driver && strcmp(b->driver, "nvme") == 0)
+        return true;
+    for (guint i = 0; b->below && i < b->below->len; i++)
+        if (has_nvme(b->below->pdata[i]))
+            return true;
+    return false;
+}
+
+bool look_is_nvme(const struct check_disk *d)
+{
+    return d->place && d->place->block && has_nvme(d->place->block);
+}
+
+static bool is_on(const struct check_disk *d, uint64_t fs_magic)
+{
+    return d->place && d->place->type == PLACE_FILE && d->place->fs_magic == fs_magic;
+}
+
+bool look_is_remote(const struct check_disk *d)
+{
+    return is_on(d, FS_NFS);
+}
+
+bool look_is_memory(const struct check_disk *d)
+{
+    return is_on(d, FS_TMPFS);
+}
+
 /* --- Room ------------------------------------------------------------------------------------- */
 
 static const struct check_image *top_of(const struct check_disk *d)
@@ -101,18 +231,30 @@ static bool is_full(const struct check_image *image)
            image->header.virtual_bytes - image->header.virtual_bytes / 100;
 }
 
+/* QEMU writes what is transient to an overlay, which begins empty. */
 bool look_grows(const struct check_disk *d)
 {
     const struct check_image *top = top_of(d);
+    if (look_is_host_file(d) && xml_child(d->node, "transient"))
+        return true;
     if (!look_is_host_file(d) || !top || !top->place)
         return false;
     return top->header.backing || is_thin(top->place) ||
            (top->place->type == PLACE_FILE && !is_full(top));
 }
 
+/* A block device as raw is known without its header, which we may not be allowed to read. */
+static bool is_thick_device(const struct check_disk *d)
+{
+    return d->place && d->place->type == PLACE_BLOCK && !is_thin(d->place) &&
+           strcmp(d->model->config.format, "raw") == 0 && !xml_child(d->node, "transient");
+}
+
 bool look_is_allocated(const struct check_disk *d)
 {
     const struct check_image *top = top_of(d);
+    if (look_is_host_file(d) && is_thick_device(d))
+        return true;
     return look_is_host_file(d) && !d->unread && top && top->place && !look_grows(d);
 }
 
@@ -137,11 +279,17 @@ static bool has_io_uring(const struct look *at)
                    host_facts_qemu_flag(f, emulator, "aio.io_uring") != 0));
 }
 
+/* What the guest discards of a file leaves holes, which the next write has to fill again. */
+static bool stays_allocated(const struct check_disk *d)
+{
+    return look_is_allocated(d) && (!d->model->config.discard || d->place->type == PLACE_BLOCK);
+}
+
 const char *look_best_io(const struct look *at)
 {
     const struct check_disk *d = at->disk;
-    bool direct = disk_config_is_direct(&d->model->config);
-    if (look_is_allocated(d) && direct)
+    bool direct = disk_config_is_direct(&d->model->config) && !look_lacks_direct(d);
+    if (direct && stays_allocated(d))
         return "native";
     return has_io_uring(at) ? "io_uring" : NULL;
 }

@@ -83,9 +83,23 @@ bool look_says(xmlNodePtr node, const char *name, const char *value);
 /* The number in an attribute or in an element's text; `fallback` where there is none. */
 unsigned look_number(xmlNodePtr node, const char *name, unsigned fallback);
 
+/* An element as text, in single quotes as libvirt writes it. The caller frees. */
+char *look_to_text(xmlNodePtr node);
+
 /* The disk's <driver> element with these attributes set or, where the value is NULL, removed: pairs
  * of name and value up to a NULL name. In one line where it has no children. The caller frees. */
 char *look_driver_with(const struct check_disk *d, ...) __attribute__((sentinel));
+
+/* The element that says how a virtio disk's queues are served, as look_driver_with: the disk's
+ * <driver>, or for a disk of virtio-scsi its <controller> with the <driver> in it. */
+char *look_server_with(const struct check_disk *d, ...) __attribute__((sentinel));
+
+/* The <driver> that has these attributes (queues, iothread, ioeventfd): the disk's, or that of its
+ * controller; NULL. */
+xmlNodePtr look_server_driver(const struct check_disk *d);
+
+/* Whether what the guest writes there is never kept: <readonly/>, or <transient/>. */
+bool look_keeps_nothing(const struct check_disk *d);
 
 /* Whether QEMU goes through a file or block device of its host for this disk: io= has no meaning for
  * others. */
@@ -102,6 +116,15 @@ bool look_grows(const struct check_disk *d);
 /* Whether it surely has all the room it can need: what a rule may say is fit for io='native'. False
  * where that is not known. */
 bool look_is_allocated(const struct check_disk *d);
+
+/* What is known of the storage below: a file system or device without direct I/O; one with it; heads
+ * that move; an NVMe drive; a file system that is another machine's, or is in memory. */
+bool look_lacks_direct(const struct check_disk *d);
+bool look_has_direct(const struct check_disk *d);
+bool look_is_rotating(const struct check_disk *d);
+bool look_is_nvme(const struct check_disk *d);
+bool look_is_remote(const struct check_disk *d);
+bool look_is_memory(const struct check_disk *d);
 
 /* The "io" that suits this disk on this host: "native" for one that is allocated, "io_uring" where
  * QEMU, libvirt and the kernel have it; NULL where threads are the best there is. */
