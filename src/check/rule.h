@@ -2,8 +2,8 @@
 /*
  * rule.h - a rule is a row and a function that looks.
  *
- * Each family of rules is a table in a file rules_NAME.c; rules.c has the tables. The row is the one
- * place for what the rule says: --list-rules, the manual page, JSON and text are made of it.
+ * Each family of rules is a table in a file rules_NAME.c; rules.c has the tables. The row is the
+ * one place for what the rule says: --list-rules, the manual page, JSON and text are made of it.
  */
 #pragma once
 
@@ -26,11 +26,11 @@ struct rule {
     const char *id; /* "cache-unsafe" */
     enum rule_scope scope;
     enum severity severity;
-    const char *title;  /* what is wrong, a phrase without a full stop */
-    const char *why;    /* a sentence or two */
-    const char *source; /* where that is from: a page, a file of a source, a measurement */
-    unsigned needs;     /* of its remedy, enum fix_needs */
-    struct versions since;   /* what its remedy needs of QEMU and libvirt; 0: any */
+    const char *title;     /* what is wrong, a phrase without a full stop */
+    const char *why;       /* a sentence or two */
+    const char *source;    /* where that is from: a page, a file of a source, a measurement */
+    unsigned needs;        /* of its remedy, enum fix_needs */
+    struct versions since; /* what its remedy needs of QEMU and libvirt; 0: any */
     /* Says what it finds through `out`; most find one thing or none. What a rule does not know
      * (NULL, -1) it does not find: no false alarm. */
     void (*look)(const struct look *at, struct found *out);
@@ -45,9 +45,9 @@ struct rule_table {
 extern const struct rule_table *const rule_tables[];
 extern const size_t rule_table_count;
 
-extern const struct rule_table rules_cache, rules_discard, rules_thread, rules_bus, rules_domain,
-    rules_image, rules_place, rules_device, rules_host, rules_reading, rules_effective,
-    rules_refused, rules_qcow2;
+extern const struct rule_table rules_reading, rules_effective, rules_domain, rules_refused,
+    rules_bus, rules_cache, rules_discard, rules_thread, rules_queue, rules_image, rules_qcow2,
+    rules_place, rules_device, rules_host;
 
 /* Defines one of these of an array of rows. */
 #define RULE_TABLE(name, array) const struct rule_table name = {array, ARRAY_SIZE(array)}

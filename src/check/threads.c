@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "check/threads.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "domain/xml.h"
+
+/* More than any machine has use for: a number of iothreads can be any number. */
+#define THREADS_MAX 1024
+
+bool threads_has(const GArray *ids, unsigned id)
+{
+    for (guint i = 0; i < ids->len; i++)
+        if (g_array_index(ids, unsigned, i) == id)
+            return true;
+    return false;
+}
+
+static void add(GArray *ids, unsigned id)
+{
+    if (id && ids->len < THREADS_MAX && !threads_has(ids, id))
+        g_array_append_val(ids, id);
+}
+
+unsigned threads_free_id(const GArray *declared, unsigned nth)
+{
+    unsigned id = 1;
+    while (threads_has(declared, id) || nth-- > 0)
+        id++;
+    return id;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    return x < y ? -1 : x > y;
+}
+
+static GArray *no_ids(void)
+{
+    return g_array_new(FALSE, FALSE, sizeof(unsigned));
+}
+
+/* Every <iothread id='…'/> of an element. */
+static void add_listed(GArray *ids, xmlNodePtr list)
+{
+    for (xmlNodePtr n = xml_child(list, "iothread"); n; n = xml_next(n, "iothread"))
+        add(ids, look_number(n, "id", 0));
+}
+
+GArray *threads_declared(const struct check_domain *d)
+{
+    GArray *ids = no_ids();
+    uint64_t count = 0;
+    cleanup_free char *text = xml_child_text(d->node, "iothreads");
+    if (text && text_parse_number(text, 0, THREADS_MAX, &count, NULL) < 0)
+        count = 0;
+    add_listed(ids, xml_child(d->node, "iothreadids"));
+    while (ids->len < count)
+        add(ids, threads_free_id(ids, 0));
+    g_array_sort(ids, compare_ids);
+    return ids;
+}
+
+GArray *threads_named(xmlNodePtr driver)
+{
+    GArray *ids = no_ids();
+    add(ids, look_number(driver, "iothread", 0));
+    add_listed(ids, xml_child(driver, "iothreads"));
+    return ids;
+}
+
+/* Not disks alone: whatever of the devices names one uses it, also what we know nothing of. */
+static void add_used(GArray *ids, xmlNodePtr devices)
+{
+    for (xmlNodePtr n = devices ? devices->children : NULL; n; n = n->next)
+        for (xmlNodePtr driver = xml_child(n, "driver"); driver;
+             driver = xml_next(driver, "driver")) {
+            g_autoptr(GArray) named = threads_named(driver);
+            for (guint i = 0; i < named->len; i++)
+                add(ids, g_array_index(named, unsigned, i));
+        }
+}
+
+GArray *threads_idle(const struct check_domain *d)
+{
+    GArray *idle = no_ids();
+    g_autoptr(GArray) used = no_ids(), declared = threads_declared(d);
+    add_used(used, xml_child(d->node, "devices"));
+    for (guint i = 0; i < declared->len; i++)
+        if (!threads_has(used, g_array_index(declared, unsigned, i)))
+            add(idle, g_array_index(declared, unsigned, i));
+    return idle;
+}
+
+static bool is_first_of_controller(const struct check_disk *d)
+{
+    for (size_t i = 0; i < d->domain->disk_count && &d->domain->disks[i] != d; i++)
+        if (d->controller && d->domain->disks[i].controller == d->controller)
+            return false;
+    return true;
+}
+
+/* virtio's MMIO transport has no notifiers. */
+static bool has_notifiers(const struct check_disk *d)
+{
+    xmlNodePtr owner = look_is_virtio_scsi(d) ? d->controller : d->node;
+    return !look_says(xml_child(owner, "address"), "type", "virtio-mmio");
+}
+
+bool threads_can_serve(const struct check_disk *d)
+{
+    return (look_is_virtio_blk(d) || (look_is_virtio_scsi(d) && is_first_of_controller(d))) &&
+           has_notifiers(d);
+}
+
+bool threads_is_unserved(const struct check_disk *d)
+{
+    g_autoptr(GArray) named = threads_named(look_server_driver(d));
+    return threads_can_serve(d) && !named->len;
+}
+
+char *threads_attach(const struct check_disk *d, unsigned id)
+{
+    cleanup_free char *number = xasprintf("%u", id);
+    cleanup_free char *element = look_server_with(d, "iothread", number, "ioeventfd", NULL, NULL);
+    return xasprintf("<!-- %s -->\n%s", d->model->target ? d->model->target : "disk", element);
+}
