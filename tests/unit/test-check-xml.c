@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-check-xml.c - rules on a domain's XML: what each finds and what it leaves alone, and whether
+ * its remedy is one: accepted by libvirt's schema (with --schema), and nothing is found any more.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <libvirt/libvirt.h>
+#include <libxml/relaxng.h>
+
+#include "base/memory.h"
+#include "check/ask.h"
+#include "check/subject.h"
+#include "check_xml_finds.h"
+#include "check_xml_silent.h"
+#include "domain/xml.h"
+
+#define SCHEMA "/usr/share/libvirt/schemas/domain.rng"
+#define DISK_BYTES (UINT64_C(10) << 30)
+
+static struct block_device *const all_devices[] = {&nvme, &safe_nvme, &heads, &thin};
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(all_devices); i++)
+        all_devices[i]->below = g_ptr_array_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(all_devices); i++)
+        g_ptr_array_unref(all_devices[i]->below);
+    return 0;
+}
+
+/* --- A row's domain --------------------------------------------------------------------------- */
+
+static struct place *place_of(const struct world *w)
+{
+    struct place *p = xcalloc(1, sizeof(*p));
+    *p = (struct place){
+        .path = xstrdup("/srv/web.img"),
+        .type = w->fs_magic ? PLACE_FILE : PLACE_BLOCK,
+        .size_bytes = DISK_BYTES,
+        .allocated_bytes = w->image == FULL ? DISK_BYTES : DISK_BYTES / 8,
+        .fs_magic = w->fs_magic,
+        .direct_known = w->direct_known,
+        .direct_memory_align = w->direct_align,
+        .direct_offset_align = w->direct_align,
+        .nocow = w->nocow,
+        .block = w->device,
+    };
+    return p;
+}
+
+static void add_image(struct check_disk *d, const struct world *w, const char *backing)
+{
+    struct check_image *i = xcalloc(1, sizeof(*i));
+    *i = (struct check_image){
+        .path = xstrdup("/srv/web.img"),
+        .header = {.format = "qcow2",
+                   .virtual_bytes = DISK_BYTES,
+                   .backing = backing ? xstrdup(backing) : NULL},
+        .place = place_of(w),
+    };
+    g_ptr_array_add(d->images, i);
+}
+
+static void look_at_world(struct check_disk *d, const struct world *w)
+{
+    if (w->image == UNREAD || d->place)
+        return;
+    d->place = place_of(w);
+    add_image(d, w, w->image == OVER_A_BASE ? "/srv/base.img" : NULL);
+    if (w->image == OVER_A_BASE)
+        add_image(d, w, NULL);
+}
+
+static struct check_domain *domain_of(const char *xml, const struct row *row)
+{
+    struct error *err = NULL;
+    const struct subject_source source = {
+        .file = row->file, .xml = xml, .length = strlen(xml), .live = row->live};
+    struct check_domain *d = check_domain_new(NULL, &source, &err);
+    if (!d)
+        fail_msg("%s: %s: %s", row->rule, err->message, xml);
+    for (size_t i = 0; i < d->disk_count; i++)
+        look_at_world(&d->disks[i], row->world ? row->world : &nothing);
+    return d;
+}
+
+/* All that is found, of the domain and of its disks. The caller frees. */
+static GPtrArray *ask_all(const struct check_domain *d, const struct row *row)
+{
+    const struct world *w = row->world ? row->world : &nothing;
+    const struct look base = {.facts = w->facts, .versions = w->versions, .domain = d};
+    g_autofree GPtrArray **found = g_new0(GPtrArray *, d->disk_count + 1);
+    ask_domain(&base, NULL, found);
+    for (size_t i = 0; i < d->disk_count; i++)
+        g_ptr_array_extend_and_steal(found[0], found[i + 1]);
+    return found[0];
+}
+
+static const struct finding *finding_of(const GPtrArray *findings, const char *rule)
+{
+    for (guint i = 0; i < findings->len; i++) {
+        const struct finding *f = findings->pdata[i];
+        if (strcmp(f->rule->id, rule) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+/* --- Found, and not --------------------------------------------------------------------------- */
+
+static void compare_finding(const struct row *row, const struct finding *f)
+{
+    if (row->severity && strcmp(severity_names[f->severity], row->severity) != 0)
+        fail_msg("%s is a %s: %s", row->rule, severity_names[f->severity], row->xml);
+    if (row->fix && (!f->fix || strcmp(f->fix, row->fix) != 0))
+        fail_msg("%s: the remedy is\n%s\ninstead of\n%s", row->rule, f->fix, row->fix);
+    assert_true(f->severity <= f->rule->severity);
+    assert_true(strlen(f->summary) > 10 && !strchr(f->summary, '\n'));
+    assert_true(f->kind != FIX_NONE && f->fix);
+}
+
+static void test_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(finds); i++) {
+        cleanup_check_domain struct check_domain *d = domain_of(finds[i].xml, &finds[i]);
+        g_autoptr(GPtrArray) all = ask_all(d, &finds[i]);
+        const struct finding *f = finding_of(all, finds[i].rule);
+        if (!f)
+            fail_msg("%s does not find: %s", finds[i].rule, finds[i].xml);
+        compare_finding(&finds[i], f);
+    }
+}
+
+static void test_not_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
+        cleanup_check_domain struct check_domain *d = domain_of(silent[i].xml, &silent[i]);
+        g_autoptr(GPtrArray) all = ask_all(d, &silent[i]);
+        const struct finding *f = finding_of(all, silent[i].rule);
+        if (f)
+            fail_msg("%s says \"%s\" of: %s", f->rule->id, f->summary, silent[i].xml);
+    }
+}
+
+static size_t count_rows(const struct row *rows, size_t count, const char *rule)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += strcmp(rows[i].rule, rule) == 0;
+    return n;
+}
+
+static void test_every_rule_has_both(void **state)
+{
+    (void)state;
+    const struct rule_table *const tables[] = {&rules_cache, &rules_discard, &rules_thread,
+                                               &rules_queue, &rules_pin,     &rules_domain};
+    size_t rules = 0;
+    for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+        for (size_t i = 0; i < tables[t]->count; i++, rules++) {
+            const char *id = tables[t]->rows[i].id;
+            if (!count_rows(finds, ARRAY_SIZE(finds), id) ||
+                !count_rows(silent, ARRAY_SIZE(silent), id))
+                fail_msg("%s has no row for what it finds, or for what it does not", id);
+            assert_ptr_equal(rule_find(id), &tables[t]->rows[i]);
+        }
+    assert_true(rules > 40);
+}
+
+/* What two rules say of one domain has to go together: the numbers of iothreads. */
+static void test_remedies_fit_together(void **state)
+{
+    (void)state;
+    const struct row row = {"iothread-none", DOMAIN("", DISK("type='raw'") OTHER("type='raw'")
+                                                            SCSI("") CONTROLLER(""))};
+    static const char *const wanted[] = {"iothread='1'", "iothread='2'", "iothread='3'"};
+    cleanup_check_domain struct check_domain *d = domain_of(row.xml, &row);
+    g_autoptr(GPtrArray) all = ask_all(d, &row);
+    size_t n = 0;
+    for (guint i = 0; i < all->len; i++) {
+        const struct finding *f = all->pdata[i];
+        if (strcmp(f->rule->id, row.rule) != 0)
+            continue;
+        assert_true(n < ARRAY_SIZE(wanted));
+        assert_non_null(strstr(f->fix, "<iothreads>3</iothreads>"));
+        assert_non_null(strstr(f->fix, wanted[n++]));
+    }
+    assert_int_equal(n, ARRAY_SIZE(wanted));
+}
+
+static void test_no_more_threads_than_cpus(void **state)
+{
+    (void)state;
+    const struct row row = {"iothread-none",
+                            DOMAIN("", DISK("type='raw'") OTHER("type='raw'") SCSI("")
+                                           CONTROLLER("") NAMED_DISK("vdc", "virtio", "", "")),
+                            &on_2_cpus};
+    cleanup_check_domain struct check_domain *d = domain_of(row.xml, &row);
+    g_autoptr(GPtrArray) all = ask_all(d, &row);
+    for (guint i = 0; i < all->len; i++) {
+        const struct finding *f = all->pdata[i];
+        if (strcmp(f->rule->id, row.rule) == 0 && !strstr(f->fix, "<iothreads>2</iothreads>"))
+            fail_msg("%s", f->fix);
+    }
+}
+
+/* --- Remedies --------------------------------------------------------------------------------- */
+
+/* What the element of a remedy stands in for: its old one, or where it is added. */
+static xmlNodePtr parent_for(xmlNodePtr domain, const char *name)
+{
+    xmlNodePtr devices = xml_child(domain, "devices");
+    if (strcmp(name, "driver") == 0 || strcmp(name, "blockio") == 0)
+        return xml_child(devices, "disk");
+    if (strcmp(name, "iothread") == 0)
+        return xml_child(domain, "iothreadids");
+    return strcmp(name, "controller") == 0 ? devices : domain;
+}
+
+static void put_in(xmlDocPtr doc, xmlNodePtr element)
+{
+    const char *name = (const char *)element->name;
+    xmlNodePtr parent = parent_for(xmlDocGetRootElement(doc), name);
+    assert_non_null(parent);
+    xmlNodePtr old = xml_child(parent, name);
+    xmlNodePtr copy = xmlDocCopyNode(element, doc, 1);
+    if (old) {
+        xmlReplaceNode(old, copy);
+        xmlFreeNode(old);
+    } else {
+        xmlAddChild(parent, copy);
+    }
+}
+
+/* The row's domain with the remedy applied, the later of alternatives. The caller frees. */
+static xmlDocPtr apply(const struct row *row, const char *fix)
+{
+    struct error *err = NULL;
+    cleanup_free char *text = xasprintf("<fix>%s</fix>", fix);
+    cleanup_xml xmlDocPtr lines = xml_parse(text, strlen(text), &err);
+    xmlDocPtr doc = xml_parse(row->xml, strlen(row->xml), NULL);
+    if (!lines)
+        fail_msg("%s: %s", fix, err->message);
+    for (xmlNodePtr n = xmlDocGetRootElement(lines)->children; n; n = n->next)
+        if (n->type == XML_ELEMENT_NODE)
+            put_in(doc, n);
+    return doc;
+}
+
+/* Those that are whole elements, and of the row's first disk. */
+static bool can_apply(const struct row *row, const struct finding *f)
+{
+    return f->kind == FIX_XML && strcmp(f->fix, "<domain type='kvm'>") != 0 &&
+           !strstr(row->xml, "vdb");
+}
+
+/* Calls `is_good` with every row's remedy. */
+static unsigned for_each_remedy(void (*is_good)(const struct row *row, const struct finding *f,
+                                                xmlDocPtr fixed, void *data),
+                                void *data)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(finds); i++) {
+        cleanup_check_domain struct check_domain *d = domain_of(finds[i].xml, &finds[i]);
+        g_autoptr(GPtrArray) all = ask_all(d, &finds[i]);
+        const struct finding *f = finding_of(all, finds[i].rule);
+        if (!f || !can_apply(&finds[i], f))
+            continue;
+        cleanup_xml xmlDocPtr fixed = apply(&finds[i], f->fix);
+        is_good(&finds[i], f, fixed, data);
+        count++;
+    }
+    return count;
+}
+
+/* Who has done as told is not told the same again, nor that it is wrong now. */
+static void is_content(const struct row *row, const struct finding *f, xmlDocPtr fixed, void *data)
+{
+    (void)data;
+    cleanup_free char *xml = xml_to_text(xmlDocGetRootElement(fixed));
+    cleanup_check_domain struct check_domain *d = domain_of(xml, row);
+    g_autoptr(GPtrArray) all = ask_all(d, row);
+    const struct finding *again = finding_of(all, row->rule);
+    bool less = again && again->severity < f->severity;
+    if (again && !less)
+        fail_msg("%s is found again after its remedy: %s\n%s", row->rule, again->summary, xml);
+    for (guint i = 0; i < all->len; i++) {
+        const struct finding *other = all->pdata[i];
+        if (other->severity == SEVERITY_ERROR && f->severity != SEVERITY_ERROR)
+            fail_msg("the remedy of %s brings %s: %s", row->rule, other->rule->id, xml);
+    }
+}
+
+static void test_remedies_remedy(void **state)
+{
+    (void)state;
+    assert_true(for_each_remedy(is_content, NULL) > 40);
+}
+
+/* --- Schema ----------------------------------------------------------------------------------- */
+
+static void say_nothing(void *data, const char *format, ...)
+{
+    (void)data, (void)format;
+}
+
+static void fits_schema(const struct row *row, const struct finding *f, xmlDocPtr fixed, void *data)
+{
+    if (f->rule->since.libvirt > LIBVIR_VERSION_NUMBER || strstr(row->xml, "discard_no_unref"))
+        return;
+    cleanup_free char *xml = xml_to_text(xmlDocGetRootElement(fixed));
+    cleanup_xml xmlDocPtr copy = xml_parse(xml, strlen(xml), NULL);
+    xmlRelaxNGValidCtxtPtr valid = xmlRelaxNGNewValidCtxt(data);
+    xmlRelaxNGSetValidErrors(valid, say_nothing, say_nothing, NULL);
+    if (xmlRelaxNGValidateDoc(valid, copy) != 0)
+        fail_msg("%s: libvirt's schema refuses %s", row->rule, xml);
+    xmlRelaxNGFreeValidCtxt(valid);
+}
+
+static void test_schema(void **state)
+{
+    (void)state;
+    if (access(SCHEMA, R_OK) < 0)
+        skip();
+    xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewParserCtxt(SCHEMA);
+    xmlRelaxNGPtr schema = xmlRelaxNGParse(parser);
+    assert_non_null(schema);
+    for_each_remedy(fits_schema, schema);
+    xmlRelaxNGFree(schema);
+    xmlRelaxNGFreeParserCtxt(parser);
+}
+
+int main(int argc, char *argv[])
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_found),
+        cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_every_rule_has_both),
+        cmocka_unit_test(test_remedies_fit_together),
+        cmocka_unit_test(test_no_more_threads_than_cpus),
+        cmocka_unit_test(test_remedies_remedy),
+    };
+    static const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};
+    if (argc > 1 && strcmp(argv[1], "--schema") == 0)
+        return cmocka_run_group_tests(schema, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
