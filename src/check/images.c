@@ -24,7 +24,7 @@ char *images_element_with(xmlNodePtr node, const char *name, ...)
     for (const char *attribute; (attribute = va_arg(args, const char *));)
         xmlSetProp(element, BAD_CAST attribute, BAD_CAST va_arg(args, const char *));
     va_end(args);
-    return xml_to_text(element);
+    return look_to_text(element);
 }
 
 xmlNodePtr images_encryption(const struct check_disk *d)

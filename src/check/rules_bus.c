@@ -172,7 +172,7 @@ static char *disk_of_block(const struct check_disk *d)
     xmlSetProp(disk, BAD_CAST "type", BAD_CAST "block");
     xmlUnsetProp(source, BAD_CAST "file");
     xmlSetProp(source, BAD_CAST "dev", BAD_CAST d->model->source);
-    return xml_to_text(disk);
+    return look_to_text(disk);
 }
 
 /* QEMU's driver for files refuses devices since 6.0. A name is missing where the domain is made up

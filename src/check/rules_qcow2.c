@@ -70,7 +70,7 @@ static char *driver_with_cache(const struct check_disk *d, uint64_t bytes)
     xmlNodePtr cache = xmlNewChild(driver, NULL, BAD_CAST "metadata_cache", NULL);
     xmlNodePtr size = xmlNewTextChild(cache, NULL, BAD_CAST "max_size", BAD_CAST number);
     xmlNewProp(size, BAD_CAST "unit", BAD_CAST "bytes");
-    return xml_to_text(driver);
+    return look_to_text(driver);
 }
 
 static void fix_cache(const struct look *at, struct finding *f)
