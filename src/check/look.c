@@ -168,7 +168,10 @@ bool look_keeps_nothing(const struct check_disk *d)
 
 bool look_lacks_direct(const struct check_disk *d)
 {
-    return d->place && d->place->direct_known && !d->place->direct_offset_align;
+    const struct place *p = d->place;
+    return p && ((p->direct_known && !p->direct_offset_align) ||
+                 (p->mount && g_str_has_prefix(p->mount->type, "ext") &&
+                  mount_has_option(p->mount, "data=journal")));
 }
 
 bool look_has_direct(const struct check_disk *d)
@@ -212,6 +215,13 @@ bool look_is_memory(const struct check_disk *d)
     return is_on(d, FS_TMPFS);
 }
 
+bool look_is_copied(const struct check_disk *d)
+{
+    const struct place *p = d->place;
+    return is_on(d, FS_ZFS) || (is_on(d, FS_BTRFS) && !p->nocow) ||
+           (p && p->type == PLACE_FILE && p->shared);
+}
+
 /* --- Room ------------------------------------------------------------------------------------- */
 
 static const struct check_image *top_of(const struct check_disk *d)
@@ -239,7 +249,7 @@ bool look_grows(const struct check_disk *d)
         return true;
     if (!look_is_host_file(d) || !top || !top->place)
         return false;
-    return top->header.backing || is_thin(top->place) ||
+    return top->header.backing || (top->place->type == PLACE_BLOCK && is_thin(top->place)) ||
            (top->place->type == PLACE_FILE && !is_full(top));
 }
 
@@ -255,7 +265,8 @@ bool look_is_allocated(const struct check_disk *d)
     const struct check_image *top = top_of(d);
     if (look_is_host_file(d) && is_thick_device(d))
         return true;
-    return look_is_host_file(d) && !d->unread && top && top->place && !look_grows(d);
+    return look_is_host_file(d) && !d->unread && top && top->place && !look_grows(d) &&
+           !look_is_copied(d);
 }
 
 /* --- What suits ------------------------------------------------------------------------------- */

@@ -126,6 +126,10 @@ bool look_is_nvme(const struct check_disk *d);
 bool look_is_remote(const struct check_disk *d);
 bool look_is_memory(const struct check_disk *d);
 
+/* Whether a write there needs room also where there are blocks already: the file system copies what
+ * it changes (btrfs, unless the file is marked, and ZFS), or the blocks are shared (reflinks). */
+bool look_is_copied(const struct check_disk *d);
+
 /* The "io" that suits this disk on this host: "native" for one that is allocated, "io_uring" where
  * QEMU, libvirt and the kernel have it; NULL where threads are the best there is. */
 const char *look_best_io(const struct look *at);

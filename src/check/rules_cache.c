@@ -143,6 +143,8 @@ static char *room_of(const struct check_disk *d)
     const struct check_image *top = d->images->len ? d->images->pdata[0] : NULL;
     if (xml_child(d->node, "transient"))
         return xstrdup("is transient, and begins as an empty overlay each time");
+    if (look_is_copied(d))
+        return xstrdup("is copied by its file system where it is written");
     if (top->header.backing)
         return xstrdup("grows over a backing image");
     if (top->place->type == PLACE_BLOCK)
@@ -155,8 +157,8 @@ static char *room_of(const struct check_disk *d)
 static void look_native_growing(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
-    if (!has_io(d, "native") || !disk_config_is_direct(&d->model->config) || !look_grows(d) ||
-        is_lun(d) || look_is_remote(d))
+    if (!has_io(d, "native") || !disk_config_is_direct(&d->model->config) ||
+        !(look_grows(d) || look_is_copied(d)) || is_lun(d) || look_is_remote(d))
         return;
     const char *best = look_best_io(at);
     cleanup_free char *room = room_of(d);
@@ -172,7 +174,7 @@ static void look_native_growing(const struct look *at, struct found *out)
 static bool native_is_open(const struct check_disk *d)
 {
     return disk_config_is_direct(&d->model->config) && !look_lacks_direct(d) && !look_grows(d) &&
-           !look_is_allocated(d) && !d->model->config.discard;
+           !look_is_copied(d) && !look_is_allocated(d) && !d->model->config.discard;
 }
 
 static void fix_threads(struct finding *f, const struct check_disk *d, const char *best)

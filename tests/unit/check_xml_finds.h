@@ -37,6 +37,8 @@ static const struct row finds[] = {
     {"io-native-growing", ONE("type='raw' cache='none' io='native'"), &on_a_thin_device},
     {"io-native-growing",
      DOMAIN("", DISK_AND("type='raw' cache='none' io='native'", "<transient/>")), &allocated},
+    {"io-native-growing", ONE(STORY " io='native'"), &on_btrfs, "warning",
+     "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"},
     /* The story: what it found by hand, where it is fit for it, and else what is. */
     {"io-threads", ONE(STORY), &allocated, "warning",
      "<driver name='qemu' type='qcow2' cache='none' io='native'/>"},
@@ -50,6 +52,10 @@ static const struct row finds[] = {
      "<!-- if all blocks of the image are allocated: -->\n"
      "<driver name='qemu' type='qcow2' cache='none' io='native'/>"},
     {"io-threads", ONE(STORY), &growing_no_uring, "note"},
+    {"io-threads", ONE(STORY), &on_btrfs, "warning",
+     "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"},
+    {"io-threads", ONE(STORY), &on_journal, "note",
+     "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"},
     {"io-threads", ONE(STORY " discard='unmap'"), &allocated, "warning",
      "<driver name='qemu' type='qcow2' cache='none' discard='unmap' io='io_uring'/>"},
     {"io-threads", ONE(STORY " io='threads'"), &allocated, "note"},

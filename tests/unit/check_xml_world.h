@@ -16,6 +16,7 @@ struct world {
     bool direct_known;
     uint32_t direct_align;
     bool nocow;
+    const struct mount *mount;
     struct versions versions;
     const struct host_facts *facts;
 };
@@ -38,6 +39,9 @@ static struct block_device heads = {.name = (char[]){"sda"},
                                     .rotational = 1,
                                     .numa_node = -1};
 static struct block_device thin = {.name = (char[]){"dm-3"}, .kind = DEVICE_THIN, .numa_node = -1};
+
+static const struct mount journal = {.type = (char[]){"ext4"},
+                                     .options = (char[]){"rw,relatime,data=journal"}};
 
 static struct host_facts eight_cpus = {.kernel = 6001,
                                        .cpus = 8,
@@ -65,11 +69,15 @@ static const struct world over_a_base = {OVER_A_BASE, &nvme, EXT4_DIRECT};
 static const struct world over_a_slow_base = {OVER_A_BASE, &heads, EXT4_DIRECT};
 static const struct world on_a_device = {FULL, &nvme};
 static const struct world on_a_thin_device = {FULL, &thin};
+static const struct world file_on_thin = {FULL, &thin, EXT4_DIRECT};
 static const struct world no_direct = {FULL, &nvme, FS_EXT4, .direct_known = true};
 static const struct world on_nfs = {GROWING, NULL, FS_NFS, .direct_known = true, .direct_align = 1};
 static const struct world in_memory = {FULL, NULL, FS_TMPFS};
 static const struct world on_btrfs = {FULL, NULL, FS_BTRFS, .direct_known = true,
                                       .direct_align = 4096};
+static const struct world on_nocow = {
+    FULL, NULL, FS_BTRFS, .direct_known = true, .direct_align = 4096, .nocow = true};
+static const struct world on_journal = {FULL, &nvme, FS_EXT4, .mount = &journal};
 static const struct world on_8_cpus = {.facts = &eight_cpus};
 static const struct world on_2_cpus = {.facts = &two_cpus};
 static const struct world without_uring = {.facts = &no_uring};

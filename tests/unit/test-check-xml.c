@@ -60,6 +60,7 @@ static struct place *place_of(const struct world *w)
         .direct_memory_align = w->direct_align,
         .direct_offset_align = w->direct_align,
         .nocow = w->nocow,
+        .mount = w->mount,
         .block = w->device,
     };
     return p;
