@@ -71,6 +71,10 @@ struct look {
     const struct mount *mount;
 };
 
+/* Rules that compare a domain's disks with one another leave those with more than this alone: no
+ * machine has as many, and hostile XML has. */
+#define LOOK_COMPARED_DISKS_MAX 256
+
 /* --- What several rules ask ------------------------------------------------------------------- */
 
 /* An attribute of a node, which may be NULL: "" where there is none. The string is interned: nobody

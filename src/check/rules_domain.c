@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * rules_domain.c - the domain around its disks, what of them is refused, and what is not in effect yet.
+ * rules_domain.c - the domain around its disks, what of them is refused, and what is not in effect
+ * yet.
  */
 #include <string.h>
 
@@ -109,7 +110,8 @@ static const char *whole_source(const struct check_disk *d)
 static void look_twice(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
-    const char *source = whole_source(d);
+    bool few = at->domain->disk_count <= LOOK_COMPARED_DISKS_MAX;
+    const char *source = few ? whole_source(d) : NULL;
     for (const struct check_disk *other = at->domain->disks; source && other != d; other++) {
         const char *others = whole_source(other);
         if (!others || strcmp(others, source) != 0 || may_share(d, other))

@@ -11,18 +11,10 @@
 #include "check/threads.h"
 #include "domain/xml.h"
 
-/* A <driver>'s word is asked of the first disk of its controller alone. */
-static bool is_first(const struct check_disk *d)
-{
-    for (size_t i = 0; i < d->domain->disk_count && &d->domain->disks[i] != d; i++)
-        if (d->controller && d->domain->disks[i].controller == d->controller)
-            return false;
-    return true;
-}
-
+/* The <driver> of a controller is asked of its first disk alone. */
 static bool has_queues(const struct check_disk *d)
 {
-    return look_is_virtio_blk(d) || (look_is_virtio_scsi(d) && is_first(d));
+    return look_is_virtio_blk(d) || (look_is_virtio_scsi(d) && threads_is_first(d));
 }
 
 /* Of all vCPUs that it can come to have. */
@@ -201,8 +193,10 @@ static void look_thread_undefined(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     g_autoptr(GArray) named = threads_named(look_server_driver(d));
+    if (!named->len || !has_queues(d))
+        return;
     g_autoptr(GArray) declared = threads_declared(at->domain);
-    for (guint i = 0; has_queues(d) && i < named->len; i++) {
+    for (guint i = 0; i < named->len; i++) {
         unsigned id = g_array_index(named, unsigned, i);
         if (threads_has(declared, id))
             continue;

@@ -33,6 +33,11 @@ static unsigned count_disks(const struct check_domain *d, bool (*is)(const struc
     return count;
 }
 
+static bool is_comparable(const struct check_domain *d)
+{
+    return d->disk_count <= LOOK_COMPARED_DISKS_MAX;
+}
+
 /* How many of `wanted` further threads the host has CPUs for. */
 static unsigned within_cpus(const struct look *at, unsigned wanted, unsigned declared)
 {
@@ -62,8 +67,10 @@ static void fix_none(struct finding *f, const struct look *at, const GArray *dec
 static void look_none(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
+    if (!is_comparable(at->domain) || !wants_thread(d))
+        return;
     g_autoptr(GArray) idle = threads_idle(at->domain), declared = threads_declared(at->domain);
-    if (!wants_thread(d) || count_disks(at->domain, wants_thread, d) < idle->len)
+    if (count_disks(at->domain, wants_thread, d) < idle->len)
         return;
     struct finding *f = found_say(out, "no iothread: its requests are served by QEMU's main loop, "
                                        "which does all else as well");
@@ -165,12 +172,27 @@ static char *shared_threads(const struct check_domain *d)
     return xstrdup(all->str);
 }
 
+/* Whether each names an iothread that there is: else that is to be put right first. */
+static bool all_are_declared(const struct check_domain *d, const GArray *declared)
+{
+    for (size_t i = 0; i < d->disk_count; i++) {
+        unsigned id = only_thread(&d->disks[i]);
+        if (id && !threads_has(declared, id))
+            return false;
+    }
+    return true;
+}
+
 /* Behind the numbers that disks without a thread are given. */
 static void look_shared(const struct look *at, struct found *out)
 {
     const struct check_domain *d = at->domain;
+    if (!is_comparable(d) || is_emulated(d))
+        return;
     g_autoptr(GArray) idle = threads_idle(d), declared = threads_declared(d);
-    unsigned shared = is_emulated(d) ? 0 : count_disks(d, shares_earlier, NULL);
+    if (!all_are_declared(d, declared))
+        return;
+    unsigned shared = count_disks(d, shares_earlier, NULL);
     unsigned unserved = count_disks(d, wants_thread, NULL);
     unsigned taken = unserved > idle->len ? unserved - idle->len : 0;
     unsigned count = within_cpus(at, shared, declared->len + taken);
@@ -224,12 +246,14 @@ static void look_mapping(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     const struct check_domain *domain = at->domain;
+    if (!is_comparable(domain) || !wants_mapping(d))
+        return;
     g_autoptr(GArray) declared = threads_declared(domain), idle = threads_idle(domain);
     unsigned before = count_disks(domain, wants_mapping, d);
     unsigned all = count_disks(domain, wants_mapping, NULL);
-    if (!wants_mapping(d) || !at->versions.qemu || !look_has_versions(at, &out->rule->since) ||
-        idle->len || count_disks(domain, wants_thread, NULL) ||
-        count_disks(domain, shares_earlier, NULL) || within_cpus(at, all, declared->len) < all)
+    if (!at->versions.qemu || !look_has_versions(at, &out->rule->since) || idle->len ||
+        count_disks(domain, wants_thread, NULL) || count_disks(domain, shares_earlier, NULL) ||
+        within_cpus(at, all, declared->len) < all)
         return;
     struct finding *f = found_say(out, "iothread %u alone serves the queues of %u vCPUs",
                                   only_thread(d), domain->model->vcpus);

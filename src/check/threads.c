@@ -10,18 +10,30 @@
 /* More than any machine has use for: a number of iothreads can be any number. */
 #define THREADS_MAX 1024
 
+/* Where an id is in the ascending array, or would be. */
+static guint position_of(const GArray *ids, unsigned id)
+{
+    guint low = 0, high = ids->len;
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        if (g_array_index(ids, unsigned, middle) < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 bool threads_has(const GArray *ids, unsigned id)
 {
-    for (guint i = 0; i < ids->len; i++)
-        if (g_array_index(ids, unsigned, i) == id)
-            return true;
-    return false;
+    guint at = position_of(ids, id);
+    return at < ids->len && g_array_index(ids, unsigned, at) == id;
 }
 
 static void add(GArray *ids, unsigned id)
 {
     if (id && ids->len < THREADS_MAX && !threads_has(ids, id))
-        g_array_append_val(ids, id);
+        g_array_insert_val(ids, position_of(ids, id), id);
 }
 
 unsigned threads_free_id(const GArray *declared, unsigned nth)
@@ -30,12 +42,6 @@ unsigned threads_free_id(const GArray *declared, unsigned nth)
     while (threads_has(declared, id) || nth-- > 0)
         id++;
     return id;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return x < y ? -1 : x > y;
 }
 
 static GArray *no_ids(void)
@@ -58,9 +64,8 @@ GArray *threads_declared(const struct check_domain *d)
     if (text && text_parse_number(text, 0, THREADS_MAX, &count, NULL) < 0)
         count = 0;
     add_listed(ids, xml_child(d->node, "iothreadids"));
-    while (ids->len < count)
-        add(ids, threads_free_id(ids, 0));
-    g_array_sort(ids, compare_ids);
+    for (unsigned id = 1; ids->len < count; id++)
+        add(ids, id);
     return ids;
 }
 
@@ -95,10 +100,12 @@ GArray *threads_idle(const struct check_domain *d)
     return idle;
 }
 
-static bool is_first_of_controller(const struct check_disk *d)
+bool threads_is_first(const struct check_disk *d)
 {
-    for (size_t i = 0; i < d->domain->disk_count && &d->domain->disks[i] != d; i++)
-        if (d->controller && d->domain->disks[i].controller == d->controller)
+    const struct check_domain *domain = d->domain;
+    size_t count = domain->disk_count <= LOOK_COMPARED_DISKS_MAX ? domain->disk_count : 0;
+    for (size_t i = 0; d->controller && i < count && &domain->disks[i] != d; i++)
+        if (domain->disks[i].controller == d->controller)
             return false;
     return true;
 }
@@ -112,7 +119,7 @@ static bool has_notifiers(const struct check_disk *d)
 
 bool threads_can_serve(const struct check_disk *d)
 {
-    return (look_is_virtio_blk(d) || (look_is_virtio_scsi(d) && is_first_of_controller(d))) &&
+    return (look_is_virtio_blk(d) || (look_is_virtio_scsi(d) && threads_is_first(d))) &&
            has_notifiers(d);
 }
 

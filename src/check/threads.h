@@ -9,19 +9,23 @@
 
 #include "check/look.h"
 
-/* The ids that the domain has, ascending, and those of them that nothing uses: arrays of unsigned.
+/* The ids that the domain has, and those of them that nothing uses: ascending arrays of unsigned.
  * Those without a number of their own get the lowest that are free, as libvirt counts. The caller
  * frees (g_array_unref). */
 GArray *threads_declared(const struct check_domain *d);
 GArray *threads_idle(const struct check_domain *d);
 
-/* The ids that a <driver> names, NULL included: none. The caller frees. */
+/* The ids that a <driver> names, ascending; of NULL none. The caller frees. */
 GArray *threads_named(xmlNodePtr driver);
 
+/* Whether an ascending array has this id. */
 bool threads_has(const GArray *ids, unsigned id);
 
 /* The nth id, from 0 on, that the domain does not have yet. */
 unsigned threads_free_id(const GArray *declared, unsigned nth);
+
+/* Whether the disk is the first of the domain's on its controller, as it is where it has none. */
+bool threads_is_first(const struct check_disk *d);
 
 /* Whether an iothread can serve the disk, and whether the disk is the one to say so of: the first of
  * its controller. */
