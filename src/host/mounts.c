@@ -22,9 +22,8 @@ static bool is_octal(const char *s)
     return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' && s[2] >= '0' && s[2] <= '7';
 }
 
-/* Resolves "\040" and the like, in place: the kernel writes blanks, line breaks and backslashes so.
- * A zero byte is none of these, and stays as it is written. */
-static void unescape(char *s)
+/* A zero byte is none of these, and stays as it is written. */
+void mounts_unescape(char *s)
 {
     char *to = s;
     while (*s) {
@@ -43,7 +42,7 @@ static unsigned take_fields(char **line, char **fields, unsigned count)
 {
     unsigned n = 0;
     while (n < count && (fields[n] = strsep(line, " ")))
-        unescape(fields[n++]);
+        mounts_unescape(fields[n++]);
     return n;
 }
 
@@ -114,6 +113,11 @@ void mounts_free(struct mounts *m)
 }
 
 /* --- Looking ---------------------------------------------------------------------------------- */
+
+const GPtrArray *mounts_list(const struct mounts *m)
+{
+    return m->list;
+}
 
 /* Whether the path is the mount point of this length, or below it. */
 static bool is_below(const char *path, const char *point, size_t length)

@@ -29,6 +29,13 @@ void mounts_free(struct mounts *m);
 CLEANUP_PTR(cleanup_mounts_handler, struct mounts, mounts_free)
 #define cleanup_mounts at_scope_end(cleanup_mounts_handler)
 
+/* All of them, in the order in which they were mounted: struct mount *. */
+const GPtrArray *mounts_list(const struct mounts *m);
+
+/* Resolves "\040" and the like, in place: the kernel writes blanks, line breaks and backslashes so,
+ * here and in /proc/swaps. */
+void mounts_unescape(char *s);
+
 /* The mount that an absolute path is below: of those with the longest point the last one. NULL. */
 const struct mount *mounts_of_path(const struct mounts *m, const char *path);
 
