@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "check/guest.h"
 #include "domain/lookup.h"
 
 /* --- What is asked ---------------------------------------------------------------------------- */
@@ -62,7 +63,10 @@ static struct check_domain *read_domain(const struct inquirer *who, const struct
     source.xml = next;
     source.length = strlen(next);
     source.live = live;
-    return check_domain_new(who->host, &source, err);
+    struct check_domain *d = check_domain_new(who->host, &source, err);
+    if (d && live && who->guests)
+        guest_look(what->domain, live, d);
+    return d;
 }
 
 /* A pipe, as in <(virsh dumpxml web), is read to its end; a FIFO that nobody writes to is empty. */

@@ -13,6 +13,7 @@ struct inquirer {
     struct check_host *host;             /* NULL: the images are on another one */
     const struct connection *connection; /* NULL: there are files only */
     struct versions versions;            /* of QEMU and libvirt */
+    bool guests;                         /* the running ones are asked, by their agents */
     const GPtrArray *skip;               /* struct rule * that are not asked; NULL: none */
 };
 

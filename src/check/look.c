@@ -143,6 +143,16 @@ bool look_is_host_file(const struct check_disk *d)
     return false;
 }
 
+const struct domain_disk *look_live(const struct check_disk *d)
+{
+    const struct domain_model *live = d->domain->live;
+    const char *target = d->model->target;
+    for (size_t i = 0; live && target && i < live->disk_count; i++)
+        if (live->disks[i].target && strcmp(live->disks[i].target, target) == 0)
+            return &live->disks[i];
+    return NULL;
+}
+
 bool look_is_virtio_blk(const struct check_disk *d)
 {
     return has_bus(d, "virtio") && strcmp(d->model->type, "vhostuser") != 0 &&

@@ -26,6 +26,10 @@ struct check_image {
     struct place *place; /* NULL: not known */
 };
 
+/* What a guest does with its disks (check/guest_facts.h). */
+struct guest_facts;
+struct guest_disk;
+
 /* A disk as it will be after the next cold start. */
 struct check_disk {
     const struct check_domain *domain;
@@ -36,6 +40,7 @@ struct check_disk {
     GPtrArray *images;     /* struct check_image *, the top first; empty: none was read */
     char *unread;          /* why the chain was not read (to its end); NULL: it was, or there is none */
     struct place *place;   /* of the top image, also where its header cannot be read; NULL */
+    const struct guest_disk *guest; /* as the running guest has it; NULL: not known */
 };
 
 /* What a running domain's QEMU is seen to do with an image: from /proc, where we may look. */
@@ -56,6 +61,7 @@ struct check_domain {
     struct domain_model *model;
     struct domain_model *live; /* as it runs; NULL */
     struct check_process *process; /* NULL */
+    struct guest_facts *guest;     /* NULL: it was not asked */
     struct check_disk *disks; /* of the model that are no cdrom or floppy, in its order */
     size_t disk_count;
 };
@@ -108,6 +114,10 @@ bool look_keeps_nothing(const struct check_disk *d);
 /* Whether QEMU goes through a file or block device of its host for this disk: io= has no meaning for
  * others. */
 bool look_is_host_file(const struct check_disk *d);
+
+/* The same disk of the running domain: what is said of it there is what QEMU was started with. NULL
+ * where it does not run, or has no such disk. */
+const struct domain_disk *look_live(const struct check_disk *d);
 
 /* virtio-blk, or a disk of a virtio-scsi controller. */
 bool look_is_virtio_blk(const struct check_disk *d);

@@ -7,20 +7,9 @@
 #include "base/memory.h"
 #include "check/rule.h"
 
-/* The same disk of the running domain: what is said of it there is what QEMU was started with. */
-static const struct domain_disk *live_disk(const struct look *at)
-{
-    const struct domain_model *live = at->domain->live;
-    const char *target = at->disk->model->target;
-    for (size_t i = 0; live && target && i < live->disk_count; i++)
-        if (live->disks[i].target && strcmp(live->disks[i].target, target) == 0)
-            return &live->disks[i];
-    return NULL;
-}
-
 static void look_direct(const struct look *at, struct found *out)
 {
-    const struct domain_disk *d = live_disk(at);
+    const struct domain_disk *d = look_live(at->disk);
     const struct check_process *p = at->domain->process;
     gpointer direct;
     if (!p || !d || !d->source || !disk_config_is_direct(&d->config) ||

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "check/guest_facts.h"
 #include "domain/xml.h"
 
 /* --- Images ----------------------------------------------------------------------------------- */
@@ -178,6 +179,7 @@ void check_domain_free(struct check_domain *d)
         disk_done(&d->disks[i]);
     free(d->disks);
     check_process_free(d->process);
+    guest_facts_free(d->guest);
     domain_model_free(d->model);
     domain_model_free(d->live);
     if (d->doc)

@@ -13,7 +13,7 @@
 
 struct arguments {
     struct common_options common;
-    gboolean all, list_rules;
+    gboolean all, list_rules, guest;
     char **xml, **images;
     char *sysroot, *level_name, *skip_list;
     struct operand operand;
@@ -73,6 +73,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *a, struct er
          "Images by themselves, up to the next option", "FILE…"},
         {"sysroot", 0, 0, G_OPTION_ARG_FILENAME, &a->sysroot,
          "Look below this directory, which a capture was unpacked in", "DIR"},
+        {"guest", 0, 0, G_OPTION_ARG_NONE, &a->guest,
+         "Ask running guests as well, through their agents", NULL},
         {"level", 0, 0, G_OPTION_ARG_STRING, &a->level_name,
          "Print only what is at least a note, a warning or an error [note]", "LEVEL"},
         {"skip", 0, 0, G_OPTION_ARG_STRING, &a->skip_list, "Leave these rules out", "RULE,…"},
@@ -150,9 +152,13 @@ static int connect_to(struct checking *w, struct error **err)
     const struct arguments *a = &w->arguments;
     if (a->sysroot && (a->all || a->operand.count))
         return error_set(err, "--sysroot is another host's: its domains are in the capture");
+    if (a->guest && !wants_domains(a))
+        return error_set(err, "--guest asks guests that run, and files do not");
     if (!a->common.connect && !wants_domains(a))
         return 0;
-    w->connection = connection_open_read_only(a->common.connect, err);
+    /* libvirt lets nobody ask an agent who may only look. */
+    w->connection = a->guest ? connection_open(a->common.connect, err)
+                             : connection_open_read_only(a->common.connect, err);
     return w->connection ? 0 : -1;
 }
 
@@ -201,6 +207,7 @@ static int prepare(struct checking *w, struct error **err)
         .host = w->host,
         .connection = w->connection,
         .versions = w->inquirer.versions,
+        .guests = w->arguments.guest,
         .skip = w->arguments.skip,
     };
     return (wants_domains(&w->arguments) && add_domains(w, err) < 0) || add_files(w, err) < 0 ? -1
