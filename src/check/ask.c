@@ -6,6 +6,13 @@ static bool is_skipped(const struct rule *rule, const GPtrArray *skip)
     return skip && g_ptr_array_find((GPtrArray *)skip, rule, NULL);
 }
 
+/* An image by itself is in no domain: only what is about images is said of it. */
+static bool applies(const struct rule_table *table, const struct look *at)
+{
+    return !at->domain || at->domain->name || table == &rules_image || table == &rules_qcow2 ||
+           table == &rules_place;
+}
+
 static void ask(enum rule_scope scope, const struct look *at, const GPtrArray *skip,
                 GPtrArray *findings)
 {
@@ -13,7 +20,7 @@ static void ask(enum rule_scope scope, const struct look *at, const GPtrArray *s
         for (size_t i = 0; i < rule_tables[t]->count; i++) {
             const struct rule *rule = &rule_tables[t]->rows[i];
             struct found out = {.rule = rule, .at = at, .findings = findings};
-            if (rule->scope == scope && !is_skipped(rule, skip))
+            if (rule->scope == scope && applies(rule_tables[t], at) && !is_skipped(rule, skip))
                 rule->look(at, &out);
         }
 }

@@ -55,8 +55,7 @@ int capture_find(const char *directory, GPtrArray *inquiries, struct error **err
     cleanup_json json_t *notes = read_notes(directory, err);
     if (!notes) {
         error_prefix(err, "%s is no capture", directory);
-        return error_hint(err, "virt-disktune capture makes one; --xml FILE and --image FILE look "
-                               "below any directory");
+        return error_hint(err, "--xml FILE and --image FILE look below any directory");
     }
     cleanup_free char *domains = xasprintf("%s/" CAPTURE_DIRECTORY "/domains", directory);
     g_autoptr(GDir) dir = g_dir_open(domains, 0, NULL);

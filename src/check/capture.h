@@ -2,7 +2,7 @@
 /*
  * capture.h - what check read of a host, to be looked at elsewhere.
  *
- * A capture is a tar file. Unpacked, it is a directory with the parts of /proc and /sys that were
+ * A capture is a directory with the parts of /proc and /sys that were
  * read at their paths, the headers of the images at theirs, and below CAPTURE_DIRECTORY
  * capture.json  {"version", "time", "qemu", "libvirt": 9000000 for 9.0.0, "constructed", "note"}
  * places.json   what the kernel said of files (host/place.h)

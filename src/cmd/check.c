@@ -72,7 +72,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a, struct er
         {"image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->images,
          "Images by themselves, up to the next option", "FILE…"},
         {"sysroot", 0, 0, G_OPTION_ARG_FILENAME, &a->sysroot,
-         "Look below this directory, which a capture was unpacked in", "DIR"},
+         "Look below this directory, which has a copy of another host's", "DIR"},
         {"guest", 0, 0, G_OPTION_ARG_NONE, &a->guest,
          "Ask running guests as well, through their agents", NULL},
         {"level", 0, 0, G_OPTION_ARG_STRING, &a->level_name,

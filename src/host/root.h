@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * root.h - where the paths of a host are looked up: on this machine, or below a directory that has a
- * copy of what another one had (virt-disktune capture).
+ * copy of what another one had.
  *
  * Below a directory no symbolic link leads out, absolute ones included. Paths begin with a slash.
  */

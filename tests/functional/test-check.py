@@ -235,7 +235,7 @@ def sysroot():
     (root / "in.qcow2").symlink_to(directory / "outside.qcow2")
     result = check_json("--image", "/in.qcow2", "--sysroot", root, status=(0, 1))
     equal(rules_of(result["domains"][0]["findings"]), ["unreadable"], "what is found")
-    assert_error(run("check", "--sysroot", root), "is no capture", "virt-disktune capture")
+    assert_error(run("check", "--sysroot", root), "is no capture", "--xml FILE")
     assert_error(run("check", "--sysroot", directory / "absent"), "absent")
     assert_error(run("check", "web", "--sysroot", root), "another host's")
 
