@@ -9,7 +9,7 @@ static bool is_skipped(const struct rule *rule, const GPtrArray *skip)
 /* An image by itself is in no domain: only what is about images is said of it. */
 static bool applies(const struct rule_table *table, const struct look *at)
 {
-    return !at->domain || at->domain->name || table == &rules_image || table == &rules_qcow2 ||
+    return !at->domain || !at->domain->made_up || table == &rules_image || table == &rules_qcow2 ||
            table == &rules_place;
 }
 

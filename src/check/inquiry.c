@@ -116,7 +116,7 @@ static struct check_domain *read_image(const struct inquirer *who, const struct 
     if (!p)
         return NULL;
     const char *format = format_of(who->host->root, what->image);
-    return check_domain_of_image(who->host, what->image, format);
+    return check_domain_of_image(who->host, what->image, format, err);
 }
 
 /* --- What comes of it ------------------------------------------------------------------------- */

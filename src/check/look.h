@@ -56,6 +56,7 @@ struct check_domain {
     char *name;          /* NULL where not even that could be read */
     char *file;          /* that it is from; NULL: from libvirt */
     bool running, persistent;
+    bool made_up; /* around an image that is looked at by itself */
     xmlDocPtr doc;       /* the definition for the next start */
     xmlNodePtr node;     /* <domain> */
     struct domain_model *model;

@@ -161,13 +161,18 @@ static char *image_domain(const char *path, const char *format)
 }
 
 struct check_domain *check_domain_of_image(struct check_host *host, const char *path,
-                                           const char *format)
+                                           const char *format, struct error **err)
 {
     cleanup_free char *xml = image_domain(path, format);
     const struct subject_source source = {.xml = xml, .length = strlen(xml)};
     struct check_domain *d = check_domain_new(host, &source, NULL);
+    if (!d) {
+        error_set(err, "the name has bytes that XML, and so libvirt, cannot have");
+        return NULL;
+    }
     free(d->name);
     d->name = NULL;
+    d->made_up = true;
     return d;
 }
 

@@ -27,9 +27,10 @@ struct check_domain *check_domain_new(struct check_host *host,
                                       const struct subject_source *source, struct error **err);
 
 /* A domain without a name that has this image as its one disk, under virtio-blk and configured as
- * tune configures a new one (cache='none'); format as in host/image.h. The caller frees. */
+ * tune configures a new one (cache='none'); format as in host/image.h. The caller frees. Errors: the path is none
+ * that XML can have. */
 struct check_domain *check_domain_of_image(struct check_host *host, const char *path,
-                                           const char *format);
+                                           const char *format, struct error **err);
 
 void check_domain_free(struct check_domain *d);
 CLEANUP_PTR(cleanup_check_domain_handler, struct check_domain, check_domain_free)

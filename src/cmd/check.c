@@ -104,12 +104,20 @@ static bool wants_domains(const struct arguments *a)
     return a->all || a->operand.count || !wants_files(a);
 }
 
+/* libvirt lists them in no order. */
+static int compare_domains(const void *a, const void *b)
+{
+    return strcmp(virDomainGetName(*(const virDomainPtr *)a),
+                  virDomainGetName(*(const virDomainPtr *)b));
+}
+
 static int add_all_domains(struct checking *w, struct error **err)
 {
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(w->connection->handle, &domains, 0);
     if (count < 0)
         return connection_error(err, "cannot list the domains");
+    qsort(domains, (size_t)count, sizeof(virDomainPtr), compare_domains);
     for (int i = 0; i < count; i++)
         g_ptr_array_add(w->inquiries, inquiry_of_domain(domains[i]));
     free(domains);
@@ -167,12 +175,16 @@ static void find_versions(struct checking *w)
 {
     struct versions *v = &w->inquirer.versions;
     const struct arguments *a = &w->arguments;
-    if (w->connection)
+    if (w->connection) {
         *v = connection_versions(w->connection);
-    else if (a->sysroot)
+        /* That of another hypervisor is none of QEMU's. */
+        if (g_strcmp0(virConnectGetType(w->connection->handle), "QEMU") != 0)
+            v->qemu = 0;
+    } else if (a->sysroot) {
         *v = capture_versions(a->sysroot);
-    else
+    } else {
         *v = (struct versions){host_facts_qemu_version(w->host->facts), LIBVIR_VERSION_NUMBER};
+    }
 }
 
 static int find_host(struct checking *w, struct error **err)

@@ -55,7 +55,7 @@ static void run_lines(const char *text)
 /* What the rule finds of the image as it is now, for the caller to free; NULL. */
 static struct finding *find(const char *path, const char *format, const char *id)
 {
-    cleanup_check_domain struct check_domain *d = check_domain_of_image(host, path, format);
+    cleanup_check_domain struct check_domain *d = check_domain_of_image(host, path, format, NULL);
     GPtrArray *findings[2];
     struct finding *found = NULL;
     const struct look at = {.facts = host->facts, .domain = d};

@@ -291,7 +291,7 @@ static void put_on(struct check_disk *d, enum storage storage)
         return;
     struct check_image *image = xcalloc(1, sizeof(*image));
     *image = (struct check_image){.path = xstrdup("/srv/web.qcow2"),
-                                  .header = {.virtual_bytes = 1 << 20},
+                                  .header = {.format = "qcow2", .virtual_bytes = 1 << 20},
                                   .place = place_on(&solid)};
     g_ptr_array_add(d->images, image);
 }
