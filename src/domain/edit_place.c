@@ -30,8 +30,8 @@ static unsigned number_of(xmlNodePtr node, const char *attribute)
  * an edit of the wrong one. */
 static const char *const once[] = {"devices", "iothreads", "iothreadids"};
 
-/* Whose disks are QEMU's (virDomainVirtType). */
-static const char *const types[] = {"kvm", "qemu", "hvf", NULL};
+/* Whose disks are QEMU's (virDomainVirtType), and libvirt's test driver, which takes the same. */
+static const char *const types[] = {"kvm", "qemu", "hvf", "test", NULL};
 
 xmlNodePtr place_domain(xmlDocPtr doc, struct error **err)
 {

@@ -14,7 +14,7 @@
 
 /* Reads "io=native cache=none"; the words stay in `text`, which is changed. Asserts that they are
  * settings. */
-static size_t settings_from(char *text, struct disk_setting settings[SETTINGS_MAX])
+static inline size_t settings_from(char *text, struct disk_setting settings[SETTINGS_MAX])
 {
     size_t count = 0;
     char *rest = NULL;
@@ -26,7 +26,7 @@ static size_t settings_from(char *text, struct disk_setting settings[SETTINGS_MA
 }
 
 /* The edits as they come out of a file. */
-static GPtrArray *through_json(const GPtrArray *edits)
+static inline GPtrArray *through_json(const GPtrArray *edits)
 {
     cleanup_json json_t *json = edits_to_json(edits);
     cleanup_free char *text = json_dumps(json, JSON_INDENT(2));
