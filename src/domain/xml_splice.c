@@ -182,20 +182,15 @@ int xml_text_remove_inserted(struct xml_text *t, xmlNodePtr node, const char *ra
                              struct error **err)
 {
     const struct xml_span *span = xml_text_span(t, node);
-    size_t from = span->start, to = span->end;
-    size_t before = strspn(raw, XML_BLANKS), after = 0;
-    while (after < strlen(raw) - before && strchr(XML_BLANKS, raw[strlen(raw) - after - 1]))
-        after++;
-    if (from >= before && strncmp(t->text + from - before, raw, before) == 0) {
-        from -= before;
-    } else {
-        cleanup_free char *now = xml_text_indentation(t, node);
-        from -= strlen(now);
-    }
+    cleanup_free char *before = xml_text_indentation(t, node);
+    size_t to = span->end, length = strlen(raw), after = length;
+    while (after && strchr(XML_BLANKS, raw[after - 1]))
+        after--;
     /* The blanks behind it were made for an element that had nothing else in it. */
-    if (strncmp(t->text + to, raw + strlen(raw) - after, after) == 0 &&
-        strncmp(t->text + to + after, "</", 2) == 0)
-        to += after;
+    if (strncmp(t->text + to, raw + after, length - after) == 0 &&
+        strncmp(t->text + to + length - after, "</", 2) == 0)
+        to += length - after;
+    size_t from = span->start - strlen(before);
     xmlUnlinkNode(node);
     xmlFreeNode(node);
     return splice(t, from, to, "", err);

@@ -93,8 +93,8 @@ int xml_text_insert_first(struct xml_text *t, xmlNodePtr parent, const char *ele
                           char **ret_raw, struct error **err);
 int xml_text_insert_behind(struct xml_text *t, xmlNodePtr sibling, const char *element,
                            char **ret_raw, struct error **err);
-/* Removes an element that was inserted, with the blanks that came with it as far as they are still
- * there. */
+/* Removes an element that was inserted, with the blanks in front of it, and those behind it that
+ * came with it. */
 int xml_text_remove_inserted(struct xml_text *t, xmlNodePtr node, const char *raw,
                              struct error **err);
 /* Whether the element is what is written there, and nothing else. */
