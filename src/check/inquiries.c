@@ -8,6 +8,7 @@
  */
 #include "check/inquiry.h"
 
+#include <libxml/parser.h>
 #include <pthread.h>
 
 #include "base/interrupt.h"
@@ -136,6 +137,8 @@ int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
     q->answers = xcalloc(inquiries->len + 1, sizeof(struct answer *));
     g_mutex_init(&q->lock);
     g_cond_init(&q->moved);
+    /* libxml2 does it at its first use, which two threads must not have at once. */
+    xmlInitParser();
     int r = start_threads(q, err);
     for (guint i = 0; i < inquiries->len && r == 0; i++) {
         struct answer *a = take_answer(q, err);

@@ -173,9 +173,9 @@ static void judge_set_up(const struct judge_row *row, struct scene *s)
 {
     cleanup_free char *xml =
         xasprintf("<domain type='kvm'><name>web</name><vcpu>4</vcpu>"
-                  "<os><type arch='%s' machine='%s'>hvm</type></os>%s<devices>%s</devices>"
+                  "<os><type arch='x86_64' machine='%s'>hvm</type></os>%s<devices>%s</devices>"
                   "</domain>",
-                  row->arch ? row->arch : "x86_64", row->machine ? row->machine : "pc-q35-7.2", row->rest ? row->rest : "",
+                  row->machine ? row->machine : "pc-q35-7.2", row->rest ? row->rest : "",
                   row->devices ? row->devices : judge_devices);
     const struct subject_source source = {.xml = xml, .length = strlen(xml), .persistent = true};
     cleanup_error struct error *err = NULL;

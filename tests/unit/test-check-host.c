@@ -56,7 +56,6 @@ static const struct judge_row rows[] = {
      .fix = "<blockio physical_block_size='4096'/>"},
     {"sector-4k", "by the device", .place = PLACE(), .device = NVME(.logical_block_bytes = 4096),
      .severity = SEVERITY_NOTE, .says = "4096 bytes"},
-    {"sector-4k", "a device that does not say", .place = PLACE(), .device = NVME()},
     {"sector-4k", "small ones", .place = PLACE(.direct_known = true, .direct_offset_align = 512),
      .device = NVME(.logical_block_bytes = 4096)},
     {"sector-4k", "told so", BLOCKIO("physical_block_size='4096'"),
