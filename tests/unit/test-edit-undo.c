@@ -40,8 +40,7 @@ static GPtrArray *edits_of(const char *before, const char *target, const char *s
 static char *replace(const char *text, const char *part, const char *with)
 {
     const char *at = strstr(text, part);
-    if (!at)
-        fail_msg("there is no %s in %s", part, text);
+    assert_non_null(at);
     return xasprintf("%.*s%s%s", (int)(at - text), text, with, at + strlen(part));
 }
 
