@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "check/cpulist.h"
+#include "host/cpulist.h"
 #include "check/rule.h"
 #include "check/threads.h"
 #include "domain/xml.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "host/cpulist.h"
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
@@ -17,19 +18,11 @@ static unsigned kernel_of(const struct root *r)
     return known ? major * 1000 + minor : 0;
 }
 
-/* How many a list as "0-3,8" names; 0 for what is none. */
 static unsigned cpus_of(const struct root *r)
 {
-    cleanup_free char *list = root_read(r, "/sys/devices/system/cpu/online");
-    unsigned count = 0, first, last;
-    for (const char *at = list; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        int n = sscanf(at, "%5u-%5u", &first, &last);
-        if (n < 1 || (n == 2 && last < first))
-            return 0;
-        count += n == 2 ? last - first + 1 : 1;
-    }
-    return count;
+    struct cpulist online;
+    cleanup_free char *list = root_read_word(r, "/sys/devices/system/cpu/online");
+    return list && cpulist_parse(list, &online) == 0 ? cpulist_count(&online) : 0;
 }
 
 static uint64_t memory_of(const struct root *r)

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/memory.h"
-#include "check/cpulist.h"
+#include "host/cpulist.h"
 
 static void test_read_and_written(void **state)
 {

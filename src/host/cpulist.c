@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "check/cpulist.h"
+#include "host/cpulist.h"
 
 #include <glib.h>
 #include <stdlib.h>
