@@ -115,12 +115,12 @@ bool images_is_hardware(const struct block_device *d)
            (strcmp(d->driver, "nvme") == 0 || strcmp(d->driver, "sd") == 0);
 }
 
+static bool is_flash(const struct block_device *d)
+{
+    return images_is_hardware(d) && d->rotational == 0;
+}
+
 bool images_on_flash(const struct block_device *d)
 {
-    if (!d || (!d->below || !d->below->len))
-        return d && images_is_hardware(d) && d->rotational == 0;
-    for (guint i = 0; i < d->below->len; i++)
-        if (!images_on_flash(d->below->pdata[i]))
-            return false;
-    return true;
+    return d && stack_every_end(d, is_flash);
 }

@@ -195,19 +195,16 @@ bool look_is_rotating(const struct check_disk *d)
     return d->place && d->place->block && stack_is_rotating(d->place->block);
 }
 
-static bool has_nvme(const struct block_device *b)
-{
-    if (b->driver && strcmp(b->driver, "nvme") == 0)
-        return true;
-    for (guint i = 0; b->below && i < b->below->len; i++)
-        if (has_nvme(b->below->pdata[i]))
-            return true;
-    return false;
-}
-
 bool look_is_nvme(const struct check_disk *d)
 {
-    return d->place && d->place->block && has_nvme(d->place->block);
+    g_autoptr(GPtrArray) all =
+        d->place && d->place->block ? stack_all(d->place->block) : g_ptr_array_new();
+    for (guint i = 0; i < all->len; i++) {
+        const struct block_device *b = all->pdata[i];
+        if (b->driver && strcmp(b->driver, "nvme") == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool is_on(const struct check_disk *d, uint64_t fs_magic)

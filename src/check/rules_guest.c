@@ -32,15 +32,10 @@ static bool has_volatile_cache(const struct look *at)
     return live && (is(live->config.cache, "none") || is(live->config.cache, "writeback"));
 }
 
-/* Whether all hardware below has no heads to move, and says so. */
+/* Hardware that has no heads to move, and says so. */
 static bool is_solid(const struct block_device *d)
 {
-    if (d->kind == DEVICE_DISK)
-        return d->rotational == 0 && !is(d->driver, "virtio_blk");
-    for (guint i = 0; i < d->below->len; i++)
-        if (!is_solid(d->below->pdata[i]))
-            return false;
-    return d->below->len > 0;
+    return d->kind == DEVICE_DISK && d->rotational == 0 && !is(d->driver, "virtio_blk");
 }
 
 static const struct block_device *storage_of(const struct look *at)
@@ -244,7 +239,7 @@ static void look_rotational(const struct look *at, struct found *out)
 {
     const struct guest_disk *g = at->disk->guest;
     const struct block_device *storage = storage_of(at);
-    if (!g || g->rotational != 1 || !storage || !is_solid(storage))
+    if (!g || g->rotational != 1 || !storage || !stack_every_end(storage, is_solid))
         return;
     fix_queue(found_say(out, "the guest takes %s for a disk with heads, and it is on %s", g->name,
                         storage->label ? storage->label : storage->name),

@@ -228,10 +228,13 @@ static void look_pool(const struct look *at, struct found *out)
 /* The first device from here down that is near a node of the host; NULL. */
 static const struct block_device *device_with_node(const struct block_device *b)
 {
-    const struct block_device *found = b->numa_node >= 0 ? b : NULL;
-    for (guint i = 0; !found && b->below && i < b->below->len; i++)
-        found = device_with_node(b->below->pdata[i]);
-    return found;
+    g_autoptr(GPtrArray) all = stack_all(b);
+    for (guint i = 0; i < all->len; i++) {
+        const struct block_device *at = all->pdata[i];
+        if (at->numa_node >= 0)
+            return at;
+    }
+    return NULL;
 }
 
 static void look_node(const struct look *at, struct found *out)

@@ -357,9 +357,25 @@ static GPtrArray *levels(const struct block_device *d, bool disks, GArray *ret_e
     return all;
 }
 
+GPtrArray *stack_all(const struct block_device *d)
+{
+    return levels(d, true, NULL);
+}
+
+bool stack_every_end(const struct block_device *d, bool (*is)(const struct block_device *end))
+{
+    g_autoptr(GPtrArray) all = stack_all(d);
+    for (guint i = 0; i < all->len; i++) {
+        const struct block_device *at = all->pdata[i];
+        if (!at->below->len && !is(at))
+            return false;
+    }
+    return true;
+}
+
 const struct block_device *stack_below(const struct block_device *d, enum device_kind kind)
 {
-    g_autoptr(GPtrArray) all = levels(d, true, NULL);
+    g_autoptr(GPtrArray) all = stack_all(d);
     for (guint i = 0; i < all->len; i++) {
         const struct block_device *at = all->pdata[i];
         if (at->kind == kind)
@@ -397,14 +413,12 @@ bool stack_is_virtual(const struct block_device *d)
     return false;
 }
 
+static bool has_heads(const struct block_device *d)
+{
+    return d->kind == DEVICE_DISK && d->rotational == 1 && !stack_is_virtual(d);
+}
+
 bool stack_is_rotating(const struct block_device *d)
 {
-    g_autoptr(GPtrArray) all = levels(d, true, NULL);
-    for (guint i = 0; i < all->len; i++) {
-        const struct block_device *at = all->pdata[i];
-        if (!at->below->len &&
-            (at->kind != DEVICE_DISK || at->rotational != 1 || stack_is_virtual(at)))
-            return false;
-    }
-    return true;
+    return stack_every_end(d, has_heads);
 }

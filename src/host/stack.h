@@ -72,6 +72,13 @@ char *stack_describe(const struct block_device *d);
 /* Whether it is a hypervisor that made this disk up: what it says of itself means nothing. */
 bool stack_is_virtual(const struct block_device *d);
 
+/* This device and all below it, level by level and each once, however they are connected: struct
+ * block_device *. The caller frees. */
+GPtrArray *stack_all(const struct block_device *d);
+
+/* Whether that is so of every device at the end: of all below it that rest on nothing. */
+bool stack_every_end(const struct block_device *d, bool (*is)(const struct block_device *end));
+
 /* Whether the hardware below has heads to move: every disk says so, and none of them is a virtual
  * one, whose word means nothing. */
 bool stack_is_rotating(const struct block_device *d);

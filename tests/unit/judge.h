@@ -113,6 +113,7 @@ struct scene {
     struct check_domain *domain;
     struct check_process process;
     struct block_device device;
+    struct block_device below; /* that this one rests on, if any */
     struct look at;
 };
 
@@ -160,8 +161,11 @@ static void judge_link(const struct judge_row *row, struct scene *s)
     if (row->device) {
         s->device = *row->device;
         s->device.below = g_ptr_array_new();
-        if (row->below)
-            g_ptr_array_add(s->device.below, (void *)row->below);
+        if (row->below) {
+            s->below = *row->below;
+            s->below.below = g_ptr_array_new();
+            g_ptr_array_add(s->device.below, &s->below);
+        }
         s->at.device = &s->device;
     }
     s->process.io_limit = (char *)row->io_limit;
@@ -201,6 +205,8 @@ static void judge_tear_down(struct scene *s)
     check_domain_free(s->domain);
     if (s->device.below)
         g_ptr_array_unref(s->device.below);
+    if (s->below.below)
+        g_ptr_array_unref(s->below.below);
 }
 
 /* What the rule of a row finds: struct finding *, owned. */
