@@ -275,7 +275,7 @@ static bool read_pci(xmlNodePtr address, int64_t pci[4])
 static xmlNodePtr controller_of(xmlNodePtr disk, const char *bus, unsigned index)
 {
     xmlNodePtr c = xml_child(disk->parent, "controller");
-    while (c && !(look_says(c, "type", bus) && look_number(c, "index", 0) == index))
+    while (c && !(look_says(c, "type", bus) && xml_number(c, "index", 0) == index))
         c = xml_next(c, "controller");
     return c;
 }
@@ -286,8 +286,8 @@ static void read_sought_address(struct sought *s, xmlNodePtr disk)
     xmlNodePtr address = xml_child(disk, "address");
     if (look_says(address, "type", "drive")) {
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-            s->drive[i] = look_number(address, names[i], 0);
-        xmlNodePtr c = controller_of(disk, s->bus, look_number(address, "controller", 0));
+            s->drive[i] = xml_number(address, names[i], 0);
+        xmlNodePtr c = controller_of(disk, s->bus, xml_number(address, "controller", 0));
         address = xml_child(c, "address");
     }
     s->has_address = read_pci(address, s->pci);

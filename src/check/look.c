@@ -20,14 +20,6 @@ bool look_says(xmlNodePtr node, const char *name, const char *value)
     return strcmp(look_attribute(node, name), value) == 0;
 }
 
-unsigned look_number(xmlNodePtr node, const char *name, unsigned fallback)
-{
-    uint64_t value;
-    cleanup_free char *text = xml_attribute(node, name);
-    return text && text_parse_number(text, 0, UINT32_MAX, &value, NULL) == 0 ? (unsigned)value
-                                                                             : fallback;
-}
-
 /* Copies an attribute's value from its first quote on, and returns where its last one is. */
 static const char *append_value(GString *out, const char *quote)
 {

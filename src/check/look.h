@@ -91,9 +91,6 @@ const char *look_attribute(xmlNodePtr node, const char *name);
 /* Whether it has this value. */
 bool look_says(xmlNodePtr node, const char *name, const char *value);
 
-/* The number in an attribute or in an element's text; `fallback` where there is none. */
-unsigned look_number(xmlNodePtr node, const char *name, unsigned fallback);
-
 /* An element as text, in single quotes as libvirt writes it. The caller frees. */
 char *look_to_text(xmlNodePtr node);
 

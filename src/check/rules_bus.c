@@ -87,7 +87,7 @@ static void find_nvme(const struct look *at, struct found *out)
 /* What the disk's controller is to be. */
 static void fix_controller(const struct look *at, struct finding *f)
 {
-    unsigned index = look_number(xml_child(at->disk->node, "address"), "controller", 0);
+    unsigned index = xml_number(xml_child(at->disk->node, "address"), "controller", 0);
     cleanup_free char *number = xasprintf("%u", index);
     cleanup_free char *xml = images_element_with(at->disk->controller, "controller", "type", "scsi",
                                                  "index", number, "model", "virtio-scsi", NULL);
@@ -122,7 +122,7 @@ static void find_unstated_scsi(const struct look *at, struct found *out)
 static xmlNodePtr pci_controller(const struct check_domain *d, unsigned long index)
 {
     xmlNodePtr c = xml_child(xml_child(d->node, "devices"), "controller");
-    while (c && !(look_says(c, "type", "pci") && look_number(c, "index", UINT32_MAX) == index))
+    while (c && !(look_says(c, "type", "pci") && xml_number(c, "index", UINT32_MAX) == index))
         c = xml_next(c, "controller");
     return c;
 }

@@ -82,8 +82,8 @@ static void look_pages(const struct look *at, struct found *out)
 static void look_block_size(const struct look *at, struct found *out)
 {
     xmlNodePtr blockio = xml_child(at->disk->node, "blockio");
-    unsigned logical = look_number(blockio, "logical_block_size", 0);
-    unsigned physical = look_number(blockio, "physical_block_size", 0);
+    unsigned logical = xml_number(blockio, "logical_block_size", 0);
+    unsigned physical = xml_number(blockio, "physical_block_size", 0);
     if (!physical || logical <= physical)
         return;
     struct finding *f = found_say(out,

@@ -175,7 +175,7 @@ static void look_poll_off(const struct look *at, struct found *out)
 {
     g_autoptr(GArray) used = used_threads(at->domain);
     for (xmlNodePtr n = first_listed(at->domain); n; n = xml_next(n, "iothread")) {
-        unsigned id = look_number(n, "id", 0);
+        unsigned id = xml_number(n, "id", 0);
         if (!look_says(xml_child(n, "poll"), "max", "0") || !threads_has(used, id))
             continue;
         struct finding *f = found_say(out, "iothread %u does not poll (max='0')", id);
@@ -190,8 +190,8 @@ static void look_poll_long(const struct look *at, struct found *out)
 {
     g_autoptr(GArray) used = used_threads(at->domain);
     for (xmlNodePtr n = first_listed(at->domain); n; n = xml_next(n, "iothread")) {
-        unsigned id = look_number(n, "id", 0);
-        unsigned max = look_number(xml_child(n, "poll"), "max", 0);
+        unsigned id = xml_number(n, "id", 0);
+        unsigned max = xml_number(xml_child(n, "poll"), "max", 0);
         if (max <= POLL_LONG_NS || !threads_has(used, id))
             continue;
         struct finding *f = found_say(out,
@@ -206,8 +206,8 @@ static void look_poll_long(const struct look *at, struct found *out)
 
 static const char *pool_fault(xmlNodePtr n)
 {
-    unsigned min = look_number(n, "thread_pool_min", 0);
-    unsigned max = look_number(n, "thread_pool_max", UINT32_MAX);
+    unsigned min = xml_number(n, "thread_pool_min", 0);
+    unsigned max = xml_number(n, "thread_pool_max", UINT32_MAX);
     return !max        ? "thread_pool_max='0'"
            : min > max ? "thread_pool_min is more than thread_pool_max"
                        : NULL;

@@ -70,8 +70,8 @@ static void find_4k(const struct look *at, struct found *out)
     xmlNodePtr io = xml_child(d->node, "blockio");
     unsigned align = d->place ? alignment_of(d->place) : 0;
     if (!look_is_host_file(d) || !disk_config_is_direct(&d->model->config) || align < 4096 ||
-        align > 2 << 20 || look_number(io, "logical_block_size", 512) >= align ||
-        look_number(io, "physical_block_size", 512) >= align)
+        align > 2 << 20 || xml_number(io, "logical_block_size", 512) >= align ||
+        xml_number(io, "physical_block_size", 512) >= align)
         return;
     cleanup_free char *size = xasprintf("%u", align);
     cleanup_free char *xml =

@@ -41,7 +41,7 @@ static void look_one_queue(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     unsigned vcpus = at->domain->model->vcpus, machine = look_machine_version(at->domain);
-    unsigned queues = look_number(look_server_driver(d), "queues", 0);
+    unsigned queues = xml_number(look_server_driver(d), "queues", 0);
     bool old = !queues && machine && machine < 5002;
     if (!has_queues(d) || (queues != 1 && !old) || vcpus < 2 || look_is_rotating(d))
         return;
@@ -58,7 +58,7 @@ static void look_many_queues(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     unsigned vcpus = most_vcpus(at->domain);
-    unsigned queues = look_number(look_server_driver(d), "queues", 0);
+    unsigned queues = xml_number(look_server_driver(d), "queues", 0);
     if (!has_queues(d) || queues <= vcpus)
         return;
     struct finding *f =
@@ -88,7 +88,7 @@ static bool is_power_of_two(unsigned n)
 static void look_queue_size_invalid(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
-    unsigned size = look_number(d->driver, "queue_size", 256);
+    unsigned size = xml_number(d->driver, "queue_size", 256);
     if (!look_is_virtio_blk(d) || (is_power_of_two(size) && size >= 4 && size <= 1024))
         return;
     cleanup_free char *driver = look_driver_with(d, "queue_size", "256", NULL);
@@ -101,7 +101,7 @@ static void look_queue_size_small(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     unsigned machine = look_machine_version(at->domain);
-    unsigned size = look_number(d->driver, "queue_size", 0);
+    unsigned size = xml_number(d->driver, "queue_size", 0);
     bool old = !size && machine && machine < 5000;
     if (!look_is_virtio_blk(d) || look_is_rotating(d) ||
         !(old || (is_power_of_two(size) && size >= 4 && size <= 128)))
@@ -213,7 +213,7 @@ static void look_thread_undefined(const struct look *at, struct found *out)
 static const char *mark_queues(xmlNodePtr thread, unsigned queues, GHashTable *taken)
 {
     for (xmlNodePtr q = xml_child(thread, "queue"); q; q = xml_next(q, "queue")) {
-        unsigned id = look_number(q, "id", UINT32_MAX);
+        unsigned id = xml_number(q, "id", UINT32_MAX);
         if (!queues)
             return "<queue> needs queues= on the <driver>";
         if (id >= queues)
@@ -232,7 +232,7 @@ static const char *list_fault(xmlNodePtr list, unsigned queues)
         const char *fault = mark_queues(n, queues, taken);
         if (fault)
             return fault;
-        if (!g_hash_table_add(ids, GUINT_TO_POINTER(look_number(n, "id", 0))))
+        if (!g_hash_table_add(ids, GUINT_TO_POINTER(xml_number(n, "id", 0))))
             return "an iothread is listed twice";
         *(xml_child(n, "queue") ? &with : &without) += 1;
     }
@@ -249,7 +249,7 @@ static void look_mapping_refused(const struct look *at, struct found *out)
         return;
     const char *fault = *look_attribute(driver, "iothread")
                             ? "iothread= excludes the element <iothreads>"
-                            : list_fault(list, look_number(driver, "queues", 0));
+                            : list_fault(list, xml_number(driver, "queues", 0));
     if (fault)
         finding_fix(found_say(out, "<iothreads> of its driver is refused: %s", fault), FIX_ADVICE,
                     "List each iothread once, without <queue>: QEMU deals the queues out");

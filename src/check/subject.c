@@ -69,13 +69,7 @@ static void find_images(struct check_host *host, const struct subject_source *so
 
 static xmlNodePtr controller_of(xmlNodePtr disk, const struct domain_disk *model)
 {
-    unsigned index = look_number(xml_child(disk, "address"), "controller", 0);
-    if (!model->bus || strcmp(model->bus, "scsi") != 0)
-        return NULL;
-    xmlNodePtr c = xml_child(disk->parent, "controller");
-    while (c && !(look_says(c, "type", "scsi") && look_number(c, "index", 0) == index))
-        c = xml_next(c, "controller");
-    return c;
+    return model->bus && strcmp(model->bus, "scsi") == 0 ? domain_disk_controller(disk) : NULL;
 }
 
 static bool holds_data(const struct domain_disk *m)

@@ -53,7 +53,7 @@ static GArray *no_ids(void)
 static void add_listed(GArray *ids, xmlNodePtr list)
 {
     for (xmlNodePtr n = xml_child(list, "iothread"); n; n = xml_next(n, "iothread"))
-        add(ids, look_number(n, "id", 0));
+        add(ids, xml_number(n, "id", 0));
 }
 
 GArray *threads_declared(const struct check_domain *d)
@@ -72,7 +72,7 @@ GArray *threads_declared(const struct check_domain *d)
 GArray *threads_named(xmlNodePtr driver)
 {
     GArray *ids = no_ids();
-    add(ids, look_number(driver, "iothread", 0));
+    add(ids, xml_number(driver, "iothread", 0));
     add_listed(ids, xml_child(driver, "iothreads"));
     return ids;
 }

@@ -14,16 +14,6 @@ static bool has_value(xmlNodePtr node, const char *attribute, const char *wanted
     return value && strcmp(value, wanted) == 0;
 }
 
-/* The attribute as a number, 0 where it is none. */
-static unsigned number_of(xmlNodePtr node, const char *attribute)
-{
-    uint64_t number = 0;
-    cleanup_free char *value = xml_attribute(node, attribute);
-    if (value && text_parse_number(value, 0, UINT32_MAX, &number, NULL) < 0)
-        return 0;
-    return (unsigned)number;
-}
-
 /* --- The domain ------------------------------------------------------------------------------- */
 
 /* What libvirt takes the first one of, or all of: nobody means several, and an edit of one could be
@@ -123,7 +113,7 @@ char *place_bus(xmlNodePtr disk)
 
 unsigned place_controller_index(xmlNodePtr disk)
 {
-    return number_of(xml_child(disk, "address"), "controller");
+    return xml_number(xml_child(disk, "address"), "controller", 0);
 }
 
 /* The only SCSI controller of this index; NULL for none and for several. */
@@ -132,7 +122,7 @@ static xmlNodePtr find_controller(xmlNodePtr domain, unsigned index, unsigned *r
     xmlNodePtr found = NULL, c = first_device(domain, "controller");
     *ret_count = 0;
     for (; c; c = xml_next(c, "controller")) {
-        if (!has_value(c, "type", "scsi") || number_of(c, "index") != index)
+        if (!has_value(c, "type", "scsi") || xml_number(c, "index", 0) != index)
             continue;
         found = c;
         ++*ret_count;

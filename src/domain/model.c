@@ -25,12 +25,6 @@ static unsigned number(const char *text, unsigned fallback)
                                                                              : fallback;
 }
 
-static unsigned attribute_number(xmlNodePtr node, const char *name, unsigned fallback)
-{
-    cleanup_free char *text = xml_attribute(node, name);
-    return number(text, fallback);
-}
-
 /* --- Disks ------------------------------------------------------------------------------------ */
 
 /* The cache mode that QEMU has when libvirt says nothing, which is what it does where the attribute
@@ -42,22 +36,22 @@ static const char *cache_of(xmlNodePtr disk, xmlNodePtr driver)
     return strcmp(cache, "default") != 0 ? cache : shared ? "none" : "writeback";
 }
 
-/* The driver element of the controller that a SCSI disk is on: iothread and queues are there. */
-static xmlNodePtr scsi_driver(xmlNodePtr disk)
+struct _xmlNode *domain_disk_controller(struct _xmlNode *disk)
 {
-    unsigned index = attribute_number(xml_child(disk, "address"), "controller", 0);
+    unsigned index = xml_number(xml_child(disk, "address"), "controller", 0);
     xmlNodePtr c = xml_child(disk->parent, "controller");
-    for (; c; c = xml_next(c, "controller"))
-        if (strcmp(word(c, "type", ""), "scsi") == 0 && attribute_number(c, "index", 0) == index)
-            return xml_child(c, "driver");
-    return NULL;
+    while (c && (strcmp(word(c, "type", ""), "scsi") != 0 || xml_number(c, "index", 0) != index))
+        c = xml_next(c, "controller");
+    return c;
 }
 
 static void read_config(xmlNodePtr disk, struct domain_disk *d)
 {
     xmlNodePtr driver = xml_child(disk, "driver");
-    xmlNodePtr threads = d->bus && strcmp(d->bus, "scsi") == 0 ? scsi_driver(disk) : driver;
-    d->iothread = attribute_number(threads, "iothread", 0);
+    xmlNodePtr threads = d->bus && strcmp(d->bus, "scsi") == 0
+                             ? xml_child(domain_disk_controller(disk), "driver")
+                             : driver;
+    d->iothread = xml_number(threads, "iothread", 0);
     d->config = (struct disk_config){
         .bus = d->bus ? g_intern_string(d->bus) : "virtio",
         .format = word(driver, "type", "raw"),
@@ -65,7 +59,7 @@ static void read_config(xmlNodePtr disk, struct domain_disk *d)
         .cache = cache_of(disk, driver),
         .io = word(driver, "io", "threads"),
         .iothread = d->iothread != 0,
-        .queues = attribute_number(threads, "queues", 0),
+        .queues = xml_number(threads, "queues", 0),
         .discard = strcmp(word(driver, "discard", "ignore"), "unmap") == 0,
         .detect_zeroes = strcmp(word(driver, "detect_zeroes", "off"), "off") != 0,
     };
@@ -114,8 +108,7 @@ static struct domain_pin *read_pins(xmlNodePtr cputune, const char *element, con
         if (!cpuset)
             continue;
         pins = xreallocarray(pins, *ret_count + 1, sizeof(*pins));
-        pins[(*ret_count)++] =
-            (struct domain_pin){attribute_number(n, id_name, 0), TAKE_PTR(cpuset)};
+        pins[(*ret_count)++] = (struct domain_pin){xml_number(n, id_name, 0), TAKE_PTR(cpuset)};
     }
     return pins;
 }
@@ -124,7 +117,7 @@ static void read_processors(xmlNodePtr domain, struct domain_model *m)
 {
     xmlNodePtr vcpu = xml_child(domain, "vcpu"), cputune = xml_child(domain, "cputune");
     cleanup_free char *all = xml_child_text(domain, "vcpu");
-    m->vcpus = attribute_number(vcpu, "current", number(all, 1));
+    m->vcpus = xml_number(vcpu, "current", number(all, 1));
     m->cpuset = xml_attribute(vcpu, "cpuset");
     m->vcpu_pins = read_pins(cputune, "vcpupin", "vcpu", &m->vcpu_pin_count);
     m->iothread_pins = read_pins(cputune, "iothreadpin", "iothread", &m->iothread_pin_count);

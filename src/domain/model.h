@@ -10,6 +10,7 @@
 #include "domain/disk_config.h"
 
 struct _xmlDoc; /* libxml2's */
+struct _xmlNode;
 
 /* A disk as it is defined; the words are libvirt's, NULL where the XML has none. */
 struct domain_disk {
@@ -61,6 +62,10 @@ struct domain_model *domain_model_from_doc(struct _xmlDoc *doc, struct error **e
 void domain_model_free(struct domain_model *m);
 CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)
 #define cleanup_domain_model at_scope_end(cleanup_domain_model_handler)
+
+/* The <controller> that a <disk> on bus scsi is on, by its address or as the first one; NULL where the
+ * XML has none. Its <driver> has the disk's iothread and queues. */
+struct _xmlNode *domain_disk_controller(struct _xmlNode *disk);
 
 /* The disk with this target; NULL for the only one whose device is "disk". Errors: there is none of
  * this target, none, or several, with the targets there are. */

@@ -77,6 +77,14 @@ char *xml_attribute(xmlNodePtr node, const char *name)
     return node ? copy_of(xmlGetNoNsProp(node, BAD_CAST name)) : NULL;
 }
 
+unsigned xml_number(xmlNodePtr node, const char *name, unsigned fallback)
+{
+    uint64_t value;
+    cleanup_free char *text = xml_attribute(node, name);
+    return text && text_parse_number(text, 0, UINT32_MAX, &value, NULL) == 0 ? (unsigned)value
+                                                                             : fallback;
+}
+
 char *xml_child_text(xmlNodePtr parent, const char *name)
 {
     xmlNodePtr node = xml_child(parent, name);

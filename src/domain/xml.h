@@ -26,6 +26,9 @@ xmlNodePtr xml_next(xmlNodePtr node, const char *name);
 char *xml_attribute(xmlNodePtr node, const char *name);
 char *xml_child_text(xmlNodePtr parent, const char *name);
 
+/* An attribute as a number up to UINT32_MAX; `fallback` where it is none. */
+unsigned xml_number(xmlNodePtr node, const char *name, unsigned fallback);
+
 /* The element in canonical form, without the blanks between elements: the same for documents that
  * say the same (https://www.w3.org/TR/xml-c14n). The caller frees. */
 char *xml_canonical(xmlNodePtr node);
