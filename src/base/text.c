@@ -8,6 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
+char *text_chosen(const char *list)
+{
+    const char *open = strchr(list, '['), *close = open ? strchr(open, ']') : NULL;
+    if (close)
+        return xasprintf("%.*s", (int)(close - open - 1), open + 1);
+    return list[0] && !strpbrk(list, " []") ? xstrdup(list) : NULL;
+}
+
 void text_one_line(char *s)
 {
     size_t length = 0;

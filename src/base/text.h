@@ -9,6 +9,10 @@
 
 #include "base/error.h"
 
+/* The word in brackets of a list of what can be chosen ("none [bfq]"), or the only one there; NULL
+ * where there is none. The caller frees. */
+char *text_chosen(const char *list);
+
 /* Turns every line break and other control character into a space and drops those at the end. */
 void text_one_line(char *s);
 

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "check/guest_devices.h"
 #include "domain/agent.h"
 #include "domain/xml.h"
@@ -159,20 +160,10 @@ static void read_devices(struct asked *a)
 
 /* --- A disk ----------------------------------------------------------------------------------- */
 
-/* The word in brackets; where there is one word alone it has none. The caller frees. */
-static char *chosen_of(char *text)
-{
-    cleanup_free char *taken = text;
-    char *begin = taken ? strchr(taken, '[') : NULL;
-    char *end = begin ? strchr(begin, ']') : NULL;
-    if (end)
-        return xasprintf("%.*s", (int)(end - begin - 1), begin + 1);
-    return taken && !strchr(taken, ' ') ? TAKE_PTR(taken) : NULL;
-}
-
 static void read_queue(struct asked *a, struct guest_disk *d)
 {
-    d->scheduler = chosen_of(ask_file(a, "/sys/block/%s/queue/scheduler", d->name));
+    cleanup_free char *schedulers = ask_file(a, "/sys/block/%s/queue/scheduler", d->name);
+    d->scheduler = schedulers ? text_chosen(schedulers) : NULL;
     /* virtio-blk's own; others have none. */
     d->device_cache = ask_file(a, "/sys/block/%s/cache_type", d->name);
     d->kernel_cache = ask_file(a, "/sys/block/%s/queue/write_cache", d->name);

@@ -13,30 +13,10 @@ const char *images_prefix(const struct look *at)
     return at->layer ? g_intern_string(prefix) : "";
 }
 
-char *images_element_with(xmlNodePtr node, const char *name, ...)
-{
-    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNodePtr element = node ? xmlDocCopyNode(node, doc, /* extended = recursively */ 1)
-                              : xmlNewDocNode(doc, NULL, BAD_CAST name, NULL);
-    xmlDocSetRootElement(doc, element);
-    va_list args;
-    va_start(args, name);
-    for (const char *attribute; (attribute = va_arg(args, const char *));)
-        xmlSetProp(element, BAD_CAST attribute, BAD_CAST va_arg(args, const char *));
-    va_end(args);
-    return look_to_text(element);
-}
-
 xmlNodePtr images_encryption(const struct check_disk *d)
 {
     xmlNodePtr own = xml_child(d->node, "encryption");
     return own ? own : xml_child(xml_child(d->node, "source"), "encryption");
-}
-
-char *images_quoted(const char *text)
-{
-    g_autofree char *quoted = g_shell_quote(text);
-    return xstrdup(quoted);
 }
 
 /* --- Copies ----------------------------------------------------------------------------------- */
@@ -58,7 +38,7 @@ static char *backing_options(const struct image *i)
 {
     if (!i->backing)
         return xstrdup("");
-    cleanup_free char *backing = images_quoted(i->backing);
+    g_autofree char *backing = g_shell_quote(i->backing);
     return xasprintf(" -B %s -F %s", backing, i->backing_format);
 }
 
@@ -72,8 +52,9 @@ void images_fix_by_copy(struct finding *f, const struct look *at, const char *op
     }
     cleanup_free char *copied = xasprintf("%s.new", at->image->path);
     cleanup_free char *aside = xasprintf("%s.old", at->image->path);
-    cleanup_free char *from = images_quoted(at->image->path), *to = images_quoted(copied);
-    cleanup_free char *old = images_quoted(aside), *backing = backing_options(i);
+    g_autofree char *from = g_shell_quote(at->image->path), *to = g_shell_quote(copied);
+    g_autofree char *old = g_shell_quote(aside);
+    cleanup_free char *backing = backing_options(i);
     finding_fix(f, FIX_QEMU_IMG,
                 "qemu-img convert -p -t none -T none -m 16 -f %s -O %s%s%s%s%s %s %s\n"
                 "qemu-img compare -f %s -F %s %s %s\n"

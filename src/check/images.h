@@ -10,15 +10,8 @@
  * top. The string is interned: nobody frees it. */
 const char *images_prefix(const struct look *at);
 
-/* A copy of the element, or where there is none an empty one of this name, with attributes set:
- * pairs of name and value up to a NULL name. The caller frees. */
-char *images_element_with(xmlNodePtr node, const char *name, ...) __attribute__((sentinel));
-
 /* The disk's <encryption>, in either place that libvirt takes it in; NULL. */
 xmlNodePtr images_encryption(const struct check_disk *d);
-
-/* Words for the shell, as commands are shown. The caller frees. */
-char *images_quoted(const char *text);
 
 /* Gives the finding the commands by which a copy with these options (of qemu-img's -o, "" for none)
  * takes the place of the image looked at, while no guest uses it. What a copy would lose or could

@@ -63,29 +63,38 @@ static void set_attributes(xmlNodePtr node, va_list pairs)
     }
 }
 
-/* A <driver> of a document of its own, a copy where there is one to copy. */
-static xmlNodePtr copy_driver(xmlDocPtr doc, xmlNodePtr driver)
+/* An element of this document, a copy where there is one to copy. */
+static xmlNodePtr copy_element(xmlDocPtr doc, xmlNodePtr node, const char *name)
 {
-    return driver ? xmlDocCopyNode(driver, doc, /* extended = recursively */ 1)
-                  : xmlNewDocNode(doc, NULL, BAD_CAST "driver", NULL);
+    return node ? xmlDocCopyNode(node, doc, /* extended = recursively */ 1)
+                : xmlNewDocNode(doc, NULL, BAD_CAST name, NULL);
 }
 
-static char *driver_with(const struct check_disk *d, va_list pairs)
+static char *element_with(xmlNodePtr node, const char *name, va_list pairs)
 {
     cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNodePtr driver = copy_driver(doc, d->driver);
-    xmlDocSetRootElement(doc, driver);
-    if (!d->driver)
-        xmlNewProp(driver, BAD_CAST "name", BAD_CAST "qemu");
-    set_attributes(driver, pairs);
-    return look_to_text(driver);
+    xmlNodePtr element = copy_element(doc, node, name);
+    xmlDocSetRootElement(doc, element);
+    if (!node && strcmp(name, "driver") == 0)
+        xmlNewProp(element, BAD_CAST "name", BAD_CAST "qemu");
+    set_attributes(element, pairs);
+    return look_to_text(element);
+}
+
+char *look_element_with(xmlNodePtr node, const char *name, ...)
+{
+    va_list pairs;
+    va_start(pairs, name);
+    char *text = element_with(node, name, pairs);
+    va_end(pairs);
+    return text;
 }
 
 char *look_driver_with(const struct check_disk *d, ...)
 {
     va_list pairs;
     va_start(pairs, d);
-    char *text = driver_with(d, pairs);
+    char *text = element_with(d->driver, "driver", pairs);
     va_end(pairs);
     return text;
 }
@@ -96,7 +105,8 @@ static char *controller_with(xmlNodePtr controller, va_list pairs)
     cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
     xmlNodePtr copy = xmlDocCopyNode(controller, doc, /* extended = with attributes */ 2);
     xmlDocSetRootElement(doc, copy);
-    xmlNodePtr driver = xmlAddChild(copy, copy_driver(doc, xml_child(controller, "driver")));
+    xmlNodePtr driver =
+        xmlAddChild(copy, copy_element(doc, xml_child(controller, "driver"), "driver"));
     set_attributes(driver, pairs);
     for (xmlNodePtr n = controller->children; n; n = n->next)
         if (n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, "driver") != 0)
@@ -108,8 +118,8 @@ char *look_server_with(const struct check_disk *d, ...)
 {
     va_list pairs;
     va_start(pairs, d);
-    char *text =
-        look_is_virtio_scsi(d) ? controller_with(d->controller, pairs) : driver_with(d, pairs);
+    char *text = look_is_virtio_scsi(d) ? controller_with(d->controller, pairs)
+                                        : element_with(d->driver, "driver", pairs);
     va_end(pairs);
     return text;
 }
@@ -217,8 +227,7 @@ bool look_is_memory(const struct check_disk *d)
 bool look_is_copied(const struct check_disk *d)
 {
     const struct place *p = d->place;
-    return is_on(d, FS_ZFS) || (is_on(d, FS_BTRFS) && !p->nocow) ||
-           (p && p->type == PLACE_FILE && p->shared);
+    return p && (place_is_copied(p) || (p->type == PLACE_FILE && p->shared));
 }
 
 /* --- Room ------------------------------------------------------------------------------------- */

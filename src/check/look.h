@@ -94,6 +94,10 @@ bool look_says(xmlNodePtr node, const char *name, const char *value);
 /* An element as text, in single quotes as libvirt writes it. The caller frees. */
 char *look_to_text(xmlNodePtr node);
 
+/* A copy of the element, or where it is NULL an empty one of this name, with these attributes set or,
+ * where the value is NULL, removed: pairs of name and value up to a NULL name. The caller frees. */
+char *look_element_with(xmlNodePtr node, const char *name, ...) __attribute__((sentinel));
+
 /* The disk's <driver> element with these attributes set or, where the value is NULL, removed: pairs
  * of name and value up to a NULL name. In one line where it has no children. The caller frees. */
 char *look_driver_with(const struct check_disk *d, ...) __attribute__((sentinel));

@@ -89,8 +89,8 @@ static void fix_controller(const struct look *at, struct finding *f)
 {
     unsigned index = xml_number(xml_child(at->disk->node, "address"), "controller", 0);
     cleanup_free char *number = xasprintf("%u", index);
-    cleanup_free char *xml = images_element_with(at->disk->controller, "controller", "type", "scsi",
-                                                 "index", number, "model", "virtio-scsi", NULL);
+    cleanup_free char *xml = look_element_with(at->disk->controller, "controller", "type", "scsi",
+                                               "index", number, "model", "virtio-scsi", NULL);
     finding_fix(f, FIX_XML, "%s", xml);
 }
 
@@ -198,7 +198,7 @@ static void find_unstated_rotation(const struct look *at, struct found *out)
     if (!look_is_virtio_scsi(d) || strcmp(d->model->device, "disk") != 0 || stated || !d->place ||
         !images_on_flash(d->place->block))
         return;
-    cleanup_free char *xml = images_element_with(target, "target", "rotation_rate", "1", NULL);
+    cleanup_free char *xml = look_element_with(target, "target", "rotation_rate", "1", NULL);
     finding_fix(found_say(out, "it is on flash, and the guest is not told so"), FIX_XML, "%s", xml);
 }
 

@@ -99,9 +99,7 @@ static void look_direct_sync(const struct look *at, struct found *out)
  * cache of its own. */
 static bool has_another_cache(const struct check_disk *d)
 {
-    const struct place *p = d->place;
-    return p && p->type == PLACE_FILE && !p->nocow &&
-           (p->fs_magic == FS_BTRFS || p->fs_magic == FS_ZFS);
+    return d->place && place_is_copied(d->place);
 }
 
 static void look_write_back(const struct look *at, struct found *out)

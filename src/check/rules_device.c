@@ -98,7 +98,7 @@ static void find_crypt_queues(const struct look *at, struct found *out)
     bool old = at->facts && at->facts->kernel && at->facts->kernel < 5009;
     if (d->kind != DEVICE_CRYPT || old || !images_on_flash(d))
         return;
-    cleanup_free char *name = images_quoted(d->label);
+    g_autofree char *name = g_shell_quote(d->label);
     finding_fix(
         found_say(out,
                   "%s is a dm-crypt on flash; whether it has work queues cannot be seen "

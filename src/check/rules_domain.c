@@ -51,23 +51,13 @@ static void look_cpu(const struct look *at, struct found *out)
     finding_fix(f, FIX_XML, "<cpu mode='host-model'/>");
 }
 
-static uint64_t memory_kib(const struct check_domain *d)
-{
-    xmlNodePtr memory = xml_child(d->node, "memory");
-    cleanup_free char *number = xml_child_text(d->node, "memory");
-    const char *unit = look_attribute(memory, "unit");
-    cleanup_free char *text = number ? xasprintf("%s%s", number, *unit ? unit : "KiB") : NULL;
-    uint64_t bytes;
-    return text && text_parse_size(text, &bytes, NULL) == 0 ? bytes >> 10 : 0;
-}
-
 #define LARGE_MEMORY_KIB (UINT64_C(8) << 20)
 
 static void look_pages(const struct look *at, struct found *out)
 {
     char size[32];
     const struct host_facts *facts = at->facts;
-    uint64_t kib = memory_kib(at->domain);
+    uint64_t kib = at->domain->model->memory_kib;
     if (!facts || !facts->transparent_hugepages || at->domain->model->hugepage_kib ||
         strcmp(facts->transparent_hugepages, "never") != 0 || kib < LARGE_MEMORY_KIB)
         return;
@@ -239,20 +229,9 @@ static const struct {
     {"iothread", word_of_thread}, {"queues", word_of_queues},
 };
 
-/* The disk as it runs; NULL. */
-static const struct domain_disk *live_disk(const struct look *at)
-{
-    const struct domain_model *live = at->domain->live;
-    const char *target = at->disk->model->target;
-    for (size_t i = 0; live && target && i < live->disk_count; i++)
-        if (live->disks[i].target && strcmp(live->disks[i].target, target) == 0)
-            return &live->disks[i];
-    return NULL;
-}
-
 static void look_pending(const struct look *at, struct found *out)
 {
-    const struct domain_disk *live = live_disk(at);
+    const struct domain_disk *live = look_live(at->disk);
     g_autoptr(GString) changes = g_string_new(NULL);
     for (size_t i = 0; live && i < ARRAY_SIZE(compared); i++) {
         cleanup_free char *now = compared[i].word(live);

@@ -160,7 +160,7 @@ static void look_nobarrier(const struct look *at, struct found *out)
         return;
     for (guint i = 0; i < g->mounts->len; i++) {
         const struct mount *m = g->mounts->pdata[i];
-        if (mount_has_option(m, "nobarrier") || mount_has_option(m, "barrier=0"))
+        if (mount_has_no_barriers(m))
             say_nobarrier(m, out);
     }
 }

@@ -101,20 +101,14 @@ static uint64_t dirty_limit(const struct host_facts *f)
     return f->dirty_ratio > 0 ? f->memory_bytes / 100 * (uint64_t)f->dirty_ratio : 0;
 }
 
-/* Where there is direct I/O that is what is proposed for the disk. */
-static bool can_be_direct(const struct check_disk *d)
-{
-    const struct place *p = d->place;
-    return p && (p->type == PLACE_BLOCK || (p->direct_known && p->direct_offset_align));
-}
-
-/* The first disk of which writes have to wait in the host's memory; NULL. */
+/* The first disk of which writes have to wait in the host's memory; NULL. Where there is direct I/O
+ * that is what is proposed for it. */
 static const struct check_disk *cached_disk(const struct check_domain *d)
 {
     for (size_t i = 0; i < d->disk_count; i++) {
         const struct check_disk *disk = &d->disks[i];
         const char *cache = disk->model->config.cache;
-        if (look_is_host_file(disk) && strcmp(cache, "writeback") == 0 && !can_be_direct(disk) &&
+        if (look_is_host_file(disk) && strcmp(cache, "writeback") == 0 && !look_has_direct(disk) &&
             !xml_child(disk->node, "readonly"))
             return disk;
     }

@@ -54,7 +54,7 @@ static void find_foreign(const struct look *at, struct found *out)
         struct finding *f = found_say(out, "its image is of the format %s", formats[i]);
         const char *path = d->model->source ? d->model->source : "SOURCE";
         cleanup_free char *copied = xasprintf("%s.qcow2", path);
-        cleanup_free char *from = images_quoted(path), *to = images_quoted(copied);
+        g_autofree char *from = g_shell_quote(path), *to = g_shell_quote(copied);
         finding_fix(f, FIX_QEMU_IMG,
                     "qemu-img convert -p -t none -T none -m 16 -f %s -O qcow2 %s %s\n"
                     "qemu-img compare -f %s -F qcow2 %s %s",
@@ -75,7 +75,7 @@ static void find_old_encryption(const struct look *at, struct found *out)
     const char *encryption = at->image->header.encryption;
     if (!encryption || strcmp(encryption, "aes") != 0)
         return;
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *path = g_shell_quote(at->image->path);
     finding_fix(found_say(out, "%sit is encrypted in qcow's old way (AES-CBC)", images_prefix(at)),
                 FIX_ADVICE, "convert %s with its secret to encrypt.format=luks, by qemu-img", path);
 }
@@ -97,8 +97,8 @@ static void fix_chain(const struct look *at, struct finding *f)
     const struct check_disk *d = at->disk;
     const struct check_image *top = d->images->pdata[0];
     if (at->domain->running && at->domain->name && d->model->target) {
-        cleanup_free char *name = images_quoted(at->domain->name);
-        cleanup_free char *target = images_quoted(d->model->target);
+        g_autofree char *name = g_shell_quote(at->domain->name);
+        g_autofree char *target = g_shell_quote(d->model->target);
         finding_fix(f, FIX_VIRSH, "virsh blockpull %s %s --wait --verbose", name, target);
         return;
     }
@@ -108,7 +108,7 @@ static void fix_chain(const struct look *at, struct finding *f)
         return;
     }
     cleanup_free char *copied = xasprintf("%s.flat", top->path);
-    cleanup_free char *from = images_quoted(top->path), *to = images_quoted(copied);
+    g_autofree char *from = g_shell_quote(top->path), *to = g_shell_quote(copied);
     finding_fix(f, FIX_QEMU_IMG,
                 "qemu-img convert -p -t none -T none -m 16 -f qcow2 -O qcow2 %s %s\n"
                 "qemu-img compare -f qcow2 -F qcow2 %s %s",
@@ -158,7 +158,7 @@ static void find_sparse(const struct look *at, struct found *out)
         found_say(out, "%s of %s are allocated, the rest comes with the first write",
                   text_format_size(p->allocated_bytes, allocated, sizeof(allocated)),
                   text_format_size(p->size_bytes, size, sizeof(size)));
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *path = g_shell_quote(at->image->path);
     finding_fix(f, FIX_HOST, "fallocate -l %llu %s", (unsigned long long)p->size_bytes, path);
 }
 

@@ -75,15 +75,6 @@ static void fix_thread_pins(struct finding *f, const struct look *at, const GArr
     finding_fix(f, FIX_VIRSH, "%s", lines->str);
 }
 
-/* "1, 2"; for the caller to free. */
-static char *list_ids(const GArray *ids)
-{
-    g_autoptr(GString) list = g_string_new(NULL);
-    for (guint i = 0; i < ids->len; i++)
-        g_string_append_printf(list, "%s%u", i ? ", " : "", g_array_index(ids, unsigned, i));
-    return xstrdup(list->str);
-}
-
 static void look_unpinned(const struct look *at, struct found *out)
 {
     const struct domain_model *m = at->domain->model;
@@ -93,7 +84,7 @@ static void look_unpinned(const struct look *at, struct found *out)
             g_array_remove_index(ids, i);
     if (!m->vcpu_pin_count || !ids->len)
         return;
-    cleanup_free char *list = list_ids(ids);
+    cleanup_free char *list = threads_list(ids);
     struct finding *f = found_say(out,
                                   "vCPUs are pinned, and iothread%s %s %s not: %s may run on "
                                   "their CPUs",

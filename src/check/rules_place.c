@@ -75,7 +75,7 @@ static void find_4k(const struct look *at, struct found *out)
         return;
     cleanup_free char *size = xasprintf("%u", align);
     cleanup_free char *xml =
-        images_element_with(io, "blockio", "physical_block_size", size, (char *)NULL);
+        look_element_with(io, "blockio", "physical_block_size", size, (char *)NULL);
     finding_fix(found_say(out,
                           "direct I/O is in units of %u bytes here, and the guest sees sectors "
                           "of 512",
@@ -136,7 +136,7 @@ static void find_read_only(const struct look *at, struct found *out)
         return;
     struct finding *f = found_say(out, "the file system is mounted read-only");
     if (p->mount) {
-        cleanup_free char *point = images_quoted(p->mount->point);
+        g_autofree char *point = g_shell_quote(p->mount->point);
         finding_fix(f, FIX_HOST, "mount -o remount,rw %s", point);
     }
 }
@@ -144,18 +144,13 @@ static void find_read_only(const struct look *at, struct found *out)
 /* --- Blocks of an image ----------------------------------------------------------------------- */
 
 /* Where all is copied on write anyway that is what is said. */
-static bool copies_on_write(const struct place *p)
-{
-    return (p->fs_magic == FS_BTRFS && !p->nocow) || p->fs_magic == FS_ZFS;
-}
-
 static void find_reflinked(const struct look *at, struct found *out)
 {
     const struct place *p = written_place(at);
-    if (!p || !p->extents_known || !p->shared || copies_on_write(p))
+    if (!p || !p->extents_known || !p->shared || place_is_copied(p))
         return;
     cleanup_free char *copied = xasprintf("%s.new", at->image->path);
-    cleanup_free char *from = images_quoted(at->image->path), *to = images_quoted(copied);
+    g_autofree char *from = g_shell_quote(at->image->path), *to = g_shell_quote(copied);
     finding_fix(found_say(out, "other files share blocks of it"), FIX_HOST,
                 "cp --preserve=all --sparse=never --reflink=never %s %s\nmv %s %s", from, to, to,
                 from);
@@ -164,7 +159,7 @@ static void find_reflinked(const struct look *at, struct found *out)
 static void find_encoded(const struct look *at, struct found *out)
 {
     const struct place *p = written_place(at);
-    if (!p || !p->extents_known || !p->encoded || copies_on_write(p))
+    if (!p || !p->extents_known || !p->encoded || place_is_copied(p))
         return;
     finding_fix(found_say(out, "the file system compresses or encrypts it"), FIX_ADVICE,
                 "a copy in a directory where it does not");
@@ -177,7 +172,7 @@ static void find_data_journal(const struct look *at, struct found *out)
     const struct mount *m = at->mount;
     if (!g_str_has_prefix(m->type, "ext") || !mount_has_option(m, "data=journal"))
         return;
-    cleanup_free char *point = images_quoted(m->point);
+    g_autofree char *point = g_shell_quote(m->point);
     finding_fix(found_say(out, "%s (%s) is mounted with data=journal", m->point, m->type), FIX_HOST,
                 "umount %s\nmount -o data=ordered %s  # and in /etc/fstab", point, point);
 }
@@ -185,9 +180,9 @@ static void find_data_journal(const struct look *at, struct found *out)
 static void find_no_barrier(const struct look *at, struct found *out)
 {
     const struct mount *m = at->mount;
-    if (!mount_has_option(m, "nobarrier") && !mount_has_option(m, "barrier=0"))
+    if (!mount_has_no_barriers(m))
         return;
-    cleanup_free char *point = images_quoted(m->point);
+    g_autofree char *point = g_shell_quote(m->point);
     finding_fix(found_say(out, "%s (%s) is mounted without barriers", m->point, m->type), FIX_HOST,
                 "mount -o remount,barrier %s  # and in /etc/fstab", point);
 }
@@ -197,7 +192,7 @@ static void find_online_discard(const struct look *at, struct found *out)
     const struct mount *m = at->mount;
     if (!mount_has_option(m, "discard"))
         return;
-    cleanup_free char *point = images_quoted(m->point);
+    g_autofree char *point = g_shell_quote(m->point);
     finding_fix(found_say(out, "%s (%s) is mounted with discard", m->point, m->type), FIX_HOST,
                 "mount -o remount,nodiscard %s  # and in /etc/fstab\n"
                 "systemctl enable --now fstrim.timer",

@@ -193,9 +193,9 @@ static void find_corrupt(const struct look *at, struct found *out)
 {
     if (!is_qcow2(at) || !header(at)->corrupt)
         return;
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *path = g_shell_quote(at->image->path);
     cleanup_free char *copied = xasprintf("%s.copy", at->image->path);
-    cleanup_free char *copy = images_quoted(copied);
+    g_autofree char *copy = g_shell_quote(copied);
     finding_fix(found_say(out, "%sQEMU has marked it as corrupt", images_prefix(at)), FIX_QEMU_IMG,
                 "cp --sparse=always %s %s\nqemu-img check -f qcow2 %s", path, copy, path);
 }
@@ -215,7 +215,7 @@ static void find_lazy_refcounts(const struct look *at, struct found *out)
     bool useful = strcmp(cache, "writethrough") == 0 || strcmp(cache, "directsync") == 0;
     if (!is_qcow2(at) || at->layer || !header(at)->lazy_refcounts || useful)
         return;
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *path = g_shell_quote(at->image->path);
     finding_fix(found_say(out, "lazy_refcounts is on, with cache='%s'", cache), FIX_QEMU_IMG,
                 "qemu-img amend -f qcow2 -o lazy_refcounts=off %s", path);
 }
@@ -224,7 +224,7 @@ static void find_old_version(const struct look *at, struct found *out)
 {
     if (!is_qcow2(at) || at->layer || header(at)->version != 2)
         return;
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *path = g_shell_quote(at->image->path);
     finding_fix(found_say(out, "its format is the old one (compat=0.10)"), FIX_QEMU_IMG,
                 "qemu-img amend -f qcow2 -o compat=1.1 %s", path);
 }
@@ -236,8 +236,8 @@ static void find_snapshots(const struct look *at, struct found *out)
         return;
     struct finding *f =
         found_say(out, "%u snapshot%s inside the image", count, count == 1 ? "" : "s");
-    cleanup_free char *name = at->domain->name ? images_quoted(at->domain->name) : NULL;
-    cleanup_free char *path = images_quoted(at->image->path);
+    g_autofree char *name = at->domain->name ? g_shell_quote(at->domain->name) : NULL;
+    g_autofree char *path = g_shell_quote(at->image->path);
     if (name)
         finding_fix(f, FIX_VIRSH, "virsh snapshot-list %s\nvirsh snapshot-delete %s SNAPSHOT", name,
                     name);

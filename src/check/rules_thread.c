@@ -80,15 +80,6 @@ static void look_none(const struct look *at, struct found *out)
 
 /* --- Unattached ------------------------------------------------------------------------------- */
 
-/* "iothread 2 and 3"; for the caller to free. */
-static char *list_ids(const GArray *ids)
-{
-    g_autoptr(GString) list = g_string_new(ids->len > 1 ? "iothreads " : "iothread ");
-    for (guint i = 0; i < ids->len; i++)
-        g_string_append_printf(list, "%s%u", i ? ", " : "", g_array_index(ids, unsigned, i));
-    return xstrdup(list->str);
-}
-
 static void fix_unattached(struct finding *f, const struct check_domain *d, const GArray *idle)
 {
     g_autoptr(GString) lines = g_string_new(NULL);
@@ -117,11 +108,12 @@ static void look_unattached(const struct look *at, struct found *out)
     g_autoptr(GArray) idle = threads_idle(at->domain);
     if (!idle->len)
         return;
-    cleanup_free char *ids = list_ids(idle);
+    cleanup_free char *ids = threads_list(idle);
     unsigned unserved = count_disks(at->domain, threads_is_unserved, NULL);
-    struct finding *f = found_say(out, "%s %s declared, and no disk or controller uses %s%s", ids,
-                                  idle->len > 1 ? "are" : "is", idle->len > 1 ? "them" : "it",
-                                  unserved ? ": its disks are served by QEMU's main loop" : "");
+    struct finding *f = found_say(
+        out, "iothread%s %s %s declared, and no disk or controller uses %s%s",
+        idle->len > 1 ? "s" : "", ids, idle->len > 1 ? "are" : "is", idle->len > 1 ? "them" : "it",
+        unserved ? ": its disks are served by QEMU's main loop" : "");
     if (!unserved) {
         fix_idle(f, at->domain, idle);
         return;

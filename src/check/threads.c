@@ -44,6 +44,14 @@ unsigned threads_free_id(const GArray *declared, unsigned nth)
     return id;
 }
 
+char *threads_list(const GArray *ids)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (guint i = 0; i < ids->len; i++)
+        g_string_append_printf(list, "%s%u", i ? ", " : "", g_array_index(ids, unsigned, i));
+    return xstrdup(list->str);
+}
+
 static GArray *no_ids(void)
 {
     return g_array_new(FALSE, FALSE, sizeof(unsigned));

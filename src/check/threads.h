@@ -21,6 +21,9 @@ GArray *threads_named(xmlNodePtr driver);
 /* Whether an ascending array has this id. */
 bool threads_has(const GArray *ids, unsigned id);
 
+/* "1, 2". The caller frees. */
+char *threads_list(const GArray *ids);
+
 /* The nth id, from 0 on, that the domain does not have yet. */
 unsigned threads_free_id(const GArray *declared, unsigned nth);
 

@@ -125,10 +125,9 @@ static void read_processors(xmlNodePtr domain, struct domain_model *m)
 }
 
 /* libvirt's units of memory; KiB where there is none. */
-static uint64_t kib_of(xmlNodePtr node, const char *name)
+static uint64_t kib_of(xmlNodePtr node, const char *size)
 {
     cleanup_free char *unit = xml_attribute(node, "unit");
-    cleanup_free char *size = xml_attribute(node, name);
     cleanup_free char *text = size ? xasprintf("%s%s", size, unit ? unit : "KiB") : NULL;
     uint64_t bytes = 0;
     return text && text_parse_size(text, &bytes, NULL) == 0 ? bytes >> 10 : 0;
@@ -140,9 +139,12 @@ static void read_memory(xmlNodePtr domain, struct domain_model *m)
     xmlNodePtr huge = xml_child(xml_child(domain, "memoryBacking"), "hugepages");
     m->numa_mode = xml_attribute(memory, "mode");
     m->numa_nodeset = xml_attribute(memory, "nodeset");
+    cleanup_free char *all = xml_child_text(domain, "memory");
+    m->memory_kib = kib_of(xml_child(domain, "memory"), all);
+    cleanup_free char *page = xml_attribute(xml_child(huge, "page"), "size");
     /* Without a size it is the host's default, which is 2 MiB on most. */
     if (huge)
-        m->hugepage_kib = xml_child(huge, "page") ? kib_of(xml_child(huge, "page"), "size") : 2048;
+        m->hugepage_kib = xml_child(huge, "page") ? kib_of(xml_child(huge, "page"), page) : 2048;
 }
 
 static void read_machine(xmlNodePtr domain, struct domain_model *m)

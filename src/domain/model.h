@@ -47,6 +47,7 @@ struct domain_model {
     struct domain_pin *iothread_pins;
     size_t iothread_pin_count;
     char *numa_mode, *numa_nodeset; /* of its memory */
+    uint64_t memory_kib;          /* 0: not known */
     uint64_t hugepage_kib;          /* of its memory; 0: ordinary pages */
     struct domain_disk *disks;
     size_t disk_count;

@@ -151,3 +151,8 @@ bool mount_has_option(const struct mount *m, const char *word)
     }
     return false;
 }
+
+bool mount_has_no_barriers(const struct mount *m)
+{
+    return mount_has_option(m, "nobarrier") || mount_has_option(m, "barrier=0");
+}

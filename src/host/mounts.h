@@ -41,3 +41,6 @@ const struct mount *mounts_of_path(const struct mounts *m, const char *path);
 
 /* Whether the options have this word ("data=journal", "discard"). */
 bool mount_has_option(const struct mount *m, const char *word);
+
+/* Whether the file system does not flush the cache of its disk. */
+bool mount_has_no_barriers(const struct mount *m);

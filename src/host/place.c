@@ -383,6 +383,12 @@ bool place_is_allocated(const struct place *p)
     return p->type == PLACE_BLOCK || p->allocated_bytes >= p->size_bytes - p->size_bytes / 100;
 }
 
+bool place_is_copied(const struct place *p)
+{
+    return p->type == PLACE_FILE &&
+           ((p->fs_magic == FS_BTRFS && !p->nocow) || p->fs_magic == FS_ZFS);
+}
+
 /* --- For people ------------------------------------------------------------------------------- */
 
 char *place_describe(const struct place *p)

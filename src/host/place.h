@@ -70,6 +70,9 @@ json_t *place_to_json(const struct place *p);
 /* Whether every block that it can hold has room already (within 1 %). */
 bool place_is_allocated(const struct place *p);
 
+/* Whether its file system copies what is written again: ZFS, and btrfs unless the file is marked. */
+bool place_is_copied(const struct place *p);
+
 /* "ext4 on vg-images on nvme0n1", "nfs", "vda (virtio_blk)": for people. The caller frees. */
 char *place_describe(const struct place *p);
 

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 struct root {
     int fd; /* of the directory; -1 for this machine */
@@ -104,12 +105,7 @@ char *root_read_word(const struct root *r, const char *path)
 char *root_read_chosen(const struct root *r, const char *path)
 {
     cleanup_free char *text = root_read_word(r, path);
-    if (!text)
-        return NULL;
-    const char *open = strchr(text, '['), *close = open ? strchr(open, ']') : NULL;
-    if (close)
-        return strndup(open + 1, (size_t)(close - open - 1));
-    return text[0] && !strpbrk(text, " []") ? TAKE_PTR(text) : NULL;
+    return text ? text_chosen(text) : NULL;
 }
 
 int64_t root_read_number(const struct root *r, const char *path_format, ...)
