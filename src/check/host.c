@@ -16,7 +16,6 @@ struct check_host *check_host_new(const char *directory, struct error **err)
     h->mounts = mounts_read(h->root);
     h->stack = stack_new(h->root);
     h->facts = host_facts_read(h->root);
-    h->processes = processes_read(h->root);
     h->places = places_new(h->root, h->mounts, h->stack, err);
     return h->places ? TAKE_PTR(h) : NULL;
 }
@@ -31,6 +30,15 @@ struct place *check_host_look(struct check_host *h, const char *path, struct err
         g_ptr_array_add(h->seen_mounts, (gpointer)p->mount);
     g_mutex_unlock(&h->lock);
     return p;
+}
+
+struct check_process *check_host_process(struct check_host *h, const struct domain_model *m)
+{
+    g_mutex_lock(&h->lock);
+    if (!h->processes)
+        h->processes = processes_read(h->root);
+    g_mutex_unlock(&h->lock);
+    return process_look(h->processes, h->root, m);
 }
 
 static int compare_points(const void *a, const void *b)

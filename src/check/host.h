@@ -19,8 +19,8 @@ struct check_host {
     struct stack *stack;
     struct places *places;
     struct host_facts *facts;
-    struct processes *processes; /* of QEMU */
-    GMutex lock;             /* of the next one */
+    struct processes *processes; /* of QEMU, once a domain that runs was looked at */
+    GMutex lock;             /* of processes and the next one */
     GPtrArray *seen_mounts;  /* those that have an image that was looked at: struct mount * */
 };
 
@@ -29,6 +29,9 @@ struct check_host {
 struct check_host *check_host_new(const char *directory, struct error **err);
 /* As place_look, and remembers the file system. */
 struct place *check_host_look(struct check_host *h, const char *path, struct error **err);
+
+/* What the QEMU of this running domain does, as process_look. The caller frees. */
+struct check_process *check_host_process(struct check_host *h, const struct domain_model *m);
 
 /* The file systems that were looked at: struct mount *, in the order of their points. The caller
  * frees. */

@@ -98,24 +98,13 @@ static struct check_domain *read_file(const struct inquirer *who, const struct i
     return xml ? check_domain_new(who->host, &source, err) : NULL;
 }
 
-/* The user says which file, and not what it is: only here its first bytes decide. */
-static const char *format_of(const struct root *root, const char *path)
-{
-    char magic[4] = "";
-    cleanup_close int fd = root_openat(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    return fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
-                   memcmp(magic, "QFI\xfb", sizeof(magic)) == 0
-               ? "qcow2"
-               : "raw";
-}
-
 static struct check_domain *read_image(const struct inquirer *who, const struct inquiry *what,
                                        struct error **err)
 {
     cleanup_place struct place *p = check_host_look(who->host, what->image, err);
     if (!p)
         return NULL;
-    const char *format = format_of(who->host->root, what->image);
+    const char *format = image_guess_format(who->host->root, what->image);
     return check_domain_of_image(who->host, what->image, format, err);
 }
 

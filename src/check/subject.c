@@ -36,7 +36,8 @@ static void take_image(struct check_host *host, struct check_disk *d, struct cha
     i->path = TAKE_PTR(chained->path);
     i->header = chained->image;
     chained->image = (struct image){0};
-    i->place = check_host_look(host, i->path, NULL);
+    /* That of the top one is known. */
+    i->place = d->images->len ? check_host_look(host, i->path, NULL) : place_share(d->place);
     g_ptr_array_add(d->images, i);
 }
 
@@ -123,7 +124,7 @@ struct check_domain *check_domain_new(struct check_host *host, const struct subj
         d->live = domain_model_from_xml(source->live, strlen(source->live), NULL);
     read_disks(d);
     if (host && d->running)
-        d->process = process_look(host->processes, host->root, d->model);
+        d->process = check_host_process(host, d->model);
     for (size_t i = 0; host && i < d->disk_count; i++)
         find_images(host, source, &d->disks[i]);
     return TAKE_PTR(d);

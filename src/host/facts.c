@@ -37,6 +37,21 @@ static uint64_t memory_of(const struct root *r)
 #define CAPABILITIES_DIRECTORY "/var/cache/libvirt/qemu/capabilities"
 #define CAPABILITIES_MAX ((size_t)64 << 20)
 
+/* Of a hundred kilobytes these are six, and they are looked through for each disk. libvirt writes
+ * each element in one line. */
+static void append_asked_for(GString *all, const char *xml)
+{
+    static const char *const elements[] = {"<qemuCaps>", "<emulator>", "<flag ", "<version>"};
+    for (const char *line = xml, *next; line; line = next) {
+        const char *end = strchr(line, '\n');
+        next = end ? end + 1 : NULL;
+        line += strspn(line, " ");
+        for (size_t i = 0; i < ARRAY_SIZE(elements); i++)
+            if (g_str_has_prefix(line, elements[i]))
+                g_string_append_len(all, line, next ? next - line : (gssize)strlen(line));
+    }
+}
+
 static char *capabilities_of(const struct root *r)
 {
     g_autoptr(GPtrArray) names = root_list(r, CAPABILITIES_DIRECTORY);
@@ -46,7 +61,7 @@ static char *capabilities_of(const struct root *r)
         cleanup_free char *path = xasprintf("%s/%s", CAPABILITIES_DIRECTORY, name);
         cleanup_free char *text = g_str_has_suffix(name, ".xml") ? root_read(r, path) : NULL;
         if (text)
-            g_string_append(all, text);
+            append_asked_for(all, text);
     }
     return all->len ? xstrdup(all->str) : NULL;
 }

@@ -23,7 +23,8 @@ struct host_facts {
     char *governor;                     /* of CPU 0 */
     char *transparent_hugepages;        /* "always", "madvise", "never" */
     int64_t ksm;                        /* /sys/kernel/mm/ksm/run */
-    char *qemu_capabilities;            /* what libvirt has cached of QEMU, one XML after the other */
+    char *qemu_capabilities; /* what libvirt has cached of QEMU, one XML after the other, as far as it
+                                is asked for below */
 };
 
 /* Never fails: what is not there is not known. */

@@ -209,6 +209,17 @@ int image_read(const char *path, const char *format, struct image *ret, struct e
     return machine ? image_read_below(machine, path, format, ret, err) : -1;
 }
 
+const char *image_guess_format(const struct root *r, const char *path)
+{
+    uint32_t magic;
+    struct stat st;
+    cleanup_close int fd = open_image(r, path, &st, NULL);
+    return fd >= 0 && pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) &&
+                   be32toh(magic) == QCOW2_MAGIC
+               ? "qcow2"
+               : "raw";
+}
+
 void image_done(struct image *i)
 {
     free(i->backing);

@@ -46,6 +46,10 @@ struct image {
  * is no image of this format; its values are absurd; another format. */
 int image_read_below(const struct root *r, const char *path, const char *format, struct image *ret,
                      struct error **err);
+/* "qcow2" or "raw", by the first bytes: for files that a user names, and never for what is behind a
+ * raw image, where a guest can write any header. */
+const char *image_guess_format(const struct root *r, const char *path);
+
 void image_done(struct image *i);
 #define cleanup_image at_scope_end(image_done)
 

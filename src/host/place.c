@@ -371,8 +371,18 @@ struct place *place_look(const struct places *p, const char *path, struct error 
     return p->noted ? look_up(p, path, err) : ask_kernel(p, path, err);
 }
 
+struct place *place_share(struct place *p)
+{
+    p->shares++;
+    return p;
+}
+
 void place_free(struct place *p)
 {
+    if (p && p->shares) {
+        p->shares--;
+        return;
+    }
     if (p)
         free(p->path);
     free(p);

@@ -24,6 +24,7 @@
 enum place_type { PLACE_FILE, PLACE_BLOCK, PLACE_OTHER };
 
 struct place {
+    unsigned shares; /* how many more hold it: place_share */
     char *path; /* with symbolic links resolved */
     enum place_type type;
     uint64_t size_bytes, allocated_bytes; /* a block device is allocated */
@@ -60,6 +61,9 @@ CLEANUP_PTR(cleanup_places_handler, struct places, places_free)
 /* Looks at a path. The caller frees; several threads may look. Errors: it is not there, or may not
  * be looked at; it is no absolute path. What cannot be asked beyond stat(2) is left as not known. */
 struct place *place_look(const struct places *p, const char *path, struct error **err);
+
+/* The same place for one more, who frees it as well; not for several threads. */
+struct place *place_share(struct place *p);
 void place_free(struct place *p);
 CLEANUP_PTR(cleanup_place_handler, struct place, place_free)
 #define cleanup_place at_scope_end(cleanup_place_handler)
