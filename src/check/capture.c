@@ -3,24 +3,27 @@
 
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 
-static json_t *read_notes(const char *directory, struct error **err)
+#define BELOW "/" CAPTURE_DIRECTORY
+
+static json_t *read_notes(const struct root *r, struct error **err)
 {
-    cleanup_free char *path = xasprintf("%s/" CAPTURE_DIRECTORY "/capture.json", directory);
-    cleanup_free char *text = file_read(path, NULL, err);
+    size_t length;
     json_error_t why;
-    json_t *json = text ? json_loads(text, 0, &why) : NULL;
-    if (text && !json)
-        error_set(err, "%s: line %d: %s", path, why.line, why.text);
+    cleanup_free char *text = root_read_data(r, BELOW "/capture.json", &length);
+    json_t *json = text ? json_loadb(text, length, 0, &why) : NULL;
+    if (!text)
+        error_set(err, "cannot read " BELOW "/capture.json");
+    else if (!json)
+        error_set(err, BELOW "/capture.json: line %d: %s", why.line, why.text);
     return json;
 }
 
-struct versions capture_versions(const char *directory)
+struct versions capture_versions(const struct root *r)
 {
-    cleanup_json json_t *notes = read_notes(directory, NULL);
+    cleanup_json json_t *notes = read_notes(r, NULL);
     return (struct versions){
         .qemu = (unsigned long)json_integer_value(json_object_get(notes, "qemu")),
         .libvirt = (unsigned long)json_integer_value(json_object_get(notes, "libvirt")),
@@ -33,38 +36,34 @@ static bool is_definition(const char *name)
     return g_str_has_suffix(name, ".xml") && !g_str_has_suffix(name, ".live.xml");
 }
 
-static void add_domain(const char *domains, const char *name, GPtrArray *inquiries)
+static bool has_name(const GPtrArray *names, const char *name)
 {
-    cleanup_free char *path = xasprintf("%s/%s", domains, name);
+    return g_ptr_array_find_with_equal_func((GPtrArray *)names, name, g_str_equal, NULL);
+}
+
+static void add_domain(const GPtrArray *names, const char *name, GPtrArray *inquiries)
+{
+    cleanup_free char *path = xasprintf(BELOW "/domains/%s", name);
     struct inquiry *i = inquiry_of_file(path);
     i->captured = true;
     cleanup_free char *live =
-        xasprintf("%s/%.*s.live.xml", domains, (int)(strlen(name) - strlen(".xml")), name);
-    if (g_file_test(live, G_FILE_TEST_IS_REGULAR))
-        i->live = TAKE_PTR(live);
+        xasprintf("%.*s.live.xml", (int)(strlen(name) - strlen(".xml")), name);
+    if (has_name(names, live))
+        i->live = xasprintf(BELOW "/domains/%s", live);
     g_ptr_array_add(inquiries, i);
 }
 
-static int compare_names(const void *a, const void *b)
+int capture_find(const struct root *r, const char *directory, GPtrArray *inquiries,
+                 struct error **err)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-int capture_find(const char *directory, GPtrArray *inquiries, struct error **err)
-{
-    cleanup_json json_t *notes = read_notes(directory, err);
+    cleanup_json json_t *notes = read_notes(r, err);
     if (!notes) {
         error_prefix(err, "%s is no capture", directory);
         return error_hint(err, "--xml FILE and --image FILE look below any directory");
     }
-    cleanup_free char *domains = xasprintf("%s/" CAPTURE_DIRECTORY "/domains", directory);
-    g_autoptr(GDir) dir = g_dir_open(domains, 0, NULL);
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    for (const char *name; dir && (name = g_dir_read_name(dir));)
-        if (is_definition(name))
-            g_ptr_array_add(names, g_strdup(name));
-    g_ptr_array_sort(names, compare_names);
+    g_autoptr(GPtrArray) names = root_list(r, BELOW "/domains");
     for (guint i = 0; i < names->len; i++)
-        add_domain(domains, names->pdata[i], inquiries);
+        if (is_definition(names->pdata[i]))
+            add_domain(names, names->pdata[i], inquiries);
     return 0;
 }

@@ -14,9 +14,10 @@
 
 #define CAPTURE_DIRECTORY "virt-disktune"
 
-/* Appends the domains of the capture below `directory` to the inquiries, in the order of their
- * numbers. Errors: it is none. */
-int capture_find(const char *directory, GPtrArray *inquiries, struct error **err);
+/* Appends the domains of the capture below the root to the inquiries, in the order of their numbers.
+ * Errors: it is none, and `directory` is what it is called. */
+int capture_find(const struct root *r, const char *directory, GPtrArray *inquiries,
+                 struct error **err);
 
 /* The versions of QEMU and libvirt that it was taken with. */
-struct versions capture_versions(const char *directory);
+struct versions capture_versions(const struct root *r);

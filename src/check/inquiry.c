@@ -69,10 +69,14 @@ static struct check_domain *read_domain(const struct inquirer *who, const struct
     return d;
 }
 
-/* A pipe, as in <(virsh dumpxml web), is read to its end; a FIFO that nobody writes to is empty. */
-static char *read_text(const char *path, size_t *ret_length, struct error **err)
+/* A pipe, as in <(virsh dumpxml web), is read to its end; a FIFO that nobody writes to is empty. A
+ * capture's files are looked up below its root, as all of it is: no link leads out. */
+static char *read_text(const struct inquirer *who, const struct inquiry *what, const char *path,
+                       size_t *ret_length, struct error **err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    cleanup_close int fd =
+        what->captured ? root_openat(who->host->root, path, flags) : open(path, flags);
     if (fd < 0 || fcntl(fd, F_SETFL, 0) < 0) {
         error_set_errno(err, errno, "cannot open %s", path);
         return NULL;
@@ -84,8 +88,8 @@ static struct check_domain *read_file(const struct inquirer *who, const struct i
                                       struct error **err)
 {
     size_t length;
-    cleanup_free char *xml = read_text(what->file, &length, err);
-    cleanup_free char *live = what->live ? read_text(what->live, NULL, NULL) : NULL;
+    cleanup_free char *xml = read_text(who, what, what->file, &length, err);
+    cleanup_free char *live = what->live ? read_text(who, what, what->live, NULL, NULL) : NULL;
     const struct subject_source source = {
         .file = what->captured ? NULL : what->file,
         .xml = xml,

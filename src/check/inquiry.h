@@ -23,7 +23,7 @@ struct inquiry {
     char *file;          /* with a domain's XML */
     char *live;          /* beside that: the same domain as it ran; NULL */
     char *image;         /* a path */
-    bool captured;       /* the file is a capture's: what counts is the domain, not the file */
+    bool captured;       /* both are a capture's, below its root; what counts is the domain, not the file */
 };
 struct inquiry *inquiry_of_domain(virDomainPtr domain);
 struct inquiry *inquiry_of_file(const char *path);

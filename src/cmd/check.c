@@ -149,7 +149,7 @@ static int add_files(struct checking *w, struct error **err)
         g_ptr_array_add(w->inquiries, inquiry_of_image(path));
     }
     if (a->sysroot && !a->xml && !a->images)
-        return capture_find(a->sysroot, w->inquiries, err);
+        return capture_find(w->host->root, a->sysroot, w->inquiries, err);
     return 0;
 }
 
@@ -181,7 +181,7 @@ static void find_versions(struct checking *w)
         if (g_strcmp0(virConnectGetType(w->connection->handle), "QEMU") != 0)
             v->qemu = 0;
     } else if (a->sysroot) {
-        *v = capture_versions(a->sysroot);
+        *v = capture_versions(w->host->root);
     } else {
         *v = (struct versions){host_facts_qemu_version(w->host->facts), LIBVIR_VERSION_NUMBER};
     }

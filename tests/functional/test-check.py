@@ -240,6 +240,22 @@ def sysroot():
     assert_error(run("check", "web", "--sysroot", root), "another host's")
 
 
+@case("the domains of a capture are read below it, and a link in it leads nowhere else")
+def captured():
+    directory = scratch()
+    secret = write(directory, "secret.xml", domain_xml("secret", disk_xml("/x.img")))
+    domains = directory / "capture" / "virt-disktune" / "domains"
+    domains.mkdir(parents=True)
+    write(domains.parent, "capture.json", '{"qemu": 7002000, "libvirt": 9000000}')
+    write(domains, "0001.xml", domain_xml("web", disk_xml("/web.img", "cache='none'")))
+    write(domains, "0001.live.xml", domain_xml("web", disk_xml("/web.img", "cache='writeback'")))
+    (domains / "0002.xml").symlink_to(secret)
+    result = check_json("--sysroot", directory / "capture", status=(1,))
+    equal([d["name"] for d in result["domains"]], ["web", None], "domains")
+    assert "not-in-effect" in disk_rules(result), disk_rules(result)
+    equal(rules_of(result["domains"][1]["findings"]), ["unreadable"], "behind the link")
+
+
 @case("output that cannot be written")
 def moments():
     directory = scratch()
