@@ -332,3 +332,38 @@ static inline void judge_xml_is_valid(const struct judge_row *rows, size_t count
     xmlRelaxNGFree(schema);
     xmlRelaxNGFreeParserCtxt(parser);
 }
+
+/* The tests of a program whose rows are those of these tables; with --schema, whether the XML that
+ * they propose is what libvirt's schema accepts. */
+#define JUDGE_MAIN(name, ...)                                                                      \
+    static void test_rows(void **state)                                                            \
+    {                                                                                              \
+        (void)state;                                                                               \
+        judge_all(rows, ARRAY_SIZE(rows));                                                         \
+    }                                                                                              \
+                                                                                                   \
+    static void test_each_rule_has_rows(void **state)                                              \
+    {                                                                                              \
+        (void)state;                                                                               \
+        static const struct rule_table *const tables[] = {__VA_ARGS__};                            \
+        for (size_t i = 0; i < ARRAY_SIZE(tables); i++)                                            \
+            judge_table_is_covered(tables[i], rows, ARRAY_SIZE(rows));                             \
+    }                                                                                              \
+                                                                                                   \
+    static void test_schema(void **state)                                                          \
+    {                                                                                              \
+        (void)state;                                                                               \
+        judge_xml_is_valid(rows, ARRAY_SIZE(rows));                                                \
+    }                                                                                              \
+                                                                                                   \
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};                        \
+        const struct CMUnitTest tests[] = {                                                        \
+            cmocka_unit_test(test_rows),                                                           \
+            cmocka_unit_test(test_each_rule_has_rows),                                             \
+        };                                                                                         \
+        if (argc > 1 && strcmp(argv[1], "--schema") == 0)                                          \
+            return cmocka_run_group_tests_name(name " --schema", schema, NULL, NULL);              \
+        return cmocka_run_group_tests_name(name, tests, NULL, NULL);                               \
+    }

@@ -255,35 +255,4 @@ static const struct judge_row rows[] = {
     {"ksm", "not known", .facts = FACTS()},
 };
 
-static void test_rows(void **state)
-{
-    (void)state;
-    judge_all(rows, ARRAY_SIZE(rows));
-}
-
-static void test_each_rule_has_rows(void **state)
-{
-    (void)state;
-    judge_table_is_covered(&rules_place, rows, ARRAY_SIZE(rows));
-    judge_table_is_covered(&rules_device, rows, ARRAY_SIZE(rows));
-    judge_table_is_covered(&rules_host, rows, ARRAY_SIZE(rows));
-}
-
-/* With --schema. */
-static void test_schema(void **state)
-{
-    (void)state;
-    judge_xml_is_valid(rows, ARRAY_SIZE(rows));
-}
-
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_each_rule_has_rows),
-    };
-    if (argc > 1 && strcmp(argv[1], "--schema") == 0)
-        return cmocka_run_group_tests_name("check-host --schema", schema, NULL, NULL);
-    return cmocka_run_group_tests_name("check-host", tests, NULL, NULL);
-}
+JUDGE_MAIN("check-host", &rules_place, &rules_device, &rules_host)

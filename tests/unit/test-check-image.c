@@ -297,36 +297,4 @@ static const struct judge_row rows[] = {
     {"data-file-raw", "a data file", .image = QCOW2(.data_file = true)},
 };
 
-static void test_rows(void **state)
-{
-    (void)state;
-    judge_all(rows, ARRAY_SIZE(rows));
-}
-
-static void test_each_rule_has_rows(void **state)
-{
-    (void)state;
-    judge_table_is_covered(&rules_bus, rows, ARRAY_SIZE(rows));
-    judge_table_is_covered(&rules_refused, rows, ARRAY_SIZE(rows));
-    judge_table_is_covered(&rules_image, rows, ARRAY_SIZE(rows));
-    judge_table_is_covered(&rules_qcow2, rows, ARRAY_SIZE(rows));
-}
-
-/* With --schema. */
-static void test_schema(void **state)
-{
-    (void)state;
-    judge_xml_is_valid(rows, ARRAY_SIZE(rows));
-}
-
-int main(int argc, char **argv)
-{
-    const struct CMUnitTest schema[] = {cmocka_unit_test(test_schema)};
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_each_rule_has_rows),
-    };
-    if (argc > 1 && strcmp(argv[1], "--schema") == 0)
-        return cmocka_run_group_tests_name("check-image --schema", schema, NULL, NULL);
-    return cmocka_run_group_tests_name("check-image", tests, NULL, NULL);
-}
+JUDGE_MAIN("check-image", &rules_bus, &rules_refused, &rules_image, &rules_qcow2)
