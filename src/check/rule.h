@@ -72,3 +72,7 @@ struct finding *found_say(struct found *out, const char *format, ...)
 /* Gives the finding its remedy, printf-style; what it needs is the rule's, unless changed after. */
 void finding_fix(struct finding *f, enum fix_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Gives it the disk's <driver> with one attribute set, or removed where the value is NULL. */
+void finding_fix_driver(struct finding *f, const struct check_disk *d, const char *name,
+                        const char *value);

@@ -49,3 +49,10 @@ void finding_fix(struct finding *f, enum fix_kind kind, const char *format, ...)
     f->fix = xvasprintf(format, args);
     va_end(args);
 }
+
+void finding_fix_driver(struct finding *f, const struct check_disk *d, const char *name,
+                        const char *value)
+{
+    cleanup_free char *driver = look_driver_with(d, name, value, NULL);
+    finding_fix(f, FIX_XML, "%s", driver);
+}

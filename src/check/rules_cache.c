@@ -160,12 +160,11 @@ static void look_native_growing(const struct look *at, struct found *out)
         return;
     const char *best = look_best_io(at);
     cleanup_free char *room = room_of(d);
-    cleanup_free char *driver = look_driver_with(d, "io", best ? best : "threads", NULL);
     struct finding *f = found_say(out,
                                   "io='native', and the image %s: what has to wait for room "
                                   "there holds up all other requests of its thread",
                                   room);
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "io", best ? best : "threads");
 }
 
 /* Whether nobody knows if io='native' would be fit for it. */
@@ -230,12 +229,11 @@ static void look_ignored_io(const struct look *at, struct found *out)
     const char *io = look_attribute(d->driver, "io");
     if (!*io || strcmp(d->model->type, "network") != 0)
         return;
-    cleanup_free char *driver = look_driver_with(d, "io", NULL, NULL);
     struct finding *f = found_say(out,
                                   "io='%s' has no effect: QEMU reaches this disk over the "
                                   "network by itself",
                                   io);
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "io", NULL);
 }
 
 /* --- Table ------------------------------------------------------------------------------------ */

@@ -39,11 +39,10 @@ static void look_discard_off(const struct look *at, struct found *out)
     bool grows = look_grows(d) || (is_qcow2(d) && !look_is_allocated(d));
     if (*look_attribute(d->driver, "discard") || !can_discard(d) || !grows || offers_no_discard(d))
         return;
-    cleanup_free char *driver = look_driver_with(d, "discard", "unmap", NULL);
     struct finding *f =
         found_say(out, "discard is not set: what the guest trims stays allocated on "
                        "the host");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "discard", "unmap");
 }
 
 static void look_discard_unseen(const struct look *at, struct found *out)
@@ -67,11 +66,10 @@ static void look_discard_allocated(const struct look *at, struct found *out)
         strcmp(d->model->config.io, "native") != 0 || !look_is_allocated(d) ||
         d->place->type != PLACE_FILE)
         return;
-    cleanup_free char *driver = look_driver_with(d, "discard", "ignore", NULL);
     struct finding *f =
         found_say(out, "discard='unmap' with io='native' on an allocated image: what "
                        "the guest trims has to be allocated again");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "discard", "ignore");
 }
 
 static void look_no_unref_refused(const struct look *at, struct found *out)
@@ -80,10 +78,9 @@ static void look_no_unref_refused(const struct look *at, struct found *out)
     bool read_only = xml_child(d->node, "readonly");
     if (!look_says(d->driver, "discard_no_unref", "on") || (is_qcow2(d) && !read_only))
         return;
-    cleanup_free char *driver = look_driver_with(d, "discard_no_unref", NULL, NULL);
     struct finding *f = found_say(out, "discard_no_unref='on' on a %s: libvirt refuses it",
                                   read_only ? "disk that is read only" : "disk that is no qcow2");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "discard_no_unref", NULL);
 }
 
 /* Only where it is to be had: there is no other remedy. */
@@ -94,11 +91,10 @@ static void look_no_unref(const struct look *at, struct found *out)
         *look_attribute(d->driver, "discard_no_unref") || !at->versions.qemu ||
         !look_has_versions(at, &out->rule->since))
         return;
-    cleanup_free char *driver = look_driver_with(d, "discard_no_unref", "on", NULL);
     struct finding *f =
         found_say(out, "discarded clusters are given up and found anew elsewhere, so "
                        "that the qcow2 becomes fragmented");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "discard_no_unref", "on");
 }
 
 /* --- Zeroes ----------------------------------------------------------------------------------- */
@@ -109,11 +105,10 @@ static void look_zeroes_unmap(const struct look *at, struct found *out)
     if (!look_says(d->driver, "detect_zeroes", "unmap") || d->model->config.discard ||
         look_keeps_nothing(d))
         return;
-    cleanup_free char *driver = look_driver_with(d, "discard", "unmap", NULL);
     struct finding *f =
         found_say(out, "detect_zeroes='unmap' without discard='unmap' is no more than "
                        "'on': nothing is unmapped");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "discard", "unmap");
 }
 
 static void look_zeroes(const struct look *at, struct found *out)
@@ -124,12 +119,11 @@ static void look_zeroes(const struct look *at, struct found *out)
     if ((!unmaps && !look_says(d->driver, "detect_zeroes", "on")) || wanted ||
         look_is_rotating(d) || look_keeps_nothing(d))
         return;
-    cleanup_free char *driver = look_driver_with(d, "detect_zeroes", "off", NULL);
     struct finding *f = found_say(out,
                                   "detect_zeroes='%s': QEMU reads through the data of each write "
                                   "in search of anything but zeros",
                                   unmaps ? "unmap" : "on");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "detect_zeroes", "off");
 }
 
 /* --- Copy on read ----------------------------------------------------------------------------- */
@@ -152,9 +146,8 @@ static void look_copy_refused(const struct look *at, struct found *out)
     const char *obstacle = copies_on_read(at->disk) ? copy_obstacle(at->disk) : NULL;
     if (!obstacle)
         return;
-    cleanup_free char *driver = look_driver_with(at->disk, "copy_on_read", NULL, NULL);
     struct finding *f = found_say(out, "copy_on_read='on' with %s: libvirt refuses it", obstacle);
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, at->disk, "copy_on_read", NULL);
 }
 
 /* It has its use over a base that is far away or slow. */
@@ -173,13 +166,12 @@ static void look_copy(const struct look *at, struct found *out)
     bool useless = !top->header.backing;
     if (!useless && base_may_be_slow(d))
         return;
-    cleanup_free char *driver = look_driver_with(d, "copy_on_read", "off", NULL);
     struct finding *f = found_say(
         out, useless ? "copy_on_read='on', and the image has no backing image to copy from"
                      : "copy_on_read='on': what is first read of the backing image, which is on "
                        "this host as well, is written into the top one");
     f->severity = useless ? f->severity : SEVERITY_NOTE;
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "copy_on_read", "off");
 }
 
 /* --- Error policy ----------------------------------------------------------------------------- */
@@ -208,11 +200,10 @@ static void look_no_space_reported(const struct look *at, struct found *out)
     const struct check_disk *d = at->disk;
     if (!look_says(d->driver, "error_policy", "report") || !look_grows(d) || look_keeps_nothing(d))
         return;
-    cleanup_free char *driver = look_driver_with(d, "error_policy", "enospace", NULL);
     struct finding *f =
         found_say(out, "error_policy='report' on an image that grows: when its storage "
                        "is full the guest gets errors, instead of a pause");
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "error_policy", "enospace");
 }
 
 /* --- Limits ----------------------------------------------------------------------------------- */

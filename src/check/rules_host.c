@@ -64,8 +64,7 @@ static void find_no_io_uring(const struct look *at, struct found *out)
     if (falls_back(at) || at->domain->running)
         f->severity = SEVERITY_WARNING;
     const char *io = look_best_io(at);
-    cleanup_free char *xml = look_driver_with(at->disk, "io", io ? io : "threads", (char *)NULL);
-    finding_fix(f, FIX_XML, "%s", xml);
+    finding_fix_driver(f, at->disk, "io", io ? io : "threads");
 }
 
 static void find_hanging_io_uring(const struct look *at, struct found *out)
@@ -83,9 +82,7 @@ static void find_hanging_io_uring(const struct look *at, struct found *out)
                                  : found_say(out, "io='io_uring', and the kernel is %u.%u",
                                              kernel / 1000, kernel % 1000);
     bool native = look_is_allocated(at->disk) && disk_config_is_direct(c);
-    cleanup_free char *xml =
-        look_driver_with(at->disk, "io", native ? "native" : "threads", (char *)NULL);
-    finding_fix(f, FIX_XML, "%s", xml);
+    finding_fix_driver(f, at->disk, "io", native ? "native" : "threads");
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */

@@ -74,10 +74,9 @@ static void look_queues_refused(const struct look *at, struct found *out)
     if (!*look_attribute(d->driver, "queues") || !d->model->bus ||
         strcmp(d->model->bus, "virtio") == 0)
         return;
-    cleanup_free char *driver = look_driver_with(d, "queues", NULL, NULL);
     struct finding *f = found_say(out, "queues='%s' on a disk of bus='%s': libvirt refuses it",
                                   look_attribute(d->driver, "queues"), d->model->bus);
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "queues", NULL);
 }
 
 static bool is_power_of_two(unsigned n)
@@ -110,8 +109,7 @@ static void look_queue_size_small(const struct look *at, struct found *out)
         old ? found_say(out, "128 entries in a queue, as the machine type %s has it unasked",
                         at->domain->model->machine)
             : found_say(out, "%u entries in a queue", size);
-    cleanup_free char *driver = look_driver_with(d, "queue_size", "256", NULL);
-    finding_fix(f, FIX_XML, "%s", driver);
+    finding_fix_driver(f, d, "queue_size", "256");
 }
 
 /* --- Notifications ---------------------------------------------------------------------------- */
