@@ -22,6 +22,7 @@
 #include "check/rule.h"
 #include "check/subject.h"
 #include "domain/xml.h"
+#include "shown.h"
 
 /* Rows override what is not known, on purpose. */
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -243,6 +244,7 @@ static void judge_row_holds(const struct judge_row *row)
         fail_msg("%s, %s: \"%s\" is not in: %s", row->rule, what, row->fix, f->fix ? f->fix : "-");
     if (!f->fix != (f->kind == FIX_NONE))
         fail_msg("%s, %s: a remedy without a kind, or a kind without one", row->rule, what);
+    show_found(row->what ? row->what : row->devices ? row->devices : "a row's facts", f);
 }
 
 /* Whether rows have one that triggers the rule, or one that must not. */

@@ -23,6 +23,7 @@
 #include "check_xml_finds.h"
 #include "check_xml_silent.h"
 #include "domain/xml.h"
+#include "shown.h"
 
 #define SCHEMA "/usr/share/libvirt/schemas/domain.rng"
 #define DISK_BYTES (UINT64_C(10) << 30)
@@ -147,6 +148,7 @@ static void test_found(void **state)
         if (!f)
             fail_msg("%s does not find: %s", finds[i].rule, finds[i].xml);
         compare_finding(&finds[i], f);
+        show_found(finds[i].xml, f);
     }
 }
 

@@ -17,6 +17,7 @@
 #include "check/ask.h"
 #include "check/guest_facts.h"
 #include "edited-guest.h"
+#include "shown.h"
 
 /* --- Rules ------------------------------------------------------------------------------------ */
 
@@ -336,7 +337,11 @@ static void test_rules(void **state)
             put_on(&d->disks[k], rule_rows[i].storage);
         GPtrArray *findings[8] = {NULL};
         assert_true(d->disk_count < ARRAY_SIZE(findings));
-        check_finding(i, find(d, rule_rows[i].target, rule_rows[i].rule, findings));
+        const struct finding *f = find(d, rule_rows[i].target, rule_rows[i].rule, findings);
+        check_finding(i, f);
+        if (f)
+            show_found(
+                rule_rows[i].edits[0].file ? rule_rows[i].edits[0].file : rule_rows[i].record, f);
         for (size_t k = 0; k <= d->disk_count; k++)
             g_ptr_array_unref(findings[k]);
     }
