@@ -133,8 +133,8 @@ bool look_grows(const struct check_disk *d);
  * where that is not known. */
 bool look_is_allocated(const struct check_disk *d);
 
-/* What is known of the storage below: a file system or device without direct I/O; one with it; heads
- * that move; an NVMe drive; a file system that is another machine's, or is in memory. */
+/* What is known of the storage below: a file system or device without direct I/O; one with it;
+ * heads that move; an NVMe drive; a file system that is another machine's, or is in memory. */
 bool look_lacks_direct(const struct check_disk *d);
 bool look_has_direct(const struct check_disk *d);
 bool look_is_rotating(const struct check_disk *d);

@@ -37,12 +37,15 @@ static bool has_io(const struct check_disk *d, const char *io)
 
 /* --- Cache ------------------------------------------------------------------------------------ */
 
-/* The safe mode that this storage can do. Without direct I/O io='native' has to go, too. */
+/* The safe mode that this storage can do. Without direct I/O io='native' has to go, too; nor does
+ * it come into effect that way on an image that it is not fit for. */
 static void fix_cache(struct finding *f, const struct check_disk *d)
 {
     bool buffered = look_lacks_direct(d);
     const char *io = look_attribute(d->driver, "io");
-    if (buffered && strcmp(io, "native") == 0)
+    bool unfit = buffered || (!disk_config_is_direct(&d->model->config) &&
+                              (look_grows(d) || look_is_copied(d)));
+    if (unfit && strcmp(io, "native") == 0)
         io = "";
     cleanup_free char *driver =
         look_driver_with(d, "cache", buffered ? "writeback" : "none", "io", *io ? io : NULL, NULL);

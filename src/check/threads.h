@@ -30,12 +30,13 @@ unsigned threads_free_id(const GArray *declared, unsigned nth);
 /* Whether the disk is the first of the domain's on its controller, as it is where it has none. */
 bool threads_is_first(const struct check_disk *d);
 
-/* Whether an iothread can serve the disk, and whether the disk is the one to say so of: the first of
- * its controller. */
+/* Whether an iothread can serve the disk, and whether the disk is the one to say so of: the first
+ * of its controller. */
 bool threads_can_serve(const struct check_disk *d);
 
 /* Whether that is so and it has none. */
 bool threads_is_unserved(const struct check_disk *d);
 
-/* "<!-- vda -->" and the element that lets this iothread serve it, on two lines. The caller frees. */
+/* "<!-- vda -->" and the element that lets this iothread serve it, on two lines. The caller
+ * frees. */
 char *threads_attach(const struct check_disk *d, unsigned id);

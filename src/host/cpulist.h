@@ -14,8 +14,8 @@ struct cpulist {
     uint64_t words[CPULIST_MAX / 64];
 };
 
-/* Reads one, which may be hostile. What "^" takes out is taken out wherever it stands. -1 where it is
- * no such set or goes beyond CPULIST_MAX; *ret is then empty. */
+/* Reads one, which may be hostile. What "^" takes out is taken out wherever it stands. -1 where it
+ * is no such set or goes beyond CPULIST_MAX; *ret is then empty. */
 int cpulist_parse(const char *text, struct cpulist *ret);
 
 /* The first `count` ones. */

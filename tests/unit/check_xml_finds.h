@@ -12,6 +12,8 @@ static const struct row finds[] = {
      "<driver name='qemu' type='raw' cache='none'/>"},
     {"cache-unsafe", ONE("type='raw' cache='unsafe' io='native'"), &no_direct, "error",
      "<driver name='qemu' type='raw' cache='writeback'/>"},
+    {"cache-unsafe", ONE("type='raw' cache='unsafe' io='native'"), &growing, "error",
+     "<driver name='qemu' type='raw' cache='none'/>"},
     {"cache-writethrough", ONE("type='raw' cache='writethrough'"), NULL, "warning",
      "<driver name='qemu' type='raw' cache='none'/>"},
     {"cache-directsync", ONE("type='raw' cache='directsync' io='native'"), &allocated, "warning",
