@@ -34,21 +34,37 @@ static const char *last_line(char *text)
     return newline ? newline + 1 : text;
 }
 
-int process_run(const char *const *argv, const char *hint, struct error **err)
+static int run(const char *const *argv, char **ret_output, int max_status, const char *hint,
+               struct error **err)
 {
     g_autofree char *said = NULL;
     g_autoptr(GError) gerror = NULL;
     int status;
-    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL,
-                      die_with_parent, NULL, NULL, &said, &status, &gerror)) {
+    GSpawnFlags flags = G_SPAWN_SEARCH_PATH | (ret_output ? 0 : G_SPAWN_STDOUT_TO_DEV_NULL);
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, flags, die_with_parent, NULL, ret_output, &said,
+                      &status, &gerror)) {
         error_set(err, "cannot run %s: %s", argv[0], gerror->message);
         return hint ? error_hint(err, "%s", hint) : -1;
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (WIFEXITED(status) && WEXITSTATUS(status) <= max_status)
         return 0;
     if (WIFSIGNALED(status))
         return error_set(err, "%s was killed by signal %d", argv[0], WTERMSIG(status));
     return error_set(err, "%s failed: %s", argv[0], last_line(said));
+}
+
+int process_run(const char *const *argv, const char *hint, struct error **err)
+{
+    return run(argv, NULL, 0, hint, err);
+}
+
+char *process_read(const char *const *argv, int max_status, const char *hint, struct error **err)
+{
+    char *output = NULL;
+    if (run(argv, &output, max_status, hint, err) == 0)
+        return output;
+    g_free(output);
+    return NULL;
 }
 
 /* --- Finding ---------------------------------------------------------------------------------- */

@@ -14,6 +14,10 @@
  * is added where the program is not there. */
 int process_run(const char *const *argv, const char *hint, struct error **err);
 
+/* Runs it likewise, and returns what it wrote to standard output, up to where it exits with at most
+ * `max_status`; the caller frees. */
+char *process_read(const char *const *argv, int max_status, const char *hint, struct error **err);
+
 /* The process whose command line has each of `words` (NULL-terminated) in it; 0 for none. */
 pid_t process_find(const char *const *words);
 
