@@ -18,7 +18,14 @@ static void set_string(json_t *set, const char *key, const char *from, const cha
         json_object_set_new(set, key, json_string(to));
 }
 
-/* The driver's attributes that differ. Queues of 0 are those that a disk has unasked. */
+static void set_number(json_t *set, const char *key, int64_t from, int64_t to, bool counts)
+{
+    if (counts && from != to)
+        json_object_set_new(set, key, json_integer(to));
+}
+
+/* What differs: first the driver's attributes, then what apply leaves to the user. Queues of 0 are
+ * those that a disk has unasked. */
 static json_t *changes(const struct disk_config *from, const struct disk_config *to)
 {
     json_t *set = json_object();
@@ -33,6 +40,11 @@ static json_t *changes(const struct disk_config *from, const struct disk_config 
         json_object_set_new(set, "iothread", to->iothread ? json_string("new") : json_null());
     if (from->queues != to->queues)
         json_object_set_new(set, "queues", to->queues ? json_integer(to->queues) : json_null());
+    set_number(set, "iothreads", disk_config_iothreads(from), disk_config_iothreads(to),
+               to->iothreads > 1);
+    set_number(set, "poll_max_ns", from->poll_max_ns, to->poll_max_ns, true);
+    set_number(set, "metadata_cache_bytes", (int64_t)from->metadata_cache_bytes,
+               (int64_t)to->metadata_cache_bytes, true);
     return set;
 }
 
