@@ -15,9 +15,12 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"apply", cmd_apply, "change the definition of a domain's disk"},
     {"check", cmd_check, "find what is configured badly, without any load"},
     {"history", cmd_history, "list the races of the past"},
     {"measure", cmd_measure, "measure the disk, in the host and in a guest"},
+    {"rollback", cmd_rollback, "take back what apply changed"},
+    {"status", cmd_status, "show what became of the changes that were made"},
     {"tune", cmd_tune, "find the best disk configuration by measurement"},
 };
 

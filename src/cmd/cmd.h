@@ -24,9 +24,12 @@ enum exit_status {
     EXIT_CANNOT = 2, /* it could not be done: bad input, environment */
 };
 
+int cmd_apply(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_rollback(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
 
 /* --- options.c -------------------------------------------------------------------------------- */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "apply/change.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "domain/model.h"
+
+/* --- Whether it may be made ------------------------------------------------------------------- */
+
+static int check_saved(virDomainPtr domain, const char *name, struct error **err)
+{
+    /* -1 of a driver that has no such thing. */
+    if (virDomainHasManagedSaveImage(domain, 0) != 1)
+        return 0;
+    error_set(err, "%s has a saved state, whose start would bring the old definition back", name);
+    return error_hint(err, "start it and shut it down, or: virsh managedsave-remove %s", name);
+}
+
+static int check_job(virDomainPtr domain, const char *name, struct error **err)
+{
+    virDomainJobInfo job = {0};
+    if (virDomainGetJobInfo(domain, &job) < 0 || job.type == VIR_DOMAIN_JOB_NONE)
+        return 0;
+    error_set(err, "%s is at a job (a migration, a dump, a save)", name);
+    return error_hint(err, "wait until it is done (virsh domjobinfo %s)", name);
+}
+
+static int check_block_jobs(virDomainPtr domain, const char *name, struct error **err)
+{
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
+    cleanup_domain_model struct domain_model *m =
+        xml ? domain_model_from_xml(xml, strlen(xml), err) : NULL;
+    if (!xml)
+        return connection_error(err, "cannot read what runs of %s", name);
+    for (size_t i = 0; m && i < m->disk_count; i++) {
+        virDomainBlockJobInfo job;
+        if (virDomainGetBlockJobInfo(domain, m->disks[i].target, &job, 0) != 1)
+            continue;
+        error_set(err, "a block job is at work on %s/%s", name, m->disks[i].target);
+        return error_hint(err, "wait until it is done (virsh blockjob %s %s)", name,
+                          m->disks[i].target);
+    }
+    return m ? 0 : -1;
+}
+
+int change_check_domain(virDomainPtr domain, struct error **err)
+{
+    const char *name = virDomainGetName(domain);
+    if (virDomainIsPersistent(domain) == 0) {
+        error_set(err, "%s is transient: it has no definition that could be changed", name);
+        return error_hint(err, "change it where its XML comes from; --xml FILE edits a file");
+    }
+    if (check_saved(domain, name, err) < 0)
+        return -1;
+    if (virDomainIsActive(domain) != 1)
+        return 0;
+    return check_job(domain, name, err) < 0 || check_block_jobs(domain, name, err) < 0 ? -1 : 0;
+}
+
+char *change_read(virDomainPtr domain, struct error **err)
+{
+    char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+    if (!xml)
+        connection_error(err, "cannot read the definition of %s", virDomainGetName(domain));
+    return xml;
+}
+
+/* --- Plans ------------------------------------------------------------------------------------ */
+
+/* As a setting has it: null takes away, and numbers are written out into `ret_text`. */
+static const char *setting_value(json_t *value, char ret_text[24])
+{
+    if (json_is_integer(value)) {
+        snprintf(ret_text, 24, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return g_intern_string(ret_text);
+    }
+    return json_string_value(value);
+}
+
+/* What the plan has under "set" that no setting does. */
+static bool is_beyond(const char *key)
+{
+    static const char *const beyond[] = {"bus", "iothreads", "poll_max_ns", "metadata_cache_bytes",
+                                         NULL};
+    return g_strv_contains(beyond, key);
+}
+
+static void note_beyond(const char *key, json_t *value, GPtrArray *left)
+{
+    cleanup_free char *text = json_dumps(value, JSON_ENCODE_ANY);
+    g_ptr_array_add(left, xasprintf("%s=%s is not changed here: edit the definition by hand", key,
+                                    json_is_string(value) ? json_string_value(value) : text));
+}
+
+GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error **err)
+{
+    g_autoptr(GArray) settings = g_array_new(FALSE, FALSE, sizeof(struct disk_setting));
+    const char *key;
+    json_t *value;
+    size_t i;
+    json_object_foreach (json_object_get(plan, "set"), key, value) {
+        char text[24];
+        const struct disk_setting s = {key, setting_value(value, text)};
+        if (is_beyond(key)) {
+            note_beyond(key, value, ret_left);
+            continue;
+        }
+        if (disk_setting_check(&s, err) < 0) {
+            error_prefix(err, "the plan");
+            return NULL;
+        }
+        g_array_append_val(settings, s);
+    }
+    json_array_foreach (json_object_get(plan, "commands"), i, value)
+        if (json_is_string(value))
+            g_ptr_array_add(ret_left, xasprintf("the image is not converted here: %s",
+                                                json_string_value(value)));
+    return g_steal_pointer(&settings);
+}
+
+int change_check_plan(json_t *plan, const char *uuid, const char *xml, struct error **err)
+{
+    const char *of = NULL, *target = NULL, *hash = NULL;
+    json_unpack(plan, "{s:{s?s}, s:s, s:s}", "domain", "uuid", &of, "target", &target,
+                "disk_sha256", &hash);
+    if (of && uuid && strcmp(of, uuid) != 0)
+        return error_set(err, "the plan is for the domain %s, and this is %s", of, uuid);
+    cleanup_domain_model struct domain_model *m = domain_model_from_xml(xml, strlen(xml), err);
+    const struct domain_disk *disk = m ? domain_model_disk(m, target, err) : NULL;
+    if (!disk)
+        return -1;
+    if (hash && strcmp(disk->hash, hash) == 0)
+        return 0;
+    error_set(err, "the disk %s has changed since the plan was made", target);
+    return error_hint(err, "measure it again with tune, or name the settings with --set");
+}
+
+/* --- Making it -------------------------------------------------------------------------------- */
+
+static int check_unchanged(virDomainPtr domain, const char *expected, struct error **err)
+{
+    cleanup_free char *now = change_read(domain, err);
+    if (!now)
+        return -1;
+    if (strcmp(now, expected) == 0)
+        return 0;
+    error_set(err, "the definition of %s was changed by somebody else meanwhile",
+              virDomainGetName(domain));
+    return error_hint(err, "look at it, and try again");
+}
+
+static int define(virDomainPtr domain, const char *xml, struct error **err)
+{
+    virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), xml, 0);
+    if (!defined)
+        return connection_error(err, "libvirt does not define %s", virDomainGetName(domain));
+    virDomainFree(defined);
+    return 0;
+}
+
+/* The first edit that is not there, as a sentence's subject. */
+static const char *first_missing(const char *xml, const GPtrArray *edits)
+{
+    for (guint i = 0; i < edits->len; i++) {
+        enum edits_state state = EDITS_PRESENT;
+        g_autoptr(GPtrArray) one = g_ptr_array_new();
+        g_ptr_array_add(one, edits->pdata[i]);
+        const struct edit *e = edits->pdata[i];
+        if (edits_state(xml, one, &state, NULL) == 0 && state != EDITS_PRESENT)
+            return e->attribute ? e->attribute : e->where;
+    }
+    return "the change";
+}
+
+static int check_kept(virDomainPtr domain, const GPtrArray *edits, struct error **err)
+{
+    enum edits_state state;
+    cleanup_free char *kept = change_read(domain, err);
+    if (!kept || edits_state(kept, edits, &state, err) < 0)
+        return -1;
+    if (state == EDITS_PRESENT)
+        return 0;
+    error_set(err, "libvirt did not keep %s: this version does not know it",
+              first_missing(kept, edits));
+    return error_hint(err, "the definition is as it was before");
+}
+
+int change_make(virDomainPtr domain, struct change_record *record, const char *after,
+                struct error **err)
+{
+    if (check_unchanged(domain, record->before, err) < 0 ||
+        record_save(record, RECORD_MEANT, err) < 0)
+        return -1;
+    if (define(domain, after, err) < 0) {
+        record_save(record, RECORD_UNDONE, NULL);
+        return -1;
+    }
+    if (check_kept(domain, record->edits, err) == 0)
+        return record_save(record, RECORD_MADE, err);
+    if (define(domain, record->before, NULL) == 0)
+        record_save(record, RECORD_UNDONE, NULL);
+    else
+        error_hint(err, "what was before is in %s", record->path);
+    return -1;
+}
+
+int change_take_back(virDomainPtr domain, struct change_record *record, const char *now,
+                     const char *without, struct error **err)
+{
+    if (check_unchanged(domain, now, err) < 0)
+        return -1;
+    if (strcmp(now, without) != 0 && define(domain, without, err) < 0)
+        return -1;
+    return record_save(record, RECORD_UNDONE, err);
+}

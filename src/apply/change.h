@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * change.h - a change of a domain's definition: whether it may be made, made, and taken back.
+ */
+#pragma once
+
+#include "apply/record.h"
+#include "domain/connection.h"
+#include "domain/edit.h"
+
+/* An error where a change of the definition would be lost or come at a bad time: the domain is
+ * transient; there is a saved state, which has its own definition; it is at a job, or one of its
+ * disks is. */
+int change_check_domain(virDomainPtr domain, struct error **err);
+
+/* The definition for the next start, with its secrets: libvirt would lose them otherwise. The
+ * caller frees. Errors: libvirt's. */
+char *change_read(virDomainPtr domain, struct error **err);
+
+/* The settings of a plan ("set"), which they refer to; the caller frees (g_array_unref) the array
+ * of struct disk_setting. `ret_left` gets what of the plan no setting does (strings): the image's
+ * conversion, another bus. Errors: it sets what is no setting of a disk. */
+GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error **err);
+
+/* An error unless the definition has the disk as the plan was measured for it. */
+int change_check_plan(json_t *plan, const char *uuid, const char *xml, struct error **err);
+
+/* Makes it: writes the record, defines `after`, reads it back, and writes the record again. The
+ * lock is held. Errors: the definition is no longer record->before; libvirt refuses; what was read
+ * back lacks an edit, and then what was before is defined again. After an error nothing has
+ * changed, as far as libvirt let us. */
+int change_make(virDomainPtr domain, struct change_record *record, const char *after,
+                struct error **err);
+
+/* Takes it back in the definition `now`, of which `without` was made by edit_undo. The lock is
+ * held. Errors: the definition is no longer `now`; libvirt refuses. */
+int change_take_back(virDomainPtr domain, struct change_record *record, const char *now,
+                     const char *without, struct error **err);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "apply/clone.h"
+
+#include <libgen.h>
+#include <string.h>
+
+#include "apply/effective.h"
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "domain/lookup.h"
+#include "domain/model.h"
+#include "domain/xml.h"
+#include "host/claim.h"
+#include "host/storage.h"
+
+#define MEMORY_MIB "128"
+#define IMAGE_BYTES (UINT64_C(64) << 20)
+
+/* --- The XML ---------------------------------------------------------------------------------- */
+
+static bool is_one_of(xmlNodePtr node, const char *const *names)
+{
+    return node->type == XML_ELEMENT_NODE && !node->ns &&
+           g_strv_contains(names, (const char *)node->name);
+}
+
+/* Removes the children of a node that are (or are not) of these names. */
+static void prune(xmlNodePtr parent, const char *const *names, bool kept)
+{
+    for (xmlNodePtr node = parent ? parent->children : NULL, next; node; node = next) {
+        next = node->next;
+        if (node->type == XML_TEXT_NODE || is_one_of(node, names) == kept)
+            continue;
+        xmlUnlinkNode(node);
+        xmlFreeNode(node);
+    }
+}
+
+static void set_child(xmlNodePtr parent, const char *name, const char *text)
+{
+    xmlNodePtr child = xml_child(parent, name);
+    if (child)
+        xmlNodeSetContent(child, BAD_CAST text);
+    else
+        xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text);
+}
+
+/* Firmware has variables in a file of its own, and no time to boot. */
+static void simplify_boot(xmlNodePtr os)
+{
+    static const char *const kept[] = {"type", NULL};
+    prune(os, kept, true);
+    if (os)
+        xmlUnsetProp(os, BAD_CAST "firmware");
+}
+
+/* What pins memory, or would be taken from a guest that runs. */
+static void simplify_domain(xmlNodePtr domain, const char *name)
+{
+    static const char *const kept[] = {"os",      "features", "cpu",       "clock",
+                                       "vcpu",    "vcpus",    "iothreads", "iothreadids",
+                                       "cputune", "devices",  "pm",        NULL};
+    static const char *const of_cpu[] = {"numa", NULL};
+    prune(domain, kept, true);
+    prune(xml_child(domain, "cpu"), of_cpu, false);
+    simplify_boot(xml_child(domain, "os"));
+    set_child(domain, "name", name);
+    set_child(domain, "memory", MEMORY_MIB);
+    xmlSetProp(xml_child(domain, "memory"), BAD_CAST "unit", BAD_CAST "MiB");
+    xmlUnsetProp(domain, BAD_CAST "id");
+}
+
+static bool has_target(xmlNodePtr disk, const char *target)
+{
+    cleanup_free char *dev = xml_attribute(xml_child(disk, "target"), "dev");
+    return dev && strcmp(dev, target) == 0;
+}
+
+/* Everything but where its data come from and what they are hidden with. */
+static void simplify_disk(xmlNodePtr disk, const char *image)
+{
+    static const char *const gone[] = {"source", "backingStore", "mirror",   "encryption", "auth",
+                                       "boot",   "transient",    "readonly", NULL};
+    prune(disk, gone, false);
+    xmlSetProp(disk, BAD_CAST "type", BAD_CAST "file");
+    xmlNewProp(xmlNewChild(disk, NULL, BAD_CAST "source", NULL), BAD_CAST "file", BAD_CAST image);
+}
+
+/* USB controllers come in companions, and virtio-serial's have channels: neither has disks. */
+static bool serves_disks(xmlNodePtr controller)
+{
+    static const char *const types[] = {"pci", "scsi", "sata", "ide", "fdc", NULL};
+    cleanup_free char *type = xml_attribute(controller, "type");
+    return type && g_strv_contains(types, type);
+}
+
+static void simplify_devices(xmlNodePtr devices, const char *target, const char *image)
+{
+    static const char *const kept[] = {"emulator", "disk", "controller", NULL};
+    prune(devices, kept, true);
+    for (xmlNodePtr node = devices->children, next; node; node = next) {
+        next = node->next;
+        bool disk = node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "disk") == 0;
+        bool controller =
+            node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "controller") == 0;
+        if ((disk && !has_target(node, target)) || (controller && !serves_disks(node))) {
+            xmlUnlinkNode(node);
+            xmlFreeNode(node);
+        } else if (disk) {
+            simplify_disk(node, image);
+        }
+    }
+    xmlNewProp(xmlNewChild(devices, NULL, BAD_CAST "memballoon", NULL), BAD_CAST "model",
+               BAD_CAST "none");
+}
+
+char *clone_xml(const char *xml, const char *target, const char *name, const char *image,
+                struct error **err)
+{
+    cleanup_xml xmlDocPtr doc = xml_parse(xml, strlen(xml), err);
+    if (!doc)
+        return NULL;
+    xmlNodePtr domain = xmlDocGetRootElement(doc);
+    xmlNodePtr devices = xml_child(domain, "devices");
+    if (!devices) {
+        error_set(err, "the definition has no devices");
+        return NULL;
+    }
+    simplify_domain(domain, name);
+    simplify_devices(devices, target, image);
+    return xml_to_text(domain);
+}
+
+/* --- The try ---------------------------------------------------------------------------------- */
+
+/* The directory that the disk's image is in, so that the scratch image is on the same file system.
+ * A block device has no such place, and takes every cache mode: that of the state will do. NULL,
+ * and why, where the disk is none of these. */
+static char *place_of(const struct connection *c, const struct domain_disk *d, char **ret_why)
+{
+    cleanup_error struct error *err = NULL;
+    char *directory = NULL;
+    if (strcmp(d->type, "file") == 0 && d->source) {
+        cleanup_free char *copy = xstrdup(d->source);
+        return xstrdup(dirname(copy));
+    }
+    if (strcmp(d->type, "volume") == 0 && d->pool)
+        directory = lookup_pool_directory(c, d->pool, &err);
+    if (!directory)
+        *ret_why = xasprintf("a scratch image cannot stand for a disk of type '%s'%s%s", d->type,
+                             err ? ": " : "", err ? err->message : "");
+    return directory;
+}
+
+static void cleanup_guest_handler(virDomainPtr *guest)
+{
+    if (!*guest)
+        return;
+    virDomainDestroy(*guest);
+    virDomainFree(*guest);
+}
+
+static int start_and_look(const struct connection *c, const char *xml, const char *target,
+                          struct error **err)
+{
+    unsigned flags = VIR_DOMAIN_START_PAUSED;
+    if (!c->embedded)
+        flags |= VIR_DOMAIN_START_AUTODESTROY;
+    at_scope_end(cleanup_guest_handler) virDomainPtr guest =
+        virDomainCreateXML(c->handle, xml, flags);
+    if (!guest) {
+        connection_error(err, "a stand-in with this disk does not start");
+        return error_hint(err, "nothing was changed");
+    }
+    cleanup_free char *live = virDomainGetXMLDesc(guest, 0);
+    if (!live)
+        return connection_error(err, "cannot read what runs of the stand-in");
+    g_autoptr(GPtrArray) differences = effective_differences(live, target);
+    if (!differences || !differences->len)
+        return 0;
+    error_set(err, "a stand-in does not do what it is told: %s",
+              (const char *)differences->pdata[0]);
+    return error_hint(err, "nothing was changed");
+}
+
+static int try_in(const struct connection *c, const struct claim *place, const char *xml,
+                  const struct domain_disk *disk, struct error **err)
+{
+    const char *id = strrchr(place->path, '/') + 1 + strlen(CLAIM_SCRATCH_PREFIX);
+    cleanup_free char *name = xasprintf(CLAIM_DOMAIN_PREFIX "%s", id);
+    cleanup_free char *image = xasprintf("%s/disk.%s", place->path, disk->config.format);
+    bool qcow2 = strcmp(disk->config.format, "qcow2") == 0;
+    if (storage_create_image(image, qcow2 ? "qcow2" : "raw", "preallocation=off", IMAGE_BYTES,
+                             err) < 0)
+        return -1;
+    cleanup_free char *clone = clone_xml(xml, disk->target, name, image, err);
+    return clone && interrupt_check(err) == 0 ? start_and_look(c, clone, disk->target, err) : -1;
+}
+
+int clone_try(const struct connection *c, const char *xml, const char *target,
+              enum clone_outcome *ret, char **ret_why, struct error **err)
+{
+    cleanup_domain_model struct domain_model *m = domain_model_from_xml(xml, strlen(xml), err);
+    const struct domain_disk *disk = m ? domain_model_disk(m, target, err) : NULL;
+    if (!disk)
+        return -1;
+    *ret = CLONE_NOT_TRIED;
+    if (strcmp(virConnectGetType(c->handle), "QEMU") != 0 || !connection_is_local(c)) {
+        *ret_why = xstrdup("the hypervisor is none of QEMU's on this machine");
+        return 0;
+    }
+    cleanup_free char *directory = place_of(c, disk, ret_why);
+    if (!directory)
+        return 0;
+    cleanup_error struct error *no_place = NULL;
+    cleanup_claim struct claim *place =
+        claim_take(directory, CLAIM_SCRATCH_PREFIX, /* alone = */ false, &no_place);
+    if (!place) {
+        *ret_why = TAKE_PTR(no_place->message);
+        return 0;
+    }
+    if (try_in(c, place, xml, disk, err) < 0)
+        return -1;
+    *ret = CLONE_STARTED;
+    return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "apply/restart.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "domain/agent.h"
+#include "domain/model.h"
+
+#define LOOK_EVERY_MS 250
+
+/* Without an agent, a guest that has read so much has found its disk and runs from it. */
+#define SIGN_OF_LIFE_REQUESTS 64
+/* And one that crashes does so in its first seconds. */
+#define STEADY_SECONDS 5
+
+static void tell(const struct restart_options *o, const char *what)
+{
+    if (o->tell)
+        o->tell(o->data, what);
+}
+
+/* Waits for a moment, or for a signal. */
+static int wait_a_moment(struct error **err)
+{
+    struct pollfd signals = {.fd = interrupt_fd(), .events = POLLIN};
+    poll(&signals, signals.fd >= 0, LOOK_EVERY_MS);
+    return interrupt_check(err);
+}
+
+static uint64_t seconds_from_now(double seconds)
+{
+    return clock_now_ns() + (uint64_t)(seconds * NS_PER_SECOND);
+}
+
+static int state_of(virDomainPtr domain, struct error **err)
+{
+    int state, reason;
+    if (virDomainGetState(domain, &state, &reason, 0) < 0)
+        return connection_error(err, "cannot see how %s is", virDomainGetName(domain));
+    return state;
+}
+
+/* --- Stopping --------------------------------------------------------------------------------- */
+
+/* 1: it is off; 0: not in time. */
+static int wait_until_off(virDomainPtr domain, uint64_t deadline_ns, struct error **err)
+{
+    for (;;) {
+        int state = state_of(domain, err);
+        if (state < 0)
+            return -1;
+        if (state == VIR_DOMAIN_SHUTOFF)
+            return 1;
+        if (state == VIR_DOMAIN_CRASHED)
+            return error_set(err, "%s crashed while it was to shut down", virDomainGetName(domain));
+        if (clock_now_ns() >= deadline_ns)
+            return 0;
+        if (wait_a_moment(err) < 0)
+            return -1;
+    }
+}
+
+static int not_asked(virDomainPtr domain, struct error **err)
+{
+    return connection_error(err, "%s cannot be asked to shut down", virDomainGetName(domain));
+}
+
+/* An agent that hangs must not eat the time that ACPI needs: it has a third of it. */
+static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, struct error **err)
+{
+    static const struct {
+        unsigned flag;
+        const char *what;
+        double share;
+    } ways[] = {
+        {VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, "shutting the guest down (agent)", 1.0 / 3},
+        {VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN, "shutting the guest down (ACPI)", 1},
+    };
+    uint64_t start = clock_now_ns();
+    bool asked = false;
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        if (virDomainShutdownFlags(domain, ways[i].flag) < 0)
+            continue;
+        asked = true;
+        tell(o, ways[i].what);
+        uint64_t deadline = start + (uint64_t)(ways[i].share * o->seconds * NS_PER_SECOND);
+        int off = wait_until_off(domain, deadline, err);
+        if (off)
+            return off;
+    }
+    return asked ? 0 : not_asked(domain, err);
+}
+
+int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err)
+{
+    const char *name = virDomainGetName(domain);
+    int off = ask_in_turn(domain, o, err);
+    if (off < 0)
+        return -1;
+    if (off)
+        return 0;
+    if (!o->force) {
+        error_set(err, "%s has not shut down within %u s", name, o->seconds);
+        return error_hint(err, "it goes on running; shut it down by hand, or use --force");
+    }
+    tell(o, "switching the guest off");
+    if (virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_GRACEFUL) < 0)
+        return connection_error(err, "cannot switch %s off", name);
+    return 0;
+}
+
+/* --- Starting --------------------------------------------------------------------------------- */
+
+int restart_start(virDomainPtr domain, struct error **err)
+{
+    if (virDomainCreate(domain) < 0)
+        return connection_error(err, "%s does not start", virDomainGetName(domain));
+    return 0;
+}
+
+/* Whether an agent has opened its channel in the guest. */
+static bool agent_is_connected(virDomainPtr domain)
+{
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
+    const char *channel = xml ? strstr(xml, "org.qemu.guest_agent.0") : NULL;
+    const char *end = channel ? strstr(channel, "/>") : NULL;
+    return end && memmem(channel, (size_t)(end - channel), "state='connected'",
+                         strlen("state='connected'"));
+}
+
+/* Requests of all its disks so far. */
+static long long count_reads(virDomainPtr domain)
+{
+    cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
+    cleanup_domain_model struct domain_model *m =
+        xml ? domain_model_from_xml(xml, strlen(xml), NULL) : NULL;
+    long long all = 0;
+    for (size_t i = 0; m && i < m->disk_count; i++) {
+        virDomainBlockStatsStruct stats;
+        if (virDomainBlockStats(domain, m->disks[i].target, &stats, sizeof(stats)) == 0 &&
+            stats.rd_req > 0)
+            all += stats.rd_req;
+    }
+    return all;
+}
+
+static int check_runs(virDomainPtr domain, struct error **err)
+{
+    int state = state_of(domain, err);
+    if (state < 0)
+        return -1;
+    if (state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_BLOCKED)
+        return 0;
+    return error_set(err, "%s does not run any more: it %s", virDomainGetName(domain),
+                     state == VIR_DOMAIN_CRASHED  ? "crashed"
+                     : state == VIR_DOMAIN_PAUSED ? "is paused, maybe by an I/O error"
+                                                  : "ended");
+}
+
+int restart_wait(virDomainPtr domain, const struct restart_options *o, const char **ret_how,
+                 struct error **err)
+{
+    uint64_t steady = seconds_from_now(STEADY_SECONDS), deadline = seconds_from_now(o->seconds);
+    tell(o, "waiting until the guest is back");
+    for (;;) {
+        if (check_runs(domain, err) < 0)
+            return -1;
+        cleanup_agent struct agent *agent =
+            agent_is_connected(domain) ? agent_open(domain, NULL) : NULL;
+        bool alive =
+            !agent && clock_now_ns() >= steady && count_reads(domain) >= SIGN_OF_LIFE_REQUESTS;
+        if (agent || alive) {
+            *ret_how = agent ? "its agent answers" : "it reads its disks";
+            return 0;
+        }
+        if (clock_now_ns() >= deadline)
+            return error_set(err, "%s is not back after %u s: no agent answers, no disk is read",
+                             virDomainGetName(domain), o->seconds);
+        if (wait_a_moment(err) < 0)
+            return -1;
+    }
+}

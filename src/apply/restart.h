@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * restart.h - a domain is shut down, started, and waited for.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "domain/connection.h"
+
+struct restart_options {
+    unsigned seconds; /* how long each of the two may take: until it is off, until it is back */
+    bool force;       /* one that does not shut down is switched off */
+    void (*tell)(void *data, const char *what); /* progress, or NULL */
+    void *data;
+};
+
+/* Asks the guest to shut down, by its agent where one is connected, then by ACPI, and waits until
+ * it is off; without `force` it is never switched off. Errors: it is not off in time, and goes on
+ * running; it crashed; a signal. */
+int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err);
+
+/* Starts it. Errors: libvirt's. */
+int restart_start(virDomainPtr domain, struct error **err);
+
+/* Waits until the guest is back: its agent answers, or, where none is connected, it reads its disks
+ * and goes on running. *ret_how is a static string that says which. Errors: it crashed or ended;
+ * neither came in time; a signal. */
+int restart_wait(virDomainPtr domain, const struct restart_options *o, const char **ret_how,
+                 struct error **err);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * apply.c - virt-disktune apply: a plan, or settings, become the definition of a domain.
+ */
+#include <string.h>
+
+#include "apply/change.h"
+#include "apply/clone.h"
+#include "apply/diff.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "cmd/apply.h"
+#include "domain/lookup.h"
+#include "host/directories.h"
+#include "report/report.h"
+#include "tune/plan.h"
+
+struct arguments {
+    struct common_options common;
+    struct changing_options changing;
+    gboolean shared;
+    char **set, *xml;
+    struct operand operand;
+};
+
+/* What is to be applied, and to what. */
+struct task {
+    struct arguments arguments;
+    struct changing changing;
+    json_t *plan;     /* NULL: settings by hand */
+    GArray *settings; /* struct disk_setting */
+    char *name, *target;
+    char *before, *after; /* the definition */
+};
+
+/* --- Arguments -------------------------------------------------------------------------------- */
+
+static int parse_arguments(int argc, char **argv, struct task *t, struct error **err)
+{
+    struct arguments *a = &t->arguments;
+    const GOptionEntry own[] = {
+        {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &a->set,
+         "A setting of the disk: cache, io, discard, detect_zeroes, queues, iothread (an id or "
+         "new); "
+         "KEY= takes one away",
+         "KEY=VALUE"},
+        {"xml", 0, 0, G_OPTION_ARG_FILENAME, &a->xml,
+         "Edit this file's domain, and print it; then TARGET is the argument", "FILE"},
+        {"shared-controller", 0, 0, G_OPTION_ARG_NONE, &a->shared,
+         "A SCSI controller may be changed for its other disks as well", NULL},
+        CHANGING_ENTRIES(&a->changing),
+        {NULL},
+    };
+    a->operand = (struct operand){.name = "PLAN | DOMAIN[/TARGET] --set KEY=VALUE… "};
+    if (options_parse(argc, argv, "change the definition of a domain's disk", own, &a->common, NULL,
+                      NULL, &a->operand, err) < 0)
+        return -1;
+    if (!a->operand.value && !(a->xml && a->set)) {
+        error_set(err, "what is to be applied?");
+        return error_hint(err, "a plan that tune has written, or DOMAIN/TARGET --set io=native");
+    }
+    if (a->xml && (a->changing.restart || a->common.connect))
+        return error_set(err, "--xml edits a file, and no domain");
+    t->changing.common = &a->common;
+    t->changing.options = &a->changing;
+    t->changing.progress.options = &a->common;
+    return changing_parse(&t->changing, err);
+}
+
+static int read_settings(struct task *t, struct error **err)
+{
+    t->settings = g_array_new(FALSE, FALSE, sizeof(struct disk_setting));
+    for (char **set = t->arguments.set; *set; set++) {
+        struct disk_setting s;
+        if (disk_setting_parse(*set, &s, err) < 0)
+            return error_prefix(err, "--set %s", *set);
+        g_array_append_val(t->settings, s);
+    }
+    /* Of a file's only domain, the argument is a disk. */
+    const char *operand = t->arguments.operand.value;
+    if (t->arguments.xml)
+        t->target = operand ? xstrdup(operand) : NULL;
+    else
+        changing_split(operand, &t->name, &t->target);
+    return 0;
+}
+
+static int read_plan(struct task *t, struct error **err)
+{
+    const char *name, *target, *uuid = NULL;
+    t->plan = plan_read(t->arguments.operand.value, err);
+    if (!t->plan)
+        return error_hint(err, "settings of a domain's disk are named by --set");
+    json_unpack(t->plan, "{s:{s:s, s?s}, s:s}", "domain", "name", &name, "uuid", &uuid, "target",
+                &target);
+    t->name = xstrdup(uuid ? uuid : name);
+    t->target = xstrdup(target);
+    t->settings = change_settings_of_plan(t->plan, t->changing.report.left, err);
+    return t->settings ? 0 : -1;
+}
+
+/* --- The edit --------------------------------------------------------------------------------- */
+
+/* Where no disk is named, the only one. */
+static int find_target(struct task *t, struct error **err)
+{
+    cleanup_domain_model struct domain_model *m =
+        domain_model_from_xml(t->before, strlen(t->before), err);
+    const struct domain_disk *disk = m ? domain_model_disk(m, t->target, err) : NULL;
+    if (!disk)
+        return -1;
+    if (!t->target)
+        t->target = xstrdup(disk->target);
+    return !t->plan ? 0 : change_check_plan(t->plan, m->uuid, t->before, err);
+}
+
+static int edit(struct task *t, struct error **err)
+{
+    struct apply_report *r = &t->changing.report;
+    if (find_target(t, err) < 0)
+        return -1;
+    r->target = t->target;
+    t->after = edit_disk(t->before, t->target,
+                         (const struct disk_setting *)(void *)t->settings->data, t->settings->len,
+                         t->arguments.shared ? EDIT_SHARED_CONTROLLER : 0, &r->edits, err);
+    r->diff = t->after ? diff_texts(t->before, t->after, r->domain, err) : NULL;
+    return r->diff ? 0 : -1;
+}
+
+/* --- A file ----------------------------------------------------------------------------------- */
+
+static int print_file(const struct task *t, struct error **err)
+{
+    const struct apply_report *r = &t->changing.report;
+    if (t->arguments.common.json) {
+        cleanup_json json_t *json = report_apply_json(r);
+        json_object_set_new(json, "xml", json_string(t->after));
+        report_print_json(json, stdout);
+    } else {
+        fputs(t->arguments.changing.dry_run ? r->diff : t->after, stdout);
+        for (guint i = 0; i < r->left->len; i++)
+            fprintf(stderr, "virt-disktune: note: %s\n", (const char *)r->left->pdata[i]);
+    }
+    return finish_output(err) < 0 ? -1 : EXIT_DONE;
+}
+
+/* The file stays as it is: what comes out is for whoever keeps it. */
+static int run_file(struct task *t, struct error **err)
+{
+    struct apply_report *r = &t->changing.report;
+    size_t length;
+    t->before = file_read(t->arguments.xml, &length, err);
+    if (!t->before)
+        return -1;
+    if (strlen(t->before) != length)
+        return error_set(err, "%s is no XML: there are NULs in it", t->arguments.xml);
+    r->domain = t->arguments.xml;
+    if (edit(t, err) < 0)
+        return error_prefix(err, "%s", t->arguments.xml);
+    r->state = r->edits->len ? APPLY_SHOWN : APPLY_UNCHANGED;
+    return print_file(t, err);
+}
+
+/* --- A domain --------------------------------------------------------------------------------- */
+
+static int find_domain(struct task *t, struct error **err)
+{
+    struct changing *c = &t->changing;
+    const char *uri = t->arguments.common.connect;
+    if (!uri)
+        uri = json_string_value(json_object_get(t->plan, "uri"));
+    c->connection = connection_open(uri, err);
+    c->domain = c->connection ? lookup_domain(c->connection, t->name, err) : NULL;
+    if (!c->domain || change_check_domain(c->domain, err) < 0)
+        return -1;
+    c->report.domain = virDomainGetName(c->domain);
+    c->state_directory = directories_state();
+    t->before = change_read(c->domain, err);
+    return t->before ? 0 : -1;
+}
+
+static int try_stand_in(struct task *t, struct error **err)
+{
+    struct changing *c = &t->changing;
+    enum clone_outcome outcome;
+    progress_show(&c->progress, "starting a stand-in", 0.0 / 0.0);
+    int r = clone_try(c->connection, t->after, t->target, &outcome, &c->report.stand_in, err);
+    progress_clear(&c->progress);
+    if (r == 0 && outcome == CLONE_STARTED)
+        c->report.stand_in = xstrdup("started");
+    return r;
+}
+
+/* Makes the change, with what it is taken back by kept first. */
+static struct change_record *make(struct task *t, struct error **err)
+{
+    struct changing *c = &t->changing;
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+    cleanup_free char *uri = virConnectGetURI(c->connection->handle);
+    virDomainGetUUIDString(c->domain, uuid);
+    cleanup_close int lock = records_lock(c->state_directory, err);
+    if (lock < 0)
+        return NULL;
+    cleanup_record struct change_record *r =
+        record_new(c->state_directory, uri ? uri : "", c->report.domain, uuid, t->target, t->before,
+                   c->report.edits, t->plan);
+    if (change_make(c->domain, r, t->after, err) < 0)
+        return NULL;
+    c->report.record = xstrdup(r->path);
+    return TAKE_PTR(r);
+}
+
+/* What was changed and does not come to work is taken back. */
+static int bring_about(struct task *t, struct change_record *r, struct error **err)
+{
+    struct changing *c = &t->changing;
+    bool came;
+    if (changing_restart(c, &came, err) < 0)
+        return -1;
+    if (came)
+        return 0;
+    cleanup_close int lock = records_lock(c->state_directory, err);
+    if (lock < 0 || changing_roll_back(c, r, /* start = */ true, err) < 0)
+        return error_prefix(err, "%s", c->report.failure);
+    c->report.state = APPLY_ROLLED_BACK;
+    return 0;
+}
+
+static int run_domain(struct task *t, struct error **err)
+{
+    struct changing *c = &t->changing;
+    bool go;
+    if (find_domain(t, err) < 0 || edit(t, err) < 0)
+        return -1;
+    if (!c->report.edits->len)
+        return changing_print(c, err);
+    if (changing_confirm(c, "Change the definition?", &go, err) < 0)
+        return -1;
+    if (!go)
+        return changing_print(c, err);
+    if (try_stand_in(t, err) < 0)
+        return -1;
+    cleanup_record struct change_record *r = make(t, err);
+    return r && bring_about(t, r, err) == 0 ? changing_print(c, err) : -1;
+}
+
+/* --- The verb --------------------------------------------------------------------------------- */
+
+static void task_done(struct task *t)
+{
+    changing_done(&t->changing);
+    json_decref(t->plan);
+    if (t->settings)
+        g_array_unref(t->settings);
+    char *const owned[] = {t->name, t->target, t->before, t->after};
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
+        free(owned[i]);
+    g_strfreev(t->arguments.set);
+    g_free(t->arguments.xml);
+}
+
+int cmd_apply(int argc, char **argv)
+{
+    at_scope_end(task_done) struct task t = {0};
+    cleanup_error struct error *err = NULL;
+    t.changing.report.left = g_ptr_array_new_with_free_func(free);
+    if (parse_arguments(argc, argv, &t, &err) < 0)
+        return fail(err);
+    int r = t.arguments.set ? read_settings(&t, &err) : read_plan(&t, &err);
+    if (r == 0)
+        r = t.arguments.xml ? run_file(&t, &err) : run_domain(&t, &err);
+    progress_clear(&t.changing.progress);
+    return r < 0 || err ? fail(err) : r;
+}

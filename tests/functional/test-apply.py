@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Holds `apply`, `rollback` and `status` to their contract, with domains of a real libvirtd: what is meant is changed
+and nothing else, it can be taken back, and nothing is lost whatever happens in between."""
+
+import json
+import os
+import platform
+import pty
+import random
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from daemon import alone, define, need_daemon, virsh
+from harness import (PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
+                     run_json, scratch, shared_state)
+
+SYSTEM = ("-c", "qemu:///system")
+_count = iter(range(1, 10000))
+
+
+# --- Domains --------------------------------------------------------------------------------------
+
+class Domain:
+    """A domain of its own, defined and off: one qcow2 under virtio as in the story, and what else is asked for."""
+
+    def __init__(self, driver="cache='none'", more="", disks="", form="qcow2", bus="virtio", controller="", directory=None):
+        need_daemon()
+        number = next(_count)
+        self.name, self.uuid = f"web{number}", f"4dea22b3-1d52-d8f3-2516-{number:012x}"
+        self.directory = directory or scratch("images")
+        self.image = self.directory / f"disk.{form}"
+        subprocess.run(["qemu-img", "create", "-q", "-f", form, str(self.image), "64M"], check=True)
+        define(f"""<domain type='qemu'><name>{self.name}</name><uuid>{self.uuid}</uuid>
+  <metadata><app:note xmlns:app='http://example.org/app'>kept</app:note></metadata>
+  <memory unit='MiB'>64</memory><vcpu>1</vcpu>{more}
+  <os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>
+  <devices>
+    <disk type='file' device='disk'><driver name='qemu' type='{form}' {driver}/>
+      <source file='{self.image}'/><target dev='vda' bus='{bus}'/><serial>A1</serial></disk>{disks}{controller}
+    <graphics type='vnc' passwd='secret'/><memballoon model='none'/>
+  </devices></domain>""", self.directory)
+
+    @property
+    def xml(self):
+        return virsh("dumpxml", "--inactive", "--security-info", self.name).stdout
+
+    @property
+    def disk(self):
+        return f"{self.name}/vda"
+
+    @property
+    def driver(self):
+        return re.search(r"<driver name='qemu'[^>]*>", self.xml).group()
+
+    def start(self):
+        virsh("start", self.name)
+
+    def gone(self):
+        virsh("destroy", self.name, check=False)
+        virsh("undefine", self.name, "--managed-save", check=False)
+
+
+def apply(domain, *settings, json_too=True, **more):
+    words = [word for setting in settings for word in ("--set", setting)]
+    call = run_json if json_too else run
+    return call("apply", *SYSTEM, domain.disk, *words, "--yes", **more)
+
+
+def rollback(domain, *more):
+    return run_json("rollback", *SYSTEM, domain.disk, "--yes", *more)
+
+
+def status(domain):
+    return run_json("status", *SYSTEM, domain.name)["changes"]
+
+
+def records():
+    return sorted((shared_state() / "changes").glob("*.json"))
+
+
+def changed_lines(before, after):
+    old, new = before.splitlines(), after.splitlines()
+    return [line.strip() for line in old if line not in new], [line.strip() for line in new if line not in old]
+
+
+# --- The change -----------------------------------------------------------------------------------
+
+@case("a setting of a domain that is off is changed, and nothing else; rollback restores every byte")
+def there_and_back():
+    domain = Domain()
+    before = domain.xml
+    result = apply(domain, "io=native")
+    equal((result["state"], result["domain"], result["disk"], result["stand_in"]),
+          ("defined", domain.name, "vda", "started"), "the result")
+    gone, new = changed_lines(before, domain.xml)
+    equal(gone, ["<driver name='qemu' type='qcow2' cache='none'/>"], "what is no more")
+    equal(new, ["<driver name='qemu' type='qcow2' cache='none' io='native'/>"], "what is new")
+    assert "passwd='secret'" in domain.xml and ">kept<" in domain.xml, domain.xml
+    equal([row["state"] for row in status(domain)], ["pending"], "the status")
+    equal(rollback(domain)["state"], "defined", "the rollback")
+    equal(domain.xml, before, "the definition")
+    equal(status(domain), [], "the status after")
+    assert_nothing_left(domain.directory)
+    domain.gone()
+
+
+@case("an iothread is added in both places, and taken back from both")
+def iothread():
+    domain = Domain(more="<iothreads>1</iothreads>")
+    before = domain.xml
+    apply(domain, "iothread=new", "queues=2")
+    after = domain.xml
+    assert "iothread='1'" in domain.driver and "queues='2'" in domain.driver, domain.driver
+    equal(apply(domain, "iothread=1")["state"], "unchanged", "the same again")
+    rollback(domain)
+    equal(domain.xml, before, "the definition")
+    assert after != before
+    domain.gone()
+
+
+@case("two changes are taken back one after the other, and what the user changed meanwhile stays")
+def layers():
+    domain = Domain()
+    apply(domain, "io=native")
+    apply(domain, "discard=unmap")
+    Path(domain.directory / "x.xml").write_text(domain.xml.replace("<serial>A1<", "<serial>B2<"))
+    virsh("define", domain.directory / "x.xml")
+    rollback(domain)
+    assert "io='native'" in domain.driver and "discard" not in domain.driver, domain.driver
+    rollback(domain)
+    equal(domain.driver, "<driver name='qemu' type='qcow2' cache='none'/>", "the driver")
+    assert "<serial>B2<" in domain.xml
+    assert_error(run("rollback", *SYSTEM, domain.disk, "--yes"), "no change of .* to take back", "--list")
+    listed = run_json("rollback", "--list", domain.name)["changes"]
+    equal([row["state"] for row in listed], ["undone", "undone"], "the list")
+    domain.gone()
+
+
+@case("what the user has changed over a change stays as the user has it, and is said")
+def overtaken():
+    domain = Domain()
+    apply(domain, "io=native", "discard=unmap")
+    Path(domain.directory / "x.xml").write_text(domain.xml.replace("io='native'", "io='threads'"))
+    virsh("define", domain.directory / "x.xml")
+    equal([row["state"] for row in status(domain)], ["differs"], "the status")
+    result = rollback(domain)
+    assert any("io" in why for why in result["left"]), result["left"]
+    equal(domain.driver, "<driver name='qemu' type='qcow2' cache='none' io='threads'/>", "the driver")
+    domain.gone()
+
+
+@case("a running domain: pending until its cold start, then effective")
+def running():
+    domain = Domain()
+    domain.start()
+    equal(apply(domain, "io=native")["state"], "pending", "the result")
+    assert "io='native'" not in virsh("dumpxml", domain.name).stdout, "changed what runs"
+    equal([row["state"] for row in status(domain)], ["pending"], "the status")
+    virsh("destroy", domain.name)
+    domain.start()
+    equal([row["state"] for row in status(domain)], ["effective"], "the status after a cold start")
+    domain.gone()
+
+
+@case("--dry-run shows a unified diff and changes nothing; without a terminal nobody is asked")
+def dry_run():
+    domain = Domain()
+    before = domain.xml
+    shown = run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--dry-run")
+    assert_done(shown)
+    assert re.search(r"^-.*cache='none'/>\n\+.*io='native'/>$", shown.out, re.M), shown.out
+    assert_error(run("apply", *SYSTEM, domain.disk, "--set", "io=native"), "no terminal to ask on", "--yes")
+    equal(domain.xml, before, "the definition")
+    domain.gone()
+
+
+def dialog(domain, answer):
+    """The words on the terminal and the exit status of an apply that is answered so."""
+    words = [PROGRAM, "apply", *SYSTEM, domain.disk, "--set", "io=native"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["VIRT_DISKTUNE_STATE_DIR"] = str(shared_state())
+        os.execv(PROGRAM, words)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(terminal, 4096)
+    os.write(terminal, answer)
+    while True:
+        try:
+            more = os.read(terminal, 4096)
+        except OSError:
+            more = b""
+        if not more:
+            break
+        said += more
+    return said.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@case("on a terminal it shows the diff and asks: no is no, yes is yes")
+def asks():
+    domain = Domain()
+    before = domain.xml
+    for answer in (b"\n", b"n\n", b"\x04"):
+        said, code = dialog(domain, answer)
+        assert "+" in said and "io='native'" in said and "nothing was changed" in said, said
+        equal((code, domain.xml), (1, before), "after no")
+    said, code = dialog(domain, b"y\n")
+    equal(code, 0, f"exit status, with {said}")
+    assert "io='native'" in domain.driver, domain.driver
+    domain.gone()
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+@case("a transient domain, a saved state: refused, with a reason and a hint")
+def refused():
+    domain = Domain()
+    domain.start()
+    virsh("managedsave", domain.name)
+    assert_error(apply(domain, "io=native", json_too=False), "saved state", "managedsave-remove")
+    virsh("managedsave-remove", domain.name)
+    domain.start()
+    virsh("undefine", domain.name)
+    assert_error(apply(domain, "io=native", json_too=False), "is transient", "--xml")
+    virsh("destroy", domain.name)
+    assert_error(apply(domain, "io=native", json_too=False), "there is no domain")
+
+
+@case("a domain that does not start with the change: seen before it is made")
+def does_not_start():
+    domain = Domain(driver="cache='writeback'", form="raw", directory=mounted(["-t", "ramfs", "none"], scratch("ramfs")))
+    before, known = domain.xml, len(records())
+    # That file system has no direct I/O, which libvirt does not know and QEMU finds when it opens the image.
+    result = apply(domain, "cache=none", json_too=False)
+    assert_error(result, "stand-in with this disk does not start: .*O_DIRECT", "nothing was changed")
+    equal((domain.xml, len(records())), (before, known), "the definition, and how many records there are")
+    assert_nothing_left(domain.directory)
+    domain.gone()
+
+
+@case("a plan is applied to the disk it was made for, and not after that has changed")
+def plan():
+    # Every write waits until it is on the disk: anything else is faster.
+    domain = Domain(driver="cache='writethrough'")
+    path = domain.directory / "plan.json"
+    made = run_json("tune", *SYSTEM, domain.disk, "-w", "dd", "--size", "8M", "--rounds", "40", "--time", "60",
+                    "--candidates", "qcow2-threads", "--plan", path)
+    equal(made["plan"], str(path), "the plan")
+    result = run_json("apply", path, "--yes")
+    equal(result["state"], "defined", "the result")
+    equal(domain.driver, "<driver name='qemu' type='qcow2' cache='none'/>", "the driver")
+    assert_error(run("apply", path, "--yes"), "has changed since the plan was made", "tune")
+    rollback(domain)
+    assert_error(run("apply", "-c", "test:///default", path, "--yes"), "there is no domain")
+    domain.gone()
+
+
+# --- Restarting -----------------------------------------------------------------------------------
+
+@case("--restart does not force: a guest that ignores ACPI goes on running, and the change is pending")
+def deaf():
+    domain = Domain()
+    domain.start()
+    result = run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes", "--restart", "--wait", "3s")
+    assert_error(result, "is not restarted: .*has not shut down within 3 s", "--force")
+    equal(virsh("domstate", domain.name).stdout.strip(), "running", "its state")
+    equal([row["state"] for row in status(domain)], ["pending"], "the status")
+    domain.gone()
+
+
+@case("--restart --force: switched off and started, and taken back when the guest is not back")
+def forced():
+    domain = Domain()
+    before = domain.xml
+    domain.start()
+    result = run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes", "--restart", "--force", "--wait", "4s",
+                 "--json")
+    equal(result.status, 1, f"exit status: {result.err}")
+    found = json.loads(result.out)
+    equal(found["state"], "rolled-back", "the state")
+    assert "is not back" in found["failure"], found
+    equal(domain.xml, before, "the definition")
+    domain.gone()
+
+
+# --- The hostile moment ---------------------------------------------------------------------------
+
+@case("kill -9 at 200 instants: the definition is the old one or the new one, and rollback can tell")
+def killed():
+    domain = Domain()
+    before = domain.xml
+    apply(domain, "io=native")
+    after = domain.xml
+    rollback(domain)
+    begin = time.monotonic()
+    assert_done(apply(domain, "io=native", json_too=False))
+    whole = time.monotonic() - begin
+    rollback(domain)
+    dice, moment = random.Random(1), whole
+    seen = {"old": 0, "new": 0}
+    for number in range(200):
+        started = Run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes")
+        # Anywhere, or about the moment that decides, which is looked for meanwhile.
+        time.sleep(dice.uniform(0, whole) if number % 4 == 0 else moment * dice.uniform(0.93, 1.07))
+        started.kill()
+        # libvirt finishes what it was asked for.
+        now = domain.xml
+        assert now in (before, after), f"neither old nor new: {now}"
+        seen["new" if now == after else "old"] += 1
+        moment *= 0.98 if now == after else 1.02 if number % 4 else 1
+        if now == after:
+            equal([row["state"] for row in status(domain)][-1:], ["pending"], "the status")
+        back = run("rollback", *SYSTEM, domain.disk, "--yes")
+        if now == after:
+            assert_done(back)
+        else:
+            assert back.status == 0 or "no change" in back.err, back.err
+        equal(domain.xml, before, "the definition after the rollback")
+    print(f"# of 200 killed, {seen['old']} had changed nothing and {seen['new']} all of it")
+    assert min(seen.values()) >= 40, seen
+    assert_done(apply(domain, "io=native", json_too=False))
+    assert_nothing_left(domain.directory)
+    domain.gone()
+
+
+@case("libvirtd gone, a full state directory, a state that may not be written: one line each, nothing changed")
+def hostile():
+    domain = Domain()
+    before = domain.xml
+    state = scratch("state")
+    (state / "changes").write_text("no directory")
+    result = apply(domain, "io=native", json_too=False, env={"VIRT_DISKTUNE_STATE_DIR": str(state)})
+    assert_error(result, "changes")
+    equal(domain.xml, before, "the definition")
+    assert_error(run("apply", "-c", "qemu+unix:///system?socket=/nowhere", "web/vda", "--set", "io=native", "--yes"),
+                 "cannot connect")
+    domain.gone()
+
+
+@case("records that are no JSON, or of a later format, are named and stop nothing")
+def damaged():
+    domain = Domain()
+    apply(domain, "io=native")
+    bad = shared_state() / "changes" / "00000000T000000-0-x.json"
+    bad.write_text('{"change": 99}')
+    listed = run_json("rollback", "--list")
+    assert any(str(bad) in note for note in listed["notes"]), listed["notes"]
+    rollback(domain)
+    bad.unlink()
+    domain.gone()
+
+
+if __name__ == "__main__":
+    alone()
+    main()

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-change.c - records of changes are what was written, whoever broke off; a stand-in has of its
+ * domain what counts and nothing of its user's.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "apply/change.h"
+#include "apply/clone.h"
+#include "apply/record.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "domain/edit.h"
+#include "scratch.h"
+
+#define UUID "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
+
+static const char *const domain =
+    "<domain type='kvm' id='7' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+    "<name>web</name><uuid>" UUID "</uuid><metadata><a xmlns='urn:a'/></metadata>"
+    "<memory unit='GiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<vcpu cpuset='1'>8</vcpu><iothreads>1</iothreads>"
+    "<numatune><memory mode='strict' nodeset='1'/></numatune>"
+    "<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type><loader>x</loader>"
+    "<nvram>/var/lib/libvirt/qemu/nvram/web.fd</nvram></os>"
+    "<cpu mode='host-passthrough'><numa><cell id='0' cpus='0-7' memory='64'/></numa></cpu>"
+    "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>"
+    "<disk type='block' device='disk'><driver name='qemu' type='raw' cache='none' iothread='1'/>"
+    "<source dev='/dev/vg/web'><encryption format='luks'/></source><backingStore/>"
+    "<target dev='vda' bus='virtio'/><serial>A1</serial><boot order='1'/></disk>"
+    "<disk type='file' device='disk'><source file='/srv/other.img'/>"
+    "<target dev='vdb' bus='virtio'/></disk>"
+    "<controller type='pci' index='0' model='pcie-root'/><controller type='usb' index='0'/>"
+    "<interface type='network'><mac address='52:54:00:00:00:01'/></interface>"
+    "<hostdev mode='subsystem' type='pci'/><channel type='unix'/><graphics type='vnc'/>"
+    "<memballoon model='virtio'/></devices>"
+    "<qemu:commandline><qemu:arg value='-s'/></qemu:commandline></domain>";
+
+/* --- The stand-in ----------------------------------------------------------------------------- */
+
+static void test_clone(void **state)
+{
+    (void)state;
+    static const char *const kept[] = {
+        "<name>stand-in</name>",    "machine=\"q35\"",
+        "<iothreads>1</iothreads>", "cache=\"none\"",
+        "iothread=\"1\"",           "<serial>A1</serial>",
+        "file=\"/srv/s.img\"",      "mode=\"host-passthrough\"",
+        "model=\"pcie-root\"",      "unit=\"MiB\">128<",
+        "qemu-system-x86_64",
+    };
+    static const char *const gone[] = {
+        UUID,        "<metadata",   "hugepages",        "numatune",   "firmware",     "<loader",
+        "nvram",     "<numa>",      "/dev/vg",          "encryption", "backingStore", "<boot",
+        "vdb",       "other.img",   "type=\"usb\"",     "<interface", "<hostdev",     "<channel",
+        "<graphics", "commandline", "model=\"virtio\"", "id=\"7\"",
+    };
+    cleanup_free char *clone = clone_xml(domain, "vda", "stand-in", "/srv/s.img", NULL);
+    assert_non_null(clone);
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+        if (!strstr(clone, kept[i]))
+            fail_msg("%s is gone from %s", kept[i], clone);
+    for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+        if (strstr(clone, gone[i]))
+            fail_msg("%s is still in %s", gone[i], clone);
+}
+
+static void test_clone_of_nothing(void **state)
+{
+    (void)state;
+    cleanup_error struct error *err = NULL;
+    assert_null(clone_xml("<domain><name>a</name></domain>", "vda", "b", "/c", &err));
+    assert_string_equal(err->message, "the definition has no devices");
+}
+
+/* --- Records ---------------------------------------------------------------------------------- */
+
+static GPtrArray *some_edits(void)
+{
+    const struct disk_setting setting = {"io", "native"};
+    GPtrArray *edits = NULL;
+    cleanup_free char *after = edit_disk(domain, "vda", &setting, 1, 0, &edits, NULL);
+    assert_non_null(after);
+    return edits;
+}
+
+static struct change_record *a_record(const char *directory, const char *target)
+{
+    g_autoptr(GPtrArray) edits = some_edits();
+    return record_new(directory, "qemu:///system", "web", UUID, target, domain, edits, NULL);
+}
+
+static GPtrArray *read_all(const char *directory, const char *uuid, const char *target,
+                           guint expected_notes)
+{
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(free);
+    GPtrArray *records = records_read(directory, uuid, target, notes, NULL);
+    assert_non_null(records);
+    assert_int_equal(notes->len, expected_notes);
+    return records;
+}
+
+static void test_record(void **state)
+{
+    (void)state;
+    cleanup_free char *directory = scratch_path("round");
+    g_autoptr(GPtrArray) none = read_all(directory, NULL, NULL, 0);
+    assert_int_equal(none->len, 0);
+    cleanup_close int lock = records_lock(directory, NULL);
+    assert_true(lock >= 0);
+    cleanup_record struct change_record *first = a_record(directory, "vda");
+    cleanup_record struct change_record *second = a_record(directory, "vd/../b");
+    assert_int_equal(record_save(first, RECORD_MEANT, NULL), 0);
+    assert_int_equal(record_save(second, RECORD_MEANT, NULL), 0);
+    assert_int_equal(record_save(second, RECORD_MADE, NULL), 0);
+
+    g_autoptr(GPtrArray) all = read_all(directory, NULL, NULL, 0);
+    assert_int_equal(all->len, 2);
+    const struct change_record *r = all->pdata[0];
+    assert_string_equal(r->path, first->path);
+    assert_string_equal(r->before, domain);
+    assert_string_equal(r->uri, "qemu:///system");
+    assert_int_equal(r->state, RECORD_MEANT);
+    assert_int_equal(r->edits->len, first->edits->len);
+    assert_int_equal(((const struct change_record *)all->pdata[1])->state, RECORD_MADE);
+
+    g_autoptr(GPtrArray) of_disk = read_all(directory, UUID, "vda", 0);
+    assert_int_equal(of_disk->len, 1);
+    g_autoptr(GPtrArray) of_none = read_all(directory, "another", NULL, 0);
+    assert_int_equal(of_none->len, 0);
+}
+
+/* It has secrets in it, and its name nothing of a domain's that would lead elsewhere. */
+static void test_record_is_private(void **state)
+{
+    (void)state;
+    struct stat st;
+    cleanup_free char *directory = scratch_path("private");
+    cleanup_close int lock = records_lock(directory, NULL);
+    cleanup_record struct change_record *r = a_record(directory, "../../x");
+    assert_int_equal(record_save(r, RECORD_MADE, NULL), 0);
+    assert_int_equal(stat(r->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    const char *name = strrchr(r->path, '/') + 1;
+    assert_null(strstr(name, ".."));
+    assert_true(g_str_has_prefix(r->path, directory));
+}
+
+static const struct {
+    const char *text, *why;
+} damaged[] = {
+    {"", "no record"},
+    {"{}", "no record"},
+    {"{\"change\":2}", "no record"},
+    {"{\"change\":1}", "something missing"},
+    {"{\"change\":1,\"created\":\"\",\"state\":\"odd\",\"uri\":\"\",\"domain\":{\"name\":\"\","
+     "\"uuid\":\"\"},\"target\":\"\",\"edits\":[],\"before\":\"\"}",
+     "'odd' is no state"},
+    {"{\"change\":1,\"created\":\"\",\"state\":\"made\",\"uri\":\"\",\"domain\":{\"name\":\"\","
+     "\"uuid\":\"\"},\"target\":\"\",\"edits\":[{}],\"before\":\"\"}",
+     "number 1"},
+};
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
+        cleanup_free char *name = xasprintf("damaged-%zu", i);
+        cleanup_free char *directory = scratch_path(name);
+        cleanup_close int lock = records_lock(directory, NULL);
+        cleanup_free char *path = xasprintf("%s/changes/1.json", directory);
+        assert_int_equal(file_write_atomic(path, damaged[i].text, NULL), 0);
+        g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(free);
+        g_autoptr(GPtrArray) records = records_read(directory, NULL, NULL, notes, NULL);
+        assert_int_equal(records->len, 0);
+        assert_int_equal(notes->len, 1);
+        if (!strstr(notes->pdata[0], damaged[i].why) || !strstr(notes->pdata[0], path))
+            fail_msg("%s: %s", damaged[i].text, (const char *)notes->pdata[0]);
+    }
+}
+
+/* --- Plans ------------------------------------------------------------------------------------ */
+
+static void test_settings_of_plan(void **state)
+{
+    (void)state;
+    cleanup_json json_t *plan =
+        json_pack("{s:{s:s, s:n, s:i, s:s, s:i}, s:[s]}", "set", "io", "native", "iothread",
+                  "queues", 4, "bus", "scsi", "poll_max_ns", 0, "commands", "qemu-img convert");
+    g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(free);
+    g_autoptr(GArray) settings = change_settings_of_plan(plan, left, NULL);
+    assert_int_equal(settings->len, 3);
+    const struct disk_setting *s = (const struct disk_setting *)(void *)settings->data;
+    assert_string_equal(s[0].value, "native");
+    assert_null(s[1].value);
+    assert_string_equal(s[2].value, "4");
+    assert_int_equal(left->len, 3);
+
+    cleanup_error struct error *err = NULL;
+    cleanup_json json_t *hostile = json_pack("{s:{s:s}}", "set", "io", "native' x='");
+    assert_null(change_settings_of_plan(hostile, left, &err));
+    assert_non_null(strstr(err->message, "is no io of a disk"));
+}
+
+static void test_plan_is_for(void **state)
+{
+    (void)state;
+    cleanup_error struct error *err = NULL;
+    cleanup_json json_t *other = json_pack("{s:{s:s}, s:s, s:s}", "domain", "uuid", "another",
+                                           "target", "vda", "disk_sha256", "x");
+    assert_int_equal(change_check_plan(other, UUID, domain, &err), -1);
+    assert_non_null(strstr(err->message, "is for the domain another"));
+    cleanup_json json_t *old = json_pack("{s:{s:s}, s:s, s:s}", "domain", "uuid", UUID, "target",
+                                         "vda", "disk_sha256", "x");
+    assert_int_equal(change_check_plan(old, UUID, domain, &err), -1);
+    assert_non_null(strstr(err->message, "has changed since"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clone),       cmocka_unit_test(test_clone_of_nothing),
+        cmocka_unit_test(test_record),      cmocka_unit_test(test_record_is_private),
+        cmocka_unit_test(test_damaged),     cmocka_unit_test(test_settings_of_plan),
+        cmocka_unit_test(test_plan_is_for),
+    };
+    return cmocka_run_group_tests_name("change", tests, scratch_set_up, scratch_tear_down);
+}
