@@ -30,6 +30,15 @@ static char *path_of(const struct check_disk *d, const struct subject_source *so
     return NULL;
 }
 
+/* A capture has of a qcow2 the header alone, and nothing of a raw image: how large they are is noted
+ * with their place. */
+static void take_sizes(const struct place *p, struct image *header)
+{
+    header->allocated_bytes = p->allocated_bytes;
+    if (strcmp(header->format, "raw") == 0)
+        header->virtual_bytes = p->size_bytes;
+}
+
 static void take_image(struct check_host *host, struct check_disk *d, struct chained_image *chained)
 {
     struct check_image *i = xcalloc(1, sizeof(*i));
@@ -38,6 +47,8 @@ static void take_image(struct check_host *host, struct check_disk *d, struct cha
     chained->image = (struct image){0};
     /* That of the top one is known. */
     i->place = d->images->len ? check_host_look(host, i->path, NULL) : place_share(d->place);
+    if (i->place && !root_is_machine(host->root))
+        take_sizes(i->place, &i->header);
     g_ptr_array_add(d->images, i);
 }
 
