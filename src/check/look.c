@@ -230,6 +230,11 @@ bool look_is_copied(const struct check_disk *d)
     return p && (place_is_copied(p) || (p->type == PLACE_FILE && p->shared));
 }
 
+bool look_is_synchronous(const struct check_disk *d)
+{
+    return is_on(d, FS_ZFS);
+}
+
 /* --- Room ------------------------------------------------------------------------------------- */
 
 static const struct check_image *top_of(const struct check_disk *d)
@@ -262,19 +267,25 @@ bool look_grows(const struct check_disk *d)
 }
 
 /* A block device as raw is known without its header, which we may not be allowed to read. */
-static bool is_thick_device(const struct check_disk *d)
+static bool is_raw_device(const struct check_disk *d)
 {
-    return d->place && d->place->type == PLACE_BLOCK && !is_thin(d->place) &&
+    return d->place && d->place->type == PLACE_BLOCK &&
            strcmp(d->model->config.format, "raw") == 0 && !xml_child(d->node, "transient");
 }
 
 bool look_is_allocated(const struct check_disk *d)
 {
     const struct check_image *top = top_of(d);
-    if (look_is_host_file(d) && is_thick_device(d))
+    if (look_is_host_file(d) && is_raw_device(d) && !is_thin(d->place))
         return true;
     return look_is_host_file(d) && !d->unread && top && top->place && !look_grows(d) &&
            !look_is_copied(d);
+}
+
+bool look_waits_for_room(const struct check_disk *d)
+{
+    bool elsewhere = look_is_remote(d) || (d->place && d->place->type == PLACE_BLOCK);
+    return xml_child(d->node, "transient") || (!elsewhere && (look_grows(d) || look_is_copied(d)));
 }
 
 /* --- What suits ------------------------------------------------------------------------------- */
@@ -299,8 +310,10 @@ static bool has_io_uring(const struct look *at)
 }
 
 /* What the guest discards of a file leaves holes, which the next write has to fill again. */
-static bool stays_allocated(const struct check_disk *d)
+static bool never_waits(const struct check_disk *d)
 {
+    if (look_is_host_file(d) && (is_raw_device(d) || look_is_remote(d)))
+        return !look_waits_for_room(d);
     return look_is_allocated(d) && (!d->model->config.discard || d->place->type == PLACE_BLOCK);
 }
 
@@ -308,7 +321,9 @@ const char *look_best_io(const struct look *at)
 {
     const struct check_disk *d = at->disk;
     bool direct = disk_config_is_direct(&d->model->config) && !look_lacks_direct(d);
-    if (direct && stays_allocated(d))
+    if (look_is_synchronous(d))
+        return NULL;
+    if (direct && never_waits(d))
         return "native";
     return has_io_uring(at) ? "io_uring" : NULL;
 }

@@ -146,8 +146,17 @@ bool look_is_memory(const struct check_disk *d);
  * it changes (btrfs, unless the file is marked, and ZFS), or the blocks are shared (reflinks). */
 bool look_is_copied(const struct check_disk *d);
 
-/* The "io" that suits this disk on this host: "native" for one that is allocated, "io_uring" where
- * QEMU, libvirt and the kernel have it; NULL where threads are the best there is. */
+/* Whether the submission of a write, with direct I/O, may itself have to wait until a file system has
+ * found room. Devices find it elsewhere: a thin volume hands what has none to a worker of its own
+ * (linux: drivers/md/dm-thin.c, thin_bio_map), as NFS does to its server. */
+bool look_waits_for_room(const struct check_disk *d);
+
+/* Whether its file system does each request while that is submitted, whoever asks: ZFS
+ * (github.com/openzfs/zfs, issue 18660). */
+bool look_is_synchronous(const struct check_disk *d);
+
+/* The "io" that suits this disk on this host: "native" where no submission waits for room, "io_uring"
+ * where QEMU, libvirt and the kernel have it; NULL where threads are the best there is. */
 const char *look_best_io(const struct look *at);
 
 /* Whether this host has these versions; an unknown one will do. */

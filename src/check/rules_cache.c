@@ -43,8 +43,7 @@ static void fix_cache(struct finding *f, const struct check_disk *d)
 {
     bool buffered = look_lacks_direct(d);
     const char *io = look_attribute(d->driver, "io");
-    bool unfit = buffered || (!disk_config_is_direct(&d->model->config) &&
-                              (look_grows(d) || look_is_copied(d)));
+    bool unfit = buffered || (!disk_config_is_direct(&d->model->config) && look_waits_for_room(d));
     if (unfit && strcmp(io, "native") == 0)
         io = "";
     cleanup_free char *driver =
@@ -148,8 +147,6 @@ static char *room_of(const struct check_disk *d)
         return xstrdup("is copied by its file system where it is written");
     if (top->header.backing)
         return xstrdup("grows over a backing image");
-    if (top->place->type == PLACE_BLOCK)
-        return xstrdup("is on a thin volume");
     return xasprintf("has room for %s of its %s so far",
                      text_format_size(top->place->allocated_bytes, allocated, sizeof(allocated)),
                      text_format_size(top->header.virtual_bytes, size, sizeof(size)));
@@ -159,7 +156,7 @@ static void look_native_growing(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     if (!has_io(d, "native") || !disk_config_is_direct(&d->model->config) ||
-        !(look_grows(d) || look_is_copied(d)) || is_lun(d) || look_is_remote(d))
+        !look_waits_for_room(d) || is_lun(d))
         return;
     const char *best = look_best_io(at);
     cleanup_free char *room = room_of(d);
@@ -210,7 +207,7 @@ static void look_threads(const struct look *at, struct found *out)
     bool said = look_says(d->driver, "io", "threads");
     bool direct = disk_config_is_direct(&d->model->config) && !look_lacks_direct(d);
     const char *best = look_best_io(at);
-    bool can_be_native = direct && (native_is_open(d) || look_grows(d));
+    bool can_be_native = direct && (native_is_open(d) || look_grows(d)) && !has_another_cache(d);
     if (!has_io(d, "threads") || !has_host_cache(d) || look_is_rotating(d) ||
         (!best && !can_be_native))
         return;

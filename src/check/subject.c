@@ -30,8 +30,8 @@ static char *path_of(const struct check_disk *d, const struct subject_source *so
     return NULL;
 }
 
-/* A capture has of a qcow2 the header alone, and nothing of a raw image: how large they are is noted
- * with their place. */
+/* A capture has of a qcow2 the header alone, and nothing of a raw image: how large they are is
+ * noted with their place. */
 static void take_sizes(const struct place *p, struct image *header)
 {
     header->allocated_bytes = p->allocated_bytes;

@@ -72,6 +72,9 @@ static const struct world on_a_thin_device = {FULL, &thin};
 static const struct world file_on_thin = {FULL, &thin, EXT4_DIRECT};
 static const struct world no_direct = {FULL, &nvme, FS_EXT4, .direct_known = true};
 static const struct world on_nfs = {GROWING, NULL, FS_NFS, .direct_known = true, .direct_align = 1};
+static const struct world on_zfs = {FULL, NULL, FS_ZFS};
+static const struct world growing_on_zfs = {GROWING, NULL, FS_ZFS, .facts = &no_uring};
+static const struct world thin_no_uring = {FULL, &thin, .facts = &no_uring};
 static const struct world in_memory = {FULL, NULL, FS_TMPFS};
 static const struct world on_btrfs = {FULL, NULL, FS_BTRFS, .direct_known = true,
                                       .direct_align = 4096};
