@@ -31,13 +31,22 @@ static bool offers_no_discard(const struct check_disk *d)
     return look_is_virtio_blk(d) && machine && machine < 4000;
 }
 
+/* NFS has holes from version 4.2 on: a raw image on an older one gives nothing back. A qcow2 at
+ * least uses again what it was given back. */
+static bool has_no_holes(const struct check_disk *d)
+{
+    const struct mount *m = look_is_remote(d) ? d->place->mount : NULL;
+    return m && !is_qcow2(d) && !mount_has_option(m, "vers=4.2");
+}
+
 /* Who wants its image allocated loses that by discards; a growing image never shrinks without. A
  * qcow2 that nobody has looked at is taken for one that grows, as most are. */
 static void look_discard_off(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     bool grows = look_grows(d) || (is_qcow2(d) && !look_is_allocated(d));
-    if (*look_attribute(d->driver, "discard") || !can_discard(d) || !grows || offers_no_discard(d))
+    if (*look_attribute(d->driver, "discard") || !can_discard(d) || !grows ||
+        offers_no_discard(d) || has_no_holes(d))
         return;
     struct finding *f =
         found_say(out, "discard is not set: what the guest trims stays allocated on "

@@ -144,15 +144,17 @@ static bool copies_on_write(const struct place *p)
 }
 
 /* Who asks for discard wants an image that gives back its room, and with io='native' more is said
- * of it than this. */
+ * of it than this. Over NFS it is the server that finds room; to have it beforehand takes
+ * version 4.2, and a server that can. */
 static void find_sparse(const struct look *at, struct found *out)
 {
     const struct disk_config *c = &at->disk->model->config;
     const struct place *p = at->image->place;
     char allocated[32], size[32];
     if (at->layer || strcmp(at->image->header.format, "raw") != 0 || !p || p->type != PLACE_FILE ||
-        place_is_allocated(p) || copies_on_write(p) || c->discard || !disk_config_is_direct(c) ||
-        strcmp(c->io, "native") == 0 || xml_child(at->disk->node, "readonly"))
+        place_is_allocated(p) || copies_on_write(p) || look_is_remote(at->disk) || c->discard ||
+        !disk_config_is_direct(c) || strcmp(c->io, "native") == 0 ||
+        xml_child(at->disk->node, "readonly"))
         return;
     struct finding *f =
         found_say(out, "%s of %s are allocated, the rest comes with the first write",

@@ -187,16 +187,37 @@ static void find_no_barrier(const struct look *at, struct found *out)
                 "mount -o remount,barrier %s  # and in /etc/fstab", point);
 }
 
+/* XFS takes a remount with nodiscard, and goes on discarding. */
 static void find_online_discard(const struct look *at, struct found *out)
 {
     const struct mount *m = at->mount;
     if (!mount_has_option(m, "discard"))
         return;
     g_autofree char *point = g_shell_quote(m->point);
-    finding_fix(found_say(out, "%s (%s) is mounted with discard", m->point, m->type), FIX_HOST,
-                "mount -o remount,nodiscard %s  # and in /etc/fstab\n"
-                "systemctl enable --now fstrim.timer",
-                point);
+    struct finding *f = found_say(out, "%s (%s) is mounted with discard", m->point, m->type);
+    if (strcmp(m->type, "xfs") == 0)
+        finding_fix(
+            f, FIX_ADVICE,
+            "take discard out of /etc/fstab, for the next time that it is mounted (XFS does "
+            "not change it by a remount), and systemctl enable --now fstrim.timer");
+    else
+        finding_fix(f, FIX_HOST,
+                    "mount -o remount,nodiscard %s  # and in /etc/fstab\n"
+                    "systemctl enable --now fstrim.timer",
+                    point);
+}
+
+/* "softerr" is another word for it, with another error. */
+static void find_soft(const struct look *at, struct found *out)
+{
+    static const char *const words[] = {"soft", "softerr"};
+    const struct mount *m = at->mount;
+    for (size_t i = 0; g_str_has_prefix(m->type, "nfs") && i < ARRAY_SIZE(words); i++)
+        if (mount_has_option(m, words[i]))
+            finding_fix(found_say(out, "%s (%s) is mounted with %s", m->point, m->type, words[i]),
+                        FIX_ADVICE,
+                        "hard in the place of %s in /etc/fstab, then umount and mount it",
+                        words[i]);
 }
 
 static void find_local_locks(const struct look *at, struct found *out)
@@ -365,6 +386,19 @@ static const struct rule rows[] = {
         .source = "general knowledge; fstrim(8)",
         .needs = FIX_NEEDS_REMOUNT,
         .look = find_online_discard,
+    },
+    {
+        .id = "fs-nfs-soft",
+        .scope = RULE_MOUNT,
+        .severity = SEVERITY_WARNING,
+        .title = "an NFS that gives up",
+        .why =
+            "When the server does not answer for a while requests fail, and the guest is told of "
+            "errors of its disk, by which its file systems become read-only or damaged. With hard "
+            "they wait until the server is back.",
+        .source = "nfs(5), soft: \"can cause silent data corruption in certain cases\"",
+        .needs = FIX_NEEDS_REMOUNT,
+        .look = find_soft,
     },
     {
         .id = "fs-nfs-nolock",

@@ -81,6 +81,8 @@ static const struct row finds[] = {
      "<driver name='qemu' type='qcow2' cache='none' discard='unmap'/>"},
     {"discard-off", ONE("type='raw'"), &growing, "note"},
     {"discard-off", ONE("type='raw'"), &on_a_thin_device, "note"},
+    {"discard-off", ONE("type='raw'"), &on_nfs42, "note"},
+    {"discard-off", ONE("type='qcow2'"), &on_nfs3, "note"},
     {"discard-unseen", DOMAIN_OF("kvm", "pc-i440fx-3.1", "", DISK("type='raw' discard='unmap'")),
      NULL, "note"},
     {"discard-allocated", ONE("type='raw' cache='none' io='native' discard='unmap'"), &allocated,

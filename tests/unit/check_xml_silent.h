@@ -56,6 +56,7 @@ static const struct row silent[] = {
     {"discard-off", ONE("type='raw'")},
     {"discard-off", ONE("type='qcow2'"), &allocated},
     {"discard-off", ONE("type='raw'"), &on_a_device},
+    {"discard-off", ONE("type='raw'"), &on_nfs3},
     {"discard-off", DOMAIN("", DISK_AND("type='qcow2'", "<readonly/>"))},
     {"discard-off", DOMAIN_OF("kvm", "pc-i440fx-3.1", "", DISK("type='qcow2'"))},
     {"discard-unseen", ONE("discard='unmap'")},

@@ -40,6 +40,9 @@ static struct block_device heads = {.name = (char[]){"sda"},
                                     .numa_node = -1};
 static struct block_device thin = {.name = (char[]){"dm-3"}, .kind = DEVICE_THIN, .numa_node = -1};
 
+static const struct mount nfs3 = {.type = (char[]){"nfs"},
+                                  .options = (char[]){"rw,vers=3,local_lock=none"}};
+static const struct mount nfs42 = {.type = (char[]){"nfs4"}, .options = (char[]){"rw,vers=4.2"}};
 static const struct mount journal = {.type = (char[]){"ext4"},
                                      .options = (char[]){"rw,relatime,data=journal"}};
 
@@ -72,6 +75,8 @@ static const struct world on_a_thin_device = {FULL, &thin};
 static const struct world file_on_thin = {FULL, &thin, EXT4_DIRECT};
 static const struct world no_direct = {FULL, &nvme, FS_EXT4, .direct_known = true};
 static const struct world on_nfs = {GROWING, NULL, FS_NFS, .direct_known = true, .direct_align = 1};
+static const struct world on_nfs3 = {GROWING, NULL, FS_NFS, .mount = &nfs3};
+static const struct world on_nfs42 = {GROWING, NULL, FS_NFS, .mount = &nfs42};
 static const struct world on_zfs = {FULL, NULL, FS_ZFS};
 static const struct world growing_on_zfs = {GROWING, NULL, FS_ZFS, .facts = &no_uring};
 static const struct world thin_no_uring = {FULL, &thin, .facts = &no_uring};
