@@ -216,16 +216,21 @@ static void look_pool(const struct look *at, struct found *out)
 
 /* --- NUMA ------------------------------------------------------------------------------------- */
 
-/* The first device from here down that is near a node of the host; NULL. */
-static const struct block_device *device_with_node(const struct block_device *b)
+/* The first device from here down that is near a node of the host, where none is near one of these;
+ * NULL. Mirrors and paths can be at several. */
+static const struct block_device *device_elsewhere(const struct block_device *b,
+                                                   const struct cpulist *nodes)
 {
     g_autoptr(GPtrArray) all = stack_all(b);
+    const struct block_device *found = NULL;
     for (guint i = 0; i < all->len; i++) {
         const struct block_device *at = all->pdata[i];
-        if (at->numa_node >= 0)
-            return at;
+        if (at->numa_node >= 0 && cpulist_has(nodes, (unsigned)at->numa_node))
+            return NULL;
+        if (!found && at->numa_node >= 0)
+            found = at;
     }
-    return NULL;
+    return found;
 }
 
 static void look_node(const struct look *at, struct found *out)
@@ -233,9 +238,11 @@ static void look_node(const struct look *at, struct found *out)
     const struct domain_model *m = at->domain->model;
     const struct place *p = at->disk->place;
     struct cpulist nodes;
-    const struct block_device *b = p && p->block ? device_with_node(p->block) : NULL;
-    if (!b || !m->numa_nodeset || cpulist_parse(m->numa_nodeset, &nodes) < 0 ||
-        !cpulist_count(&nodes) || cpulist_has(&nodes, (unsigned)b->numa_node))
+    if (!p || !p->block || !m->numa_nodeset || cpulist_parse(m->numa_nodeset, &nodes) < 0 ||
+        !cpulist_count(&nodes))
+        return;
+    const struct block_device *b = device_elsewhere(p->block, &nodes);
+    if (!b)
         return;
     struct finding *f = found_say(out, "%s is at NUMA node %d, and the guest's memory at node %s",
                                   b->name, (int)b->numa_node, m->numa_nodeset);

@@ -165,6 +165,8 @@ static const struct row silent[] = {
      &allocated},
     {"numa-disk", DOMAIN("<numatune><memory mode='strict' nodeset='0'/></numatune>", DISK("")),
      &allocated_on_heads},
+    {"numa-disk", DOMAIN("<numatune><memory mode='strict' nodeset='0'/></numatune>", DISK("")),
+     &on_a_mirror},
     {"numa-disk", ONE(""), &allocated},
 
     {"tcg", ONE("")},

@@ -38,6 +38,12 @@ static struct block_device heads = {.name = (char[]){"sda"},
                                     .driver = (char[]){"sd"},
                                     .rotational = 1,
                                     .numa_node = -1};
+static struct block_device near_nvme = {.name = (char[]){"nvme2n1"},
+                                        .kind = DEVICE_DISK,
+                                        .driver = (char[]){"nvme"},
+                                        .numa_node = 0};
+/* Of nvme and this one. */
+static struct block_device mirror = {.name = (char[]){"md0"}, .kind = DEVICE_RAID, .numa_node = -1};
 static struct block_device thin = {.name = (char[]){"dm-3"}, .kind = DEVICE_THIN, .numa_node = -1};
 
 static const struct mount nfs3 = {.type = (char[]){"nfs"},
@@ -71,6 +77,7 @@ static const struct world growing_no_uring = {GROWING, &nvme, EXT4_DIRECT, .fact
 static const struct world over_a_base = {OVER_A_BASE, &nvme, EXT4_DIRECT};
 static const struct world over_a_slow_base = {OVER_A_BASE, &heads, EXT4_DIRECT};
 static const struct world on_a_device = {FULL, &nvme};
+static const struct world on_a_mirror = {FULL, &mirror};
 static const struct world on_a_thin_device = {FULL, &thin};
 static const struct world file_on_thin = {FULL, &thin, EXT4_DIRECT};
 static const struct world no_direct = {FULL, &nvme, FS_EXT4, .direct_known = true};

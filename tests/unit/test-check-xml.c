@@ -28,13 +28,16 @@
 #define SCHEMA "/usr/share/libvirt/schemas/domain.rng"
 #define DISK_BYTES (UINT64_C(10) << 30)
 
-static struct block_device *const all_devices[] = {&nvme, &safe_nvme, &heads, &thin};
+static struct block_device *const all_devices[] = {&nvme,   &safe_nvme, &near_nvme,
+                                                   &mirror, &heads,     &thin};
 
 static int set_up(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(all_devices); i++)
         all_devices[i]->below = g_ptr_array_new();
+    g_ptr_array_add(mirror.below, &nvme);
+    g_ptr_array_add(mirror.below, &near_nvme);
     return 0;
 }
 
