@@ -13,6 +13,12 @@ static bool has_driver(const struct block_device *d, const char *driver)
     return images_is_hardware(d) && strcmp(d->driver, driver) == 0;
 }
 
+/* Whether it is a disk of this driver whose scheduler has requests to see. */
+static bool is_scheduled(const struct block_device *d, const char *driver)
+{
+    return has_driver(d, driver) && !d->is_path;
+}
+
 static bool has_scheduler(const struct block_device *d, const char *scheduler)
 {
     return d->scheduler && strcmp(d->scheduler, scheduler) == 0;
@@ -32,7 +38,7 @@ static struct finding *say_scheduler(const struct block_device *d, struct found 
 static void find_nvme_scheduler(const struct look *at, struct found *out)
 {
     const struct block_device *d = at->device;
-    if (!has_driver(d, "nvme") || !d->scheduler || has_scheduler(d, "none"))
+    if (!is_scheduled(d, "nvme") || !d->scheduler || has_scheduler(d, "none"))
         return;
     struct finding *f = say_scheduler(d, out, "none");
     if (!has_scheduler(d, "bfq"))
@@ -42,14 +48,14 @@ static void find_nvme_scheduler(const struct look *at, struct found *out)
 static void find_flash_scheduler(const struct look *at, struct found *out)
 {
     const struct block_device *d = at->device;
-    if (has_driver(d, "sd") && d->rotational == 0 && has_scheduler(d, "bfq"))
+    if (is_scheduled(d, "sd") && d->rotational == 0 && has_scheduler(d, "bfq"))
         say_scheduler(d, out, "mq-deadline");
 }
 
 static void find_rotating_scheduler(const struct look *at, struct found *out)
 {
     const struct block_device *d = at->device;
-    if (has_driver(d, "sd") && d->rotational == 1 && has_scheduler(d, "none"))
+    if (is_scheduled(d, "sd") && d->rotational == 1 && has_scheduler(d, "none"))
         say_scheduler(d, out, "mq-deadline");
 }
 
@@ -91,7 +97,8 @@ static void find_buffered_loop(const struct look *at, struct found *out)
                 FIX_HOST, "losetup --direct-io=on /dev/%s", d->name);
 }
 
-/* The flags themselves are in no file of /sys. */
+/* The flags themselves are in no file of /sys, but what comes of one: a refresh that does not name
+ * it again takes it away. Only LUKS2 has a place to keep them in. */
 static void find_crypt_queues(const struct look *at, struct found *out)
 {
     const struct block_device *d = at->device;
@@ -99,15 +106,15 @@ static void find_crypt_queues(const struct look *at, struct found *out)
     if (d->kind != DEVICE_CRYPT || old || !images_on_flash(d))
         return;
     g_autofree char *name = g_shell_quote(d->label);
-    finding_fix(
-        found_say(out,
-                  "%s is a dm-crypt on flash; whether it has work queues cannot be seen "
-                  "without dmsetup table",
-                  d->label),
-        FIX_HOST,
-        "cryptsetup refresh --perf-no_read_workqueue --perf-no_write_workqueue --persistent "
-        "%s",
-        name);
+    bool discards = d->discard_max_bytes > 0;
+    bool keeps = d->detail && strcmp(d->detail, "LUKS2") == 0;
+    finding_fix(found_say(out,
+                          "%s is a dm-crypt on flash; whether it has work queues cannot be seen "
+                          "without dmsetup table",
+                          d->label),
+                FIX_HOST,
+                "cryptsetup refresh --perf-no_read_workqueue --perf-no_write_workqueue%s%s %s",
+                discards ? " --allow-discards" : "", keeps ? " --persistent" : "", name);
 }
 
 static void find_thin(const struct look *at, struct found *out)
@@ -206,9 +213,10 @@ static const struct rule rows[] = {
         .severity = SEVERITY_NOTE,
         .title = "a dm-crypt on flash",
         .why = "Unless told otherwise it hands each request to a thread of its own and back, which "
-               "fast disks are slowed by; the command tells it, without an interruption, and "
-               "--persistent keeps it in a LUKS2 header. It is to be measured: on few CPUs the "
-               "threads can be of use.",
+               "fast disks are slowed by; the command tells it, without an interruption: it asks "
+               "for the passphrase, and takes away every flag that it does not name. --persistent "
+               "keeps them in a LUKS2 header. It is to be measured: on few CPUs the threads can be "
+               "of use.",
         .source = "linux: Documentation/admin-guide/device-mapper/dm-crypt; cryptsetup-refresh(8)",
         .look = find_crypt_queues,
     },

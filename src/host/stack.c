@@ -135,6 +135,16 @@ static char *driver_of(const struct root *r, dev_t number)
     return name && g_str_has_prefix(name, "nvme") ? xstrdup("nvme") : driver;
 }
 
+/* "LUKS2" of "CRYPT-LUKS2-UUID-NAME"; NULL. The caller frees. */
+static char *kind_of_crypt(const char *uuid)
+{
+    static const char prefix[] = "CRYPT-";
+    if (!uuid || !g_str_has_prefix(uuid, prefix))
+        return NULL;
+    const char *kind = uuid + strlen(prefix);
+    return strndup(kind, strcspn(kind, "-"));
+}
+
 /* What it is, and what only devices of this kind have. */
 static void read_kind(const struct root *r, struct block_device *d)
 {
@@ -145,6 +155,7 @@ static void read_kind(const struct root *r, struct block_device *d)
     } else if (uuid || has(r, d->number, "dm")) {
         d->kind = mapped_kind(r, d->number, uuid ? uuid : "");
         d->label = word_of(r, d->number, "dm/name");
+        d->detail = kind_of_crypt(uuid);
     } else if (level || has(r, d->number, "md")) {
         d->kind = DEVICE_RAID;
         d->label = level ? xasprintf("%s (%s)", d->name, level) : NULL;
@@ -203,6 +214,7 @@ static void read_queue(const struct root *r, const char *disk, struct block_devi
         {"rq_affinity", &d->affinity},
         {"fua", &d->fua},
         {"read_ahead_kb", &d->read_ahead_kib},
+        {"discard_max_bytes", &d->discard_max_bytes},
     };
     for (size_t i = 0; i < ARRAY_SIZE(values); i++)
         *values[i].ret = root_read_number(r, "%s/queue/%s", disk, values[i].name);
@@ -258,8 +270,10 @@ static void add_below(struct stack *s, struct block_device *d, dev_t number)
 {
     struct block_device *below = number ? find(s, number) : NULL;
     if (below && !g_ptr_array_find(s->path, below, NULL) &&
-        !g_ptr_array_find(d->below, below, NULL))
+        !g_ptr_array_find(d->below, below, NULL)) {
         g_ptr_array_add(d->below, below);
+        below->is_path = below->is_path || d->kind == DEVICE_MULTIPATH;
+    }
 }
 
 static void read_below(struct stack *s, struct block_device *d)

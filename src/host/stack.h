@@ -28,23 +28,26 @@ enum device_kind {
 /* Of a queue's value -1 means that it is not known. */
 struct block_device {
     dev_t number;
-    char *name;    /* "nvme0n1p2", "dm-3": the kernel's */
-    char *label;   /* how people know it: "nvme0n1p2", "vg-images", "md0 (raid5)" */
+    char *name;  /* "nvme0n1p2", "dm-3": the kernel's */
+    char *label; /* how people know it: "nvme0n1p2", "vg-images", "md0 (raid5)" */
     enum device_kind kind;
-    char *driver;  /* of a disk: "nvme", "sd", "virtio_blk"; NULL: not known */
-    char *model;   /* of a disk, NULL */
-    char *detail;  /* of md its level ("raid5"), of a loop device its file; NULL */
+    char *driver; /* of a disk: "nvme", "sd", "virtio_blk"; NULL: not known */
+    char *model;  /* of a disk, NULL */
+    char *detail; /* of md its level ("raid5"), of a loop device its file, of dm-crypt its kind
+                     ("LUKS2"); NULL */
     /* /sys/block/NAME/queue: those of the whole disk for a partition. */
     char *scheduler;   /* the one chosen ("none", "mq-deadline", "bfq"); NULL */
     char *write_cache; /* "write back", "write through"; NULL */
     int64_t rotational, logical_block_bytes, physical_block_bytes, requests, max_sectors_kib;
     int64_t wbt_us, merges_off, affinity, fua, read_ahead_kib, hardware_queues, numa_node;
-    int64_t direct_io; /* of a loop device: loop/dio */
-    GPtrArray *below;  /* struct block_device *, not owned: slaves, the disk of a partition */
+    int64_t discard_max_bytes; /* 0: what is discarded there is not passed on */
+    int64_t direct_io;         /* of a loop device: loop/dio */
+    bool is_path; /* it is one of the ways of a dm-multipath, whose own queue has the scheduler */
+    GPtrArray *below; /* struct block_device *, not owned: slaves, the disk of a partition */
 };
 
-/* Reads a number of a device as the kernel writes it, "253:0", a line break may follow. Whether it is
- * one. */
+/* Reads a number of a device as the kernel writes it, "253:0", a line break may follow. Whether it
+ * is one. */
 bool stack_parse_number(const char *text, dev_t *ret);
 
 struct stack;

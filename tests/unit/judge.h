@@ -48,7 +48,7 @@
             .rotational = -1, .logical_block_bytes = -1, .physical_block_bytes = -1,               \
             .requests = -1, .max_sectors_kib = -1, .wbt_us = -1, .merges_off = -1, .affinity = -1, \
             .fua = -1, .read_ahead_kib = -1, .hardware_queues = -1, .numa_node = -1,               \
-            .direct_io = -1, __VA_ARGS__                                                           \
+            .discard_max_bytes = -1, .direct_io = -1, __VA_ARGS__                                                           \
         }                                                                                          \
     }
 

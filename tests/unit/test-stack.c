@@ -106,6 +106,7 @@ static const struct entry machine[] = {
     SLAVE(DM("0"), "md0", "virtual/block/md0"),
 
     DEVICE("253:1", DM("1")),
+    AT(DM("1"), "queue/discard_max_bytes", "2147450880\n"),
     AT(DM("1"), "dm/name", "luks-root\n"),
     AT(DM("1"), "dm/uuid", "CRYPT-LUKS2-0123456789abcdef-luks-root\n"),
     SLAVE(DM("1"), "nvme0n1p2", NVME "/nvme0n1p2"),
@@ -198,7 +199,7 @@ static const struct {
     {9, 0, DEVICE_RAID, "md0", "md0 (raid1)", NULL, "raid1", "md0 (raid1) on sda1, sdb1", true},
     {253, 0, DEVICE_LVM, "dm-0", "vg-images", NULL, NULL, "vg-images on md0 (raid1) on sda1, sdb1",
      true},
-    {253, 1, DEVICE_CRYPT, "dm-1", "luks-root", NULL, NULL, "luks-root on nvme0n1p2", false},
+    {253, 1, DEVICE_CRYPT, "dm-1", "luks-root", NULL, "LUKS2", "luks-root on nvme0n1p2", false},
     {253, 2, DEVICE_THIN, "dm-2", "vg-thin", NULL, NULL,
      "vg-thin on vg-pool-tpool on vg-pool_tmeta, vg-pool_tdata on nvme0n1", false},
     {253, 3, DEVICE_LVM, "dm-3", "vg-pool-tpool", NULL, NULL,
@@ -253,6 +254,8 @@ static void test_queues(void **state)
     assert_string_equal(sda->scheduler, "mq-deadline");
     assert_null(sda->write_cache);
     assert_true(sda->numa_node == 0 && sda->hardware_queues == -1 && sda->requests == -1);
+    const struct block_device *luks = stack_find(scene->stack, makedev(253, 1));
+    assert_true(luks->discard_max_bytes == 2147450880 && sda->discard_max_bytes == -1);
     const struct block_device *loop = stack_find(scene->stack, makedev(7, 0));
     assert_true(loop->direct_io == 0 && loop->numa_node == -1);
     assert_null(loop->scheduler);
@@ -267,6 +270,11 @@ static void test_below(void **state)
     assert_string_equal(stack_below(images, DEVICE_PARTITION)->name, "sda1");
     assert_string_equal(stack_below(images, DEVICE_DISK)->name, "sda");
     assert_null(stack_below(images, DEVICE_THIN));
+    const struct block_device *paths = stack_find(scene->stack, makedev(253, 8));
+    const struct block_device *first = stack_below(paths, DEVICE_DISK);
+    assert_true(first->is_path && !paths->is_path &&
+                !stack_below(paths, DEVICE_MULTIPATH)->is_path);
+    assert_false(stack_find(scene->stack, makedev(259, 0))->is_path);
     const struct block_device *part = stack_find(scene->stack, makedev(8, 1));
     assert_true(part->below->pdata[0] == stack_find(scene->stack, makedev(8, 0)));
 }
