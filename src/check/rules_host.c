@@ -170,12 +170,33 @@ static void find_limits(const struct look *at, struct found *out)
 
 /* --- CPUs ------------------------------------------------------------------------------------- */
 
+/* Whether the hardware itself finds the clock: there powersave is the ordinary governor, and no
+ * lowest clock. */
+static bool has_own_clock(const struct host_facts *f)
+{
+    static const char *const drivers[] = {"intel_pstate", "amd-pstate-epp", "amd_pstate_epp"};
+    for (size_t i = 0; f->governor_driver && i < ARRAY_SIZE(drivers); i++)
+        if (strcmp(f->governor_driver, drivers[i]) == 0)
+            return true;
+    return false;
+}
+
 static void find_governor(const struct look *at, struct found *out)
 {
-    const char *governor = at->facts ? at->facts->governor : NULL;
-    if (governor && strcmp(governor, "powersave") == 0)
+    const struct host_facts *f = at->facts;
+    const char *preference = f && f->energy_preference ? f->energy_preference : "";
+    if (!f || !f->governor || strcmp(f->governor, "powersave") != 0)
+        return;
+    if (!has_own_clock(f))
         finding_fix(found_say(out, "the CPUs' governor is powersave"), FIX_HOST,
                     "cpupower frequency-set -g performance");
+    else if (strcmp(preference, "power") == 0 || strcmp(preference, "balance_power") == 0)
+        finding_fix(found_say(out,
+                              "the CPUs are to save power (energy_performance_preference is %s)",
+                              preference),
+                    FIX_HOST,
+                    "echo balance_performance | tee "
+                    "/sys/devices/system/cpu/cpu*/cpufreq/energy_performance_preference");
 }
 
 static void find_no_halt_poll(const struct look *at, struct found *out)
@@ -251,9 +272,10 @@ static const struct rule rows[] = {
         .title = "CPUs that save power",
         .why =
             "Work with one request in flight lets the CPUs clock down between requests, and waits "
-            "for them. With intel_pstate and amd_pstate powersave is the ordinary governor, and "
-            "their energy_performance_preference is what decides.",
-        .source = "linux: Documentation/admin-guide/pm/cpufreq, intel_pstate",
+            "for them. Of most drivers the governor powersave is the lowest clock there is; with "
+            "intel_pstate and amd-pstate it is the ordinary one, and their "
+            "energy_performance_preference decides.",
+        .source = "linux: Documentation/admin-guide/pm: cpufreq, intel_pstate, amd-pstate",
         .look = find_governor,
     },
     {

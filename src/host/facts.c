@@ -66,6 +66,8 @@ static char *capabilities_of(const struct root *r)
     return all->len ? xstrdup(all->str) : NULL;
 }
 
+#define CPUFREQ "/sys/devices/system/cpu/cpu0/cpufreq/"
+
 struct host_facts *host_facts_read(const struct root *r)
 {
     struct host_facts *f = xcalloc(1, sizeof(*f));
@@ -90,7 +92,9 @@ struct host_facts *host_facts_read(const struct root *r)
     f->kernel = kernel_of(r);
     f->cpus = cpus_of(r);
     f->memory_bytes = memory_of(r);
-    f->governor = root_read_chosen(r, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+    f->governor = root_read_chosen(r, CPUFREQ "scaling_governor");
+    f->governor_driver = root_read_chosen(r, CPUFREQ "scaling_driver");
+    f->energy_preference = root_read_chosen(r, CPUFREQ "energy_performance_preference");
     f->transparent_hugepages = root_read_chosen(r, "/sys/kernel/mm/transparent_hugepage/enabled");
     f->qemu_capabilities = capabilities_of(r);
     return f;
@@ -101,6 +105,8 @@ void host_facts_free(struct host_facts *f)
     if (!f)
         return;
     free(f->governor);
+    free(f->governor_driver);
+    free(f->energy_preference);
     free(f->transparent_hugepages);
     free(f->qemu_capabilities);
     free(f);

@@ -20,7 +20,8 @@ struct host_facts {
     int64_t dirty_background_ratio, dirty_background_bytes;
     int64_t swappiness;
     int64_t halt_poll_ns;               /* /sys/module/kvm/parameters */
-    char *governor;                     /* of CPU 0 */
+    char *governor, *governor_driver;   /* of CPU 0: "schedutil", "intel_pstate" */
+    char *energy_preference;            /* of CPU 0: "balance_performance" */
     char *transparent_hugepages;        /* "always", "madvise", "never" */
     int64_t ksm;                        /* /sys/kernel/mm/ksm/run */
     char *qemu_capabilities; /* what libvirt has cached of QEMU, one XML after the other, as far as it

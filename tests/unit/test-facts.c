@@ -34,6 +34,8 @@ static const struct entry host[] = {
     {"proc/sys/vm/swappiness", "60\n"},
     {"sys/module/kvm/parameters/halt_poll_ns", "200000\n"},
     {"sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n"},
+    {"sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", "intel_pstate\n"},
+    {"sys/devices/system/cpu/cpu0/cpufreq/energy_performance_preference", "balance_power\n"},
     {"sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"},
     {"sys/kernel/mm/ksm/run", "0\n"},
     {CAPABILITIES "1a.xml", "<!-- WARNING: made by libvirt -->\n"
@@ -70,6 +72,8 @@ static void test_a_host(void **state)
                 f->dirty_background_bytes == 16777216);
     assert_true(f->swappiness == 60 && f->halt_poll_ns == 200000 && f->ksm == 0);
     assert_string_equal(f->governor, "powersave");
+    assert_string_equal(f->governor_driver, "intel_pstate");
+    assert_string_equal(f->energy_preference, "balance_power");
     assert_string_equal(f->transparent_hugepages, "madvise");
 }
 
@@ -123,7 +127,7 @@ static void test_nothing_is_known(void **state)
                     f->io_uring_group == -1 && f->dirty_ratio == -1 && f->dirty_bytes == -1 &&
                     f->dirty_background_ratio == -1 && f->dirty_background_bytes == -1 &&
                     f->swappiness == -1 && f->halt_poll_ns == -1 && f->ksm == -1);
-        assert_null(f->governor);
+        assert_true(!f->governor && !f->governor_driver && !f->energy_preference);
         assert_null(f->transparent_hugepages);
         assert_null(f->qemu_capabilities);
         assert_int_equal(host_facts_qemu_flag(f, NULL, "kvm"), -1);
