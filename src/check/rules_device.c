@@ -52,10 +52,21 @@ static void find_flash_scheduler(const struct look *at, struct found *out)
         say_scheduler(d, out, "mq-deadline");
 }
 
+/* The controllers whose volumes are sold under these names put requests in order themselves. */
+static bool is_of_controller(const struct block_device *d)
+{
+    static const char *const models[] = {"PERC", "RAID", "LOGICAL VOLUME", "MR9"};
+    for (size_t i = 0; d->model && i < ARRAY_SIZE(models); i++)
+        if (strcasestr(d->model, models[i]))
+            return true;
+    return false;
+}
+
 static void find_rotating_scheduler(const struct look *at, struct found *out)
 {
     const struct block_device *d = at->device;
-    if (is_scheduled(d, "sd") && d->rotational == 1 && has_scheduler(d, "none"))
+    if (is_scheduled(d, "sd") && d->rotational == 1 && has_scheduler(d, "none") &&
+        !is_of_controller(d))
         say_scheduler(d, out, "mq-deadline");
 }
 

@@ -226,10 +226,10 @@ static const struct row finds[] = {
      NULL, "error"},
     {"thread-pool-refused", DOMAIN("<defaultiothread thread_pool_max='0'/>", DISK("")), NULL,
      "error"},
-    {"numa-disk", DOMAIN("<numatune><memory mode='strict' nodeset='2'/></numatune>", DISK("")),
-     &on_a_mirror},
     {"numa-disk", DOMAIN("<numatune><memory mode='strict' nodeset='0'/></numatune>", DISK("")),
      &allocated, "note"},
+    {"numa-disk", DOMAIN("<numatune><memory mode='strict' nodeset='2'/></numatune>", DISK("")),
+     &on_a_mirror},
 
     /* The domain */
     {"tcg", DOMAIN_OF("qemu", "pc-q35-7.2", "", DISK("")), NULL, "warning", "<domain type='kvm'>"},
