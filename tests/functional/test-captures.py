@@ -13,7 +13,7 @@ import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from harness import case, equal, main, run, run_json, scratch
+from harness import Skip, case, equal, main, run, run_json, scratch
 
 CAPTURES = Path(__file__).resolve().parent.parent / "data" / "captures"
 # Of all rules, so many are held to what they find on a host by these captures.
@@ -74,6 +74,9 @@ def report(result):
 
 
 def look_at(archive):
+    # What an open file's flags mean is another matter elsewhere, and they are as they were.
+    if os.uname().machine != "x86_64":
+        raise Skip("the captures are of x86-64")
     directory = scratch(archive.stem)
     unpack(archive, directory)
     result = run("check", "--sysroot", directory, "--json")
