@@ -49,9 +49,27 @@ def need_daemon():
         Path(path).mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
-    log = open("libvirtd.log", "wb")
-    _state["libvirtd"] = subprocess.Popen([libvirtd], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    wait_until(lambda: virsh("uri", check=False).returncode == 0, PATIENCE, "libvirtd does not answer")
+    _state["words"] = [libvirtd, "--pid-file", "/run/libvirt/libvirtd.pid"]
+    start_daemon()
+
+
+def start_daemon():
+    """Starts it, the first time or after kill_daemon()."""
+    log = open("libvirtd.log", "ab" if "libvirtd" in _state else "wb")
+    _state["libvirtd"] = subprocess.Popen(_state["words"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    wait_until(lambda: virsh("uri", check=False).returncode == 0 or _state["libvirtd"].poll() is not None, PATIENCE,
+               "libvirtd does not answer")
+    assert _state["libvirtd"].poll() is None, f"libvirtd ended: {Path('libvirtd.log').read_text()[-500:]}"
+
+
+def daemon_pid():
+    return _state["libvirtd"].pid
+
+
+def kill_daemon():
+    """As a crash does: its guests go on."""
+    _state["libvirtd"].kill()
+    _state["libvirtd"].wait()
 
 
 def virsh(*arguments, check=True):
