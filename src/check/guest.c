@@ -291,11 +291,21 @@ static void read_disk(struct asked *a, const char *target, const struct guest_de
 
 /* --- All of it -------------------------------------------------------------------------------- */
 
+static uint64_t capacity_of(void *data, const char *target)
+{
+    const struct guest_source *s = ((struct asked *)data)->source;
+    return s->capacity(s->data, target);
+}
+
+static int64_t bus_behind(void *data, const char *bridge)
+{
+    return number_of(ask_file(data, "/sys/bus/pci/devices/%s/secondary_bus_number", bridge));
+}
+
 static void read_disks(struct asked *a, xmlNodePtr domain_devices)
 {
-    const struct guest_source *s = a->source;
-    g_autoptr(GHashTable) matched =
-        guest_devices_match(a->devices, domain_devices, s->capacity, s->data);
+    const struct guest_lookup lookup = {capacity_of, bus_behind, a};
+    g_autoptr(GHashTable) matched = guest_devices_match(a->devices, domain_devices, &lookup);
     g_autoptr(GString) missing = g_string_new(NULL);
     xmlNodePtr disk = xml_child(domain_devices, "disk");
     for (; disk; disk = xml_next(disk, "disk")) {

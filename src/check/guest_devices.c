@@ -259,43 +259,21 @@ static void free_sought(void *data)
     free(s);
 }
 
-static bool read_pci(xmlNodePtr address, int64_t pci[4])
-{
-    static const char *const names[] = {"domain", "bus", "slot", "function"};
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        const char *text = look_attribute(address, names[i]);
-        char *end;
-        pci[i] = (int64_t)strtoul(text, &end, /* base = 0x… or decimal */ 0);
-        if (end == text)
-            return false;
-    }
-    return look_says(address, "type", "pci");
-}
-
-static xmlNodePtr controller_of(xmlNodePtr disk, const char *bus, unsigned index)
-{
-    xmlNodePtr c = xml_child(disk->parent, "controller");
-    while (c && !(look_says(c, "type", bus) && xml_number(c, "index", 0) == index))
-        c = xml_next(c, "controller");
-    return c;
-}
-
-static void read_sought_address(struct sought *s, xmlNodePtr disk)
+static void read_sought_address(struct sought *s, xmlNodePtr disk, const struct guest_lookup *ask)
 {
     static const char *const names[] = {"bus", "target", "unit"};
     xmlNodePtr address = xml_child(disk, "address");
     if (look_says(address, "type", "drive")) {
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
             s->drive[i] = xml_number(address, names[i], 0);
-        xmlNodePtr c = controller_of(disk, s->bus, xml_number(address, "controller", 0));
+        xmlNodePtr c = guest_controller(disk->parent, s->bus, xml_number(address, "controller", 0));
         address = xml_child(c, "address");
     }
-    s->has_address = read_pci(address, s->pci);
+    s->has_address = guest_pci_address(disk->parent, address, ask, s->pci);
 }
 
 /* The disks whose devices can be told. */
-static GPtrArray *read_sought(xmlNodePtr domain_devices,
-                              uint64_t (*capacity)(void *data, const char *target), void *data)
+static GPtrArray *read_sought(xmlNodePtr domain_devices, const struct guest_lookup *ask)
 {
     GPtrArray *all = g_ptr_array_new_with_free_func(free_sought);
     xmlNodePtr disk = xml_child(domain_devices, "disk");
@@ -305,11 +283,11 @@ static GPtrArray *read_sought(xmlNodePtr domain_devices,
         if (!target || strcmp(device, "cdrom") == 0 || strcmp(device, "floppy") == 0)
             continue;
         struct sought *s = xcalloc(1, sizeof(*s));
-        s->bytes = capacity(data, target);
+        s->bytes = ask->capacity(ask->data, target);
         s->target = TAKE_PTR(target);
         s->bus = xstrdup(look_attribute(xml_child(disk, "target"), "bus"));
         s->serial = xml_child_text(disk, "serial");
-        read_sought_address(s, disk);
+        read_sought_address(s, disk, ask);
         g_ptr_array_add(all, s);
     }
     return all;
@@ -405,10 +383,10 @@ static void match_all(const GPtrArray *devices, const GPtrArray *all, same_fn sa
 }
 
 GHashTable *guest_devices_match(const GPtrArray *devices, xmlNodePtr domain_devices,
-                                uint64_t (*capacity)(void *data, const char *target), void *data)
+                                const struct guest_lookup *ask)
 {
     static const same_fn ways[] = {same_address, same_serial, same_kind};
-    g_autoptr(GPtrArray) all = read_sought(domain_devices, capacity, data);
+    g_autoptr(GPtrArray) all = read_sought(domain_devices, ask);
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
         match_all(devices, all, ways[i]);
     GHashTable *matched = g_hash_table_new_full(g_str_hash, g_str_equal, free, NULL);

@@ -11,9 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "check/guest_bus.h"
+
 struct guest_device {
-    char *name;         /* "vda", "vda1", "dm-0": the kernel's */
-    char *alias;        /* of the device mapper: "debian-root"; NULL */
+    char *name;  /* "vda", "vda1", "dm-0": the kernel's */
+    char *alias; /* of the device mapper: "debian-root"; NULL */
     bool is_partition;
     GPtrArray *parents; /* strings: the names of what it lies on */
     bool has_address;
@@ -45,7 +47,7 @@ GHashTable *guest_devices_above(const GPtrArray *devices, const struct guest_dev
 
 /* Which device each disk (<disk>) of a running domain's <devices> is: struct guest_device * by the
  * target's name, by their PCI addresses, then by serial numbers, then where there is only one of a
- * kind on both sides. What is not sure is left out. `capacity` tells the bytes of a target, 0 where
- * it is not known: devices of another size are not taken for it. The caller frees. */
+ * kind on both sides. What is not sure is left out; devices of another size are not taken for a
+ * disk. The caller frees. */
 GHashTable *guest_devices_match(const GPtrArray *devices, xmlNodePtr domain_devices,
-                                uint64_t (*capacity)(void *data, const char *target), void *data);
+                                const struct guest_lookup *ask);

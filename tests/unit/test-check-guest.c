@@ -139,6 +139,29 @@ static void test_silence(void **state)
 #define VDB_ADDRESS "bus='0x05' slot='0x00'"
 #define SDA_UNIT "target='0' unit='1'"
 
+/* Both disks behind bridges that the guest has at 00:02.0 and 00:03.0, and neither a size nor a
+ * serial number that could tell one from the other. */
+#define BRIDGE(index, at)                                                                          \
+    "<controller type='pci' index='" index "' model='pcie-root-port'><address type='pci' "         \
+    "domain='0' " at " function='0'/></controller>"
+#define BEHIND(slot) "/sys/bus/pci/devices/0000:00:" slot ".0/secondary_bus_number"
+#define BEHIND_BRIDGES(first, second, bridges)                                                     \
+    {                                                                                              \
+        {.old = VDA_ADDRESS,                                                                       \
+         .now = "bus='0x0a' slot='0x00'",                                                          \
+         .file = BEHIND("02"),                                                                     \
+         .text = first},                                                                           \
+            {.old = VDB_ADDRESS,                                                                   \
+             .now = "bus='0x0b' slot='0x00'",                                                      \
+             .file = BEHIND("03"),                                                                 \
+             .text = second},                                                                      \
+            {.old = "data-0815", .now = "other", .file = "/proc/partitions"},                      \
+        {                                                                                          \
+            .old = "</devices>", .now = bridges "</devices>"                                       \
+        }                                                                                          \
+    }
+#define TWO_BRIDGES BRIDGE("10", "bus='0' slot='2'") BRIDGE("11", "bus='0' slot='3'")
+
 static void test_matching(void **state)
 {
     (void)state;
@@ -178,6 +201,33 @@ static void test_matching(void **state)
          NULL,
          NULL,
          "sda"},
+        {"behind bridges, as the guest numbers them", BEHIND_BRIDGES("4\n", "5\n", TWO_BRIDGES),
+         "vda", "vdb", "sda"},
+        {"behind bridges that the guest numbers the other way round",
+         BEHIND_BRIDGES("5\n", "4\n", TWO_BRIDGES), "vdb", "vda", "sda"},
+        {"behind bridges of which the guest says nothing, and libvirt's numbers lead nowhere",
+         BEHIND_BRIDGES(NULL, NULL, TWO_BRIDGES), NULL, NULL, "sda"},
+        {"a bridge behind another, which leads to where another disk is",
+         {{.old = VDA_ADDRESS,
+           .now = "bus='0x0a' slot='0x00'",
+           .file = BEHIND("02"),
+           .text = "7\n"},
+          {.file = "/sys/bus/pci/devices/0000:07:03.0/secondary_bus_number", .text = "5\n"},
+          {.old = "data-0815", .now = "other", .file = "/proc/partitions"},
+          {.old = "</devices>",
+           .now = BRIDGE("10", "bus='11' slot='3'") BRIDGE("11", "bus='0' slot='2'") "</devices>"}},
+         NULL,
+         NULL,
+         "sda"},
+        {"a ring of bridges",
+         BEHIND_BRIDGES("4\n", "5\n",
+                        BRIDGE("10", "bus='11' slot='2'") BRIDGE("11", "bus='10' slot='3'")),
+         NULL, NULL, "sda"},
+        {"a root bus of its own",
+         BEHIND_BRIDGES("5\n", "4\n",
+                        "<controller type='pci' index='10' model='pcie-expander-bus'><target "
+                        "busNr='5'/></controller>" BRIDGE("11", "bus='0' slot='3'")),
+         "vdb", "vda", "sda"},
         {"a size that is another",
          {{.file = "/proc/partitions", .text = "254 0 10485760 vda\n254 16 1048580 vdb\n"}},
          "vda",
