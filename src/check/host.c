@@ -38,7 +38,7 @@ struct check_process *check_host_process(struct check_host *h, const struct doma
     if (!h->processes)
         h->processes = processes_read(h->root);
     g_mutex_unlock(&h->lock);
-    return process_look(h->processes, h->root, m);
+    return process_look(h->processes, h->root, h->mounts, m);
 }
 
 static int compare_points(const void *a, const void *b)

@@ -49,7 +49,7 @@ struct check_process {
     GPtrArray *fallbacks; /* strings: lines of the domain's log in which QEMU gave up on something */
     GHashTable *direct;   /* path of a file that it has open → GINT_TO_POINTER(1 direct, 0 not) */
     char *io_limit;       /* "io.max of /machine.slice: 8:0 rbps=max wbps=1048576 …"; NULL: there is none */
-    char *cpu_limit;      /* "cpu.max of /machine.slice/…: 50000 100000"; NULL */
+    char *cpu_limit;      /* "cpu.max of /machine.slice/…: 50000 100000"; NULL (both: host/cgroup.h) */
 };
 
 struct check_domain {

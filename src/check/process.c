@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "host/cgroup.h"
 
 struct processes {
     GHashTable *by_uuid; /* char * → GINT_TO_POINTER(pid) */
@@ -102,38 +103,10 @@ static char *read_log(const struct root *r, const char *name)
     return root_read(r, path);
 }
 
-/* --- What it is held to ------------------------------------------------------------------------
- */
-
-/* A limit of the control group at `group` or of one above it, the innermost first; those of version
- * 2 (Documentation/admin-guide/cgroup-v2.rst). `none` is what the file begins with where there is
- * no limit. The caller frees. */
-static char *find_limit(const struct root *r, const char *group, const char *file, const char *none)
-{
-    cleanup_free char *at = xstrdup(group);
-    while (at[0]) {
-        cleanup_free char *path = xasprintf("/sys/fs/cgroup%s/%s", at, file);
-        cleanup_free char *value = root_read_word(r, path);
-        if (value && value[0] && !g_str_has_prefix(value, none))
-            return xasprintf("%s of %s: %s", file, at, value);
-        *strrchr(at, '/') = '\0';
-    }
-    return NULL;
-}
-
-static void read_limits(struct check_process *c, const struct root *r)
-{
-    cleanup_free char *path = xasprintf("/proc/%d/cgroup", (int)c->pid);
-    cleanup_free char *text = root_read_word(r, path);
-    const char *group = text && g_str_has_prefix(text, "0::/") ? text + strlen("0::") : NULL;
-    if (!group || strchr(group, '\n') || strstr(group, ".."))
-        return;
-    c->io_limit = find_limit(r, group, "io.max", "max");
-    c->cpu_limit = find_limit(r, group, "cpu.max", "max");
-}
+/* --- All of it -------------------------------------------------------------------------------- */
 
 struct check_process *process_look(const struct processes *p, const struct root *r,
-                                   const struct domain_model *m)
+                                   const struct mounts *mounts, const struct domain_model *m)
 {
     pid_t pid = m->uuid ? GPOINTER_TO_INT(g_hash_table_lookup(p->by_uuid, m->uuid)) : 0;
     if (!pid)
@@ -144,8 +117,9 @@ struct check_process *process_look(const struct processes *p, const struct root 
         .pid = pid,
         .direct = read_descriptors(r, pid),
         .fallbacks = process_fallbacks(log ? log : ""),
+        .io_limit = cgroup_io_limit(r, mounts, pid),
+        .cpu_limit = cgroup_cpu_limit(r, mounts, pid),
     };
-    read_limits(c, r);
     return c;
 }
 

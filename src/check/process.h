@@ -6,6 +6,7 @@
 #pragma once
 
 #include "check/look.h"
+#include "host/mounts.h"
 #include "host/root.h"
 
 /* The QEMU processes of a host by their domain's UUID. Only those that we may look at are known. */
@@ -19,7 +20,7 @@ CLEANUP_PTR(cleanup_processes_handler, struct processes, processes_free)
 
 /* What the process of this domain does; NULL where it is not known. The caller frees. */
 struct check_process *process_look(const struct processes *p, const struct root *r,
-                                   const struct domain_model *m);
+                                   const struct mounts *mounts, const struct domain_model *m);
 void check_process_free(struct check_process *p);
 
 /* The lines of a domain's log in which its QEMU gave up on something, since it was started last: a

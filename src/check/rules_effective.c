@@ -90,7 +90,8 @@ static const struct rule rows[] = {
         .why =
             "No disk of it gets more than that, whatever else is changed. The limit may be meant; "
             "it is not in the definition where systemd or somebody by hand has set it.",
-        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, io.max",
+        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, io.max; "
+                  "cgroup-v1/blkio-controller.rst, blkio.throttle",
         .look = look_io_limit,
     },
     {
@@ -100,7 +101,8 @@ static const struct rule rows[] = {
         .title = "a control group limits the CPU time of the running domain",
         .why = "A thread that has used up its time waits for the next period, with every request "
                "that it holds.",
-        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, cpu.max",
+        .source = "Linux: Documentation/admin-guide/cgroup-v2.rst, cpu.max; "
+                  "scheduler/sched-bwc.rst, cpu.cfs_quota_us",
         .look = look_cpu_limit,
     },
 };

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "check/process.h"
+#include "host/cgroup.h"
 #include "scratch.h"
 
 #define UUID "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
@@ -63,7 +64,7 @@ static int set_up(void **state)
     assert_non_null(h->root);
     put(h, PROC "/cmdline", command, sizeof(command));
     put_text(h, "/proc/1/cmdline", "/sbin/init");
-    put_text(h, "/proc/self", "");
+    put_text(h, "/proc/self/cmdline", "");
     *state = h;
     return 0;
 }
@@ -80,7 +81,8 @@ static struct check_process *look(const struct host *h, const char *name, const 
 {
     cleanup_processes struct processes *all = processes_read(h->root);
     const struct domain_model model = {.name = (char *)name, .uuid = (char *)uuid};
-    return process_look(all, h->root, &model);
+    cleanup_mounts struct mounts *mounts = mounts_read(h->root);
+    return process_look(all, h->root, mounts, &model);
 }
 
 static void test_which_process(void **state)
@@ -98,7 +100,8 @@ static void test_which_process(void **state)
 static int is_direct(const struct check_process *p, const char *path)
 {
     gpointer value = NULL;
-    return g_hash_table_lookup_extended(p->direct, path, NULL, &value) ? GPOINTER_TO_INT(value) : -1;
+    return g_hash_table_lookup_extended(p->direct, path, NULL, &value) ? GPOINTER_TO_INT(value)
+                                                                       : -1;
 }
 
 /* 040000 octal is O_DIRECT on x86, 0200000 elsewhere: the kernel prints what open(2) takes. */
@@ -145,31 +148,120 @@ static void test_hostile_names(void **state)
     }
 }
 
-static void test_limits(void **state)
-{
 #define GROUP "/machine.slice/machine-qemu\\x2d1\\x2dweb.scope"
-    put_text(*state, PROC "/cgroup", "0::" GROUP "/libvirt/emulator\n");
-    put_text(*state, "/sys/fs/cgroup" GROUP "/libvirt/emulator/cpu.max", "max 100000\n");
-    put_text(*state, "/sys/fs/cgroup" GROUP "/cpu.max", "50000 100000\n");
-    put_text(*state, "/sys/fs/cgroup" GROUP "/io.max", "\n");
-    put_text(*state, "/sys/fs/cgroup/machine.slice/io.max", "8:0 rbps=max wbps=1048576\n");
-    struct check_process *p = look(*state, "web", UUID);
-    assert_string_equal(p->cpu_limit, "cpu.max of " GROUP ": 50000 100000");
-    assert_string_equal(p->io_limit, "io.max of /machine.slice: 8:0 rbps=max wbps=1048576");
-    check_process_free(p);
+#define TOP "/sys/fs/cgroup"
+#define MOUNT(id, root, point, type, options)                                                      \
+    id " 1 0:" id " " root " " point " rw - " type " none rw" options "\n"
+
+static const struct limits_row {
+    const char *what, *mounts, *groups;
+    struct {
+        const char *path, *text;
+    } files[6];
+    const char *io, *cpu;
+} limits_rows[] = {
+    {"version 2, the innermost one",
+     MOUNT("30", "/", TOP, "cgroup2", ""),
+     "0::" GROUP "/libvirt/emulator\n",
+     {{TOP GROUP "/libvirt/emulator/cpu.max", "max 100000\n"},
+      {TOP GROUP "/cpu.max", "50000 100000\n"},
+      {TOP GROUP "/io.max", "\n"},
+      {TOP "/machine.slice/cpu.max", "70000 100000\n"},
+      {TOP "/machine.slice/io.max", "8:0 rbps=max wbps=1048576\n8:16 wbps=7\n"}},
+     "io.max of /machine.slice: 8:0 rbps=max wbps=1048576,8:16 wbps=7",
+     "cpu.max of " GROUP ": 50000 100000"},
+    {"version 2 elsewhere",
+     MOUNT("30", "/", "/mnt/groups", "cgroup2", ""),
+     "0::/a\n",
+     {{"/mnt/groups/a/io.max", "8:0 wbps=1\n"}, {TOP "/a/cpu.max", "1 100000\n"}},
+     "io.max of /a: 8:0 wbps=1",
+     NULL},
+    {"of a mount that begins at a group",
+     MOUNT("30", "/a", TOP, "cgroup2", ""),
+     "0::/a/b\n",
+     {{TOP "/b/io.max", "8:0 wbps=1\n"}, {TOP "/cpu.max", "5 100\n"}},
+     "io.max of /b: 8:0 wbps=1",
+     "cpu.max of /: 5 100"},
+    {"and one that is not below it",
+     MOUNT("30", "/a", TOP, "cgroup2", ""),
+     "0::/ab\n",
+     {{TOP "/b/io.max", "8:0 wbps=1\n"}, {TOP "/cpu.max", "5 100\n"}},
+     NULL,
+     NULL},
+    {"version 1, a hierarchy for each",
+     MOUNT("30", "/", TOP "/blkio", "cgroup", ",blkio")
+         MOUNT("31", "/", TOP "/cpu,cpuacct", "cgroup", ",cpu,cpuacct")
+             MOUNT("32", "/", TOP "/unified", "cgroup2", ""),
+     "7:blkio:/machine.slice\n6:name=systemd:/x\n1:cpu,cpuacct:" GROUP "/emulator\n0::/y\n",
+     {{TOP "/blkio/machine.slice/blkio.throttle.read_bps_device", ""},
+      {TOP "/blkio/machine.slice/blkio.throttle.write_bps_device", "8:0 1048576\n8:16 2048\n"},
+      {TOP "/blkio/machine.slice/blkio.throttle.write_iops_device", "8:0 100\n"},
+      {TOP "/cpu,cpuacct" GROUP "/emulator/cpu.cfs_quota_us", "-1\n"},
+      {TOP "/cpu,cpuacct" GROUP "/cpu.cfs_quota_us", "50000\n"},
+      {TOP "/cpu,cpuacct" GROUP "/cpu.cfs_period_us", "100000\n"}},
+     "blkio.throttle.write_bps_device of /machine.slice: 8:0 1048576,8:16 2048; "
+     "blkio.throttle.write_iops_device of /machine.slice: 8:0 100",
+     "cpu.cfs_quota_us of " GROUP ": 50000 of 100000"},
+    {"a throttle of version 1 holds no group below",
+     MOUNT("30", "/", TOP, "cgroup", ",blkio"),
+     "7:blkio:/a/b\n",
+     {{TOP "/a/blkio.throttle.write_bps_device", "8:0 1048576\n"}},
+     NULL,
+     NULL},
+    {"an option is a whole word",
+     MOUNT("30", "/", TOP, "cgroup", ",cpuacct"),
+     "1:cpu:/a\n",
+     {{TOP "/a/cpu.cfs_quota_us", "5"}, {TOP "/a/cpu.cfs_period_us", "100"}},
+     NULL,
+     NULL},
+    {"nothing is mounted", "", "0::/a\n", {{TOP "/a/io.max", "8:0 wbps=1\n"}}, NULL, NULL},
+    {"a group above",
+     MOUNT("30", "/", TOP, "cgroup2", ""),
+     "0::/../../etc\n",
+     {{"/sys/etc/io.max", "8:0 wbps=1\n"}, {TOP "/x", ""}},
+     NULL,
+     NULL},
+    {"no group", MOUNT("30", "/", TOP, "cgroup2", ""), "0::\n0:\n\njunk\n::", {}, NULL, NULL},
+};
+
+static void same(const char *what, const char *found, const char *wanted)
+{
+    if (g_strcmp0(found, wanted) != 0)
+        fail_msg("%s: %s instead of %s", what, found ? found : "-", wanted ? wanted : "-");
 }
 
-static void test_no_limits(void **state)
+static void test_limits(void **state)
 {
-    static const char *const groups[] = {"0::/\n", "0::/../../etc\n", "1:blkio:/x\n0::/y\n", "junk", ""};
-    put_text(*state, "/sys/fs/etc/io.max", "8:0 wbps=1\n");
-    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-        put_text(*state, PROC "/cgroup", groups[i]);
-        struct check_process *p = look(*state, "web", UUID);
-        assert_null(p->io_limit);
-        assert_null(p->cpu_limit);
-        check_process_free(p);
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(limits_rows); i++) {
+        const struct limits_row *row = &limits_rows[i];
+        cleanup_free char *directory = xasprintf("%s/%zu", scratch, i);
+        cleanup_root struct root *root = NULL;
+        struct host h = {.directory = directory};
+        put_text(&h, PROC "/cgroup", row->groups);
+        put_text(&h, "/proc/self/mountinfo", row->mounts);
+        for (size_t k = 0; k < ARRAY_SIZE(row->files) && row->files[k].path; k++)
+            put_text(&h, row->files[k].path, row->files[k].text);
+        h.root = root = root_open(directory, NULL);
+        cleanup_mounts struct mounts *mounts = mounts_read(root);
+        cleanup_free char *io = cgroup_io_limit(root, mounts, 4711);
+        cleanup_free char *cpu = cgroup_cpu_limit(root, mounts, 4711);
+        same(row->what, io, row->io);
+        same(row->what, cpu, row->cpu);
     }
+}
+
+/* That process_look asks for both. */
+static void test_limits_of_process(void **state)
+{
+    put_text(*state, "/proc/self/mountinfo", MOUNT("30", "/", TOP, "cgroup2", ""));
+    put_text(*state, PROC "/cgroup", "0::/a\n");
+    put_text(*state, TOP "/a/io.max", "8:0 wbps=1\n");
+    put_text(*state, TOP "/a/cpu.max", "5 100\n");
+    struct check_process *p = look(*state, "web", UUID);
+    same("I/O", p->io_limit, "io.max of /a: 8:0 wbps=1");
+    same("CPU", p->cpu_limit, "cpu.max of /a: 5 100");
+    check_process_free(p);
 }
 
 int main(void)
@@ -180,7 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_no_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_limits_of_process, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("check-process", tests, NULL, NULL);
 }
