@@ -50,6 +50,7 @@ struct check_process {
     GHashTable *direct;   /* path of a file that it has open → GINT_TO_POINTER(1 direct, 0 not) */
     char *io_limit;       /* "io.max of /machine.slice: 8:0 rbps=max wbps=1048576 …"; NULL: there is none */
     char *cpu_limit;      /* "cpu.max of /machine.slice/…: 50000 100000"; NULL (both: host/cgroup.h) */
+    GPtrArray *tasks;     /* struct task * (check/tasks.h); NULL: not known */
 };
 
 struct check_domain {

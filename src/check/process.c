@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "check/tasks.h"
 #include "host/cgroup.h"
 
 struct processes {
@@ -119,6 +120,7 @@ struct check_process *process_look(const struct processes *p, const struct root 
         .fallbacks = process_fallbacks(log ? log : ""),
         .io_limit = cgroup_io_limit(r, mounts, pid),
         .cpu_limit = cgroup_cpu_limit(r, mounts, pid),
+        .tasks = tasks_read(r, pid),
     };
     return c;
 }
@@ -129,6 +131,8 @@ void check_process_free(struct check_process *p)
         return;
     g_hash_table_unref(p->direct);
     g_ptr_array_unref(p->fallbacks);
+    if (p->tasks)
+        g_ptr_array_unref(p->tasks);
     free(p->io_limit);
     free(p->cpu_limit);
     free(p);

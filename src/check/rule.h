@@ -45,7 +45,7 @@ struct rule_table {
 extern const struct rule_table *const rule_tables[];
 extern const size_t rule_table_count;
 
-extern const struct rule_table rules_reading, rules_effective, rules_domain, rules_refused,
+extern const struct rule_table rules_reading, rules_effective, rules_held, rules_domain, rules_refused,
     rules_bus, rules_cache, rules_discard, rules_thread, rules_queue, rules_pin, rules_image,
     rules_qcow2, rules_place, rules_device, rules_host, rules_guest;
 

@@ -5,44 +5,23 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "host/cpulist.h"
+#include "check/pins.h"
 #include "check/rule.h"
 #include "check/threads.h"
 #include "domain/xml.h"
 
 /* --- CPUs ------------------------------------------------------------------------------------- */
 
-/* The CPUs that vCPUs are pinned to: those of all pins, or of pins to one CPU alone. */
-static struct cpulist pinned_cpus(const struct domain_model *m, bool single)
-{
-    struct cpulist all = {0};
-    for (size_t i = 0; i < m->vcpu_pin_count; i++) {
-        struct cpulist one;
-        if (cpulist_parse(m->vcpu_pins[i].cpuset, &one) == 0 &&
-            (!single || cpulist_count(&one) == 1))
-            cpulist_add(&all, &one);
-    }
-    return all;
-}
-
 /* The CPUs that no vCPU of the domain is pinned to, of those that its threads may run on; "" where
  * there are none, or that is not known. The caller frees. */
 static char *spare_cpus(const struct look *at)
 {
     const struct domain_model *m = at->domain->model;
-    struct cpulist spare, pinned = pinned_cpus(m, /* single = */ false);
+    struct cpulist spare, pinned = pins_of_vcpus(m, /* single = */ false);
     if (!m->cpuset || cpulist_parse(m->cpuset, &spare) < 0)
         cpulist_first(at->facts ? at->facts->cpus : 0, &spare);
     cpulist_remove(&spare, &pinned);
     return cpulist_format(&spare);
-}
-
-static const char *pin_of_thread(const struct domain_model *m, unsigned id)
-{
-    for (size_t i = 0; i < m->iothread_pin_count; i++)
-        if (m->iothread_pins[i].id == id)
-            return m->iothread_pins[i].cpuset;
-    return NULL;
 }
 
 /* The iothreads that are there and in use. The caller frees. */
@@ -80,7 +59,7 @@ static void look_unpinned(const struct look *at, struct found *out)
     const struct domain_model *m = at->domain->model;
     g_autoptr(GArray) ids = used_threads(at->domain);
     for (guint i = ids->len; i-- > 0;)
-        if (pin_of_thread(m, g_array_index(ids, unsigned, i)))
+        if (pins_of_iothread(m, g_array_index(ids, unsigned, i)))
             g_array_remove_index(ids, i);
     if (!m->vcpu_pin_count || !ids->len)
         return;
@@ -121,25 +100,21 @@ static void look_unpinned_emulator(const struct look *at, struct found *out)
         finding_fix(f, FIX_ADVICE, "Pin it to CPUs that no vCPU is pinned to (virsh emulatorpin)");
 }
 
-/* A pin to a whole node for all leaves the scheduler room; CPUs that a vCPU has for itself do not.
- */
 static void look_overlap(const struct look *at, struct found *out)
 {
     const struct domain_model *m = at->domain->model;
-    struct cpulist dedicated = pinned_cpus(m, /* single = */ true);
+    struct cpulist dedicated = pins_of_vcpus(m, /* single = */ true);
     g_autoptr(GArray) ids = used_threads(at->domain);
     for (guint i = 0; i < ids->len; i++) {
         unsigned id = g_array_index(ids, unsigned, i);
-        const char *pin = pin_of_thread(m, id);
-        struct cpulist own;
-        if (!pin || cpulist_parse(pin, &own) < 0 || !cpulist_covers(&dedicated, &own))
+        if (!pins_overlap(m, id, &dedicated))
             continue;
         g_autoptr(GArray) one = g_array_new(FALSE, FALSE, sizeof(id));
         g_array_append_val(one, id);
         struct finding *f = found_say(out,
                                       "iothread %u is pinned to CPU %s, and so are vCPUs, one "
                                       "to each",
-                                      id, pin);
+                                      id, pins_of_iothread(m, id));
         fix_thread_pins(f, at, one);
     }
 }
@@ -216,33 +191,11 @@ static void look_pool(const struct look *at, struct found *out)
 
 /* --- NUMA ------------------------------------------------------------------------------------- */
 
-/* The first device from here down that is near a node of the host, where none is near one of these;
- * NULL. Mirrors and paths can be at several. */
-static const struct block_device *device_elsewhere(const struct block_device *b,
-                                                   const struct cpulist *nodes)
-{
-    g_autoptr(GPtrArray) all = stack_all(b);
-    const struct block_device *found = NULL;
-    for (guint i = 0; i < all->len; i++) {
-        const struct block_device *at = all->pdata[i];
-        if (at->numa_node >= 0 && cpulist_has(nodes, (unsigned)at->numa_node))
-            return NULL;
-        if (!found && at->numa_node >= 0)
-            found = at;
-    }
-    return found;
-}
-
 static void look_node(const struct look *at, struct found *out)
 {
     const struct domain_model *m = at->domain->model;
-    const struct place *p = at->disk->place;
-    struct cpulist nodes;
-    if (!p || !p->block || !m->numa_nodeset || cpulist_parse(m->numa_nodeset, &nodes) < 0 ||
-        !cpulist_count(&nodes))
-        return;
-    const struct block_device *b = device_elsewhere(p->block, &nodes);
-    if (!b)
+    const struct block_device *b = pins_near_node(at->disk);
+    if (!b || !pins_memory_is_far(m, at->disk))
         return;
     struct finding *f = found_say(out, "%s is at NUMA node %d, and the guest's memory at node %s",
                                   b->name, (int)b->numa_node, m->numa_nodeset);

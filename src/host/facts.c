@@ -18,11 +18,31 @@ static unsigned kernel_of(const struct root *r)
     return known ? major * 1000 + minor : 0;
 }
 
-static unsigned cpus_of(const struct root *r)
+static void read_cpus(struct host_facts *f, const struct root *r)
 {
     struct cpulist online;
     cleanup_free char *list = root_read_word(r, "/sys/devices/system/cpu/online");
-    return list && cpulist_parse(list, &online) == 0 ? cpulist_count(&online) : 0;
+    if (!list || cpulist_parse(list, &online) < 0)
+        return;
+    f->cpus = cpulist_count(&online);
+    f->online = TAKE_PTR(list);
+}
+
+/* Nodes may have memory alone. */
+static void read_nodes(struct host_facts *f, const struct root *r)
+{
+    struct cpulist online, cpus;
+    cleanup_free char *list = root_read_word(r, "/sys/devices/system/node/online");
+    if (!list || cpulist_parse(list, &online) < 0)
+        return;
+    for (unsigned id = 0; id < CPULIST_MAX; id++) {
+        cleanup_free char *path = xasprintf("/sys/devices/system/node/node%u/cpulist", id);
+        cleanup_free char *text = cpulist_has(&online, id) ? root_read_word(r, path) : NULL;
+        if (!text || cpulist_parse(text, &cpus) < 0 || !cpulist_count(&cpus))
+            continue;
+        f->nodes = xreallocarray(f->nodes, f->node_count + 1, sizeof(*f->nodes));
+        f->nodes[f->node_count++] = (struct host_node){id, TAKE_PTR(text)};
+    }
 }
 
 static uint64_t memory_of(const struct root *r)
@@ -90,7 +110,8 @@ struct host_facts *host_facts_read(const struct root *r)
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         *numbers[i].ret = root_read_number(r, "%s", numbers[i].path);
     f->kernel = kernel_of(r);
-    f->cpus = cpus_of(r);
+    read_cpus(f, r);
+    read_nodes(f, r);
     f->memory_bytes = memory_of(r);
     f->governor = root_read_chosen(r, CPUFREQ "scaling_governor");
     f->governor_driver = root_read_chosen(r, CPUFREQ "scaling_driver");
@@ -104,6 +125,10 @@ void host_facts_free(struct host_facts *f)
 {
     if (!f)
         return;
+    for (size_t i = 0; i < f->node_count; i++)
+        free(f->nodes[i].cpus);
+    free(f->nodes);
+    free(f->online);
     free(f->governor);
     free(f->governor_driver);
     free(f->energy_preference);

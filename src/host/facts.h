@@ -9,9 +9,18 @@
 
 #include "host/root.h"
 
+/* A NUMA node, and its CPUs as in "0-3,8". */
+struct host_node {
+    unsigned id;
+    char *cpus;
+};
+
 struct host_facts {
     unsigned kernel;                    /* 6 * 1000 + 1 for 6.1; 0: not known */
     unsigned cpus;                      /* online; 0: not known */
+    char *online;                       /* which these are: "0-3" */
+    struct host_node *nodes;            /* those with CPUs, by their ids */
+    size_t node_count;                  /* 0: not known */
     uint64_t memory_bytes;              /* 0: not known */
     int64_t aio_used, aio_max;          /* /proc/sys/fs/aio-nr, aio-max-nr */
     int64_t io_uring_disabled;          /* /proc/sys/kernel/io_uring_disabled (6.6) */

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from daemon import alone, define, need_daemon, virsh
-from harness import PATIENCE, Skip, case, equal, main, run, scratch, wait_until
+from harness import Skip, case, equal, main, run, scratch
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 # Beside other runs of this test, in the same hierarchies.
@@ -21,7 +21,8 @@ _made = {}
 
 def domain_xml(image):
     return (f"<domain type='qemu'><name>web</name><uuid>{UUID}</uuid><memory unit='MiB'>64</memory><vcpu>2</vcpu>"
-            f"<iothreads>1</iothreads><os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>"
+            "<iothreads>1</iothreads><cputune><iothreadpin iothread='1' cpuset='0'/></cputune>"
+            f"<os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>"
             "<devices><disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' iothread='1'/>"
             f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk><memballoon model='none'/></devices></domain>")
 
@@ -125,6 +126,54 @@ def cpu_limit():
     assert f"{file} of /{GROUP}: 50000 " in summary, summary
     undo()
     assert "cgroup-cpu-limit" not in findings()
+
+
+# --- CPUs -----------------------------------------------------------------------------------------
+
+def threads():
+    """The ids of QEMU's threads by their names."""
+    found = {}
+    for task in Path(f"/proc/{the_process()}/task").iterdir():
+        found.setdefault((task / "comm").read_text().strip(), int(task.name))
+    return found
+
+
+def need_two_cpus():
+    if not {0, 1} <= os.sched_getaffinity(0):
+        raise Skip("it takes the CPUs 0 and 1 to move threads between them")
+
+
+@case("an iothread that somebody has moved from where it is pinned to is found, and is not when it is back")
+def moved():
+    need_two_cpus()
+    iothread = threads()["IO iothread1"]
+    assert "effective-pin" not in findings()
+    os.sched_setaffinity(iothread, {1})
+    try:
+        equal(findings().get("effective-pin"),
+              "iothread 1 is pinned to CPU 0, and that of the running QEMU may run on 1", "what is found")
+    finally:
+        os.sched_setaffinity(iothread, {0})
+    assert "effective-pin" not in findings()
+
+
+@case("vCPUs on the one CPU of the iothread are found, and not when one of them may run elsewhere")
+def one_cpu():
+    need_two_cpus()
+    vcpus = [tid for name, tid in threads().items() if re.match(r"CPU \d+/", name)]
+    equal(len(vcpus), 2, "vCPU threads")
+    before = [os.sched_getaffinity(tid) for tid in vcpus]
+    assert "effective-one-cpu" not in findings()
+    try:
+        for tid in vcpus:
+            os.sched_setaffinity(tid, {0})
+        summary = findings()["effective-one-cpu"]
+        assert "(iothread 1) may run on CPU 0 alone" in summary, summary
+        os.sched_setaffinity(vcpus[1], {0, 1})
+        assert "effective-one-cpu" not in findings()
+    finally:
+        for tid, cpus in zip(vcpus, before):
+            os.sched_setaffinity(tid, cpus)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "check/process.h"
+#include "check/tasks.h"
 #include "host/cgroup.h"
 #include "scratch.h"
 
@@ -264,6 +265,43 @@ static void test_limits_of_process(void **state)
     check_process_free(p);
 }
 
+static void put_task(const struct host *h, const char *number, const char *name, const char *cpus)
+{
+    cleanup_free char *path = xasprintf(PROC "/task/%s/status", number);
+    cleanup_free char *text = xasprintf("Name:\t%s\nUmask:\t0022\nCpus_allowed:\tff\n"
+                                        "Cpus_allowed_list:\t%s\nMems_allowed_list:\t0\n",
+                                        name, cpus);
+    put_text(h, path, text);
+}
+
+/* A thread's name is what others make it: that of the main one does not count. */
+static void test_tasks(void **state)
+{
+    static const struct task wanted[] = {
+        {TASK_MAIN, 0, (char *)"0-3"},        {TASK_IOTHREAD, 1, (char *)"2"},
+        {TASK_IOTHREAD, 12, (char *)"0-1,3"}, {TASK_VCPU, 0, (char *)"1"},
+        {TASK_VCPU, 7, (char *)"1"},          {TASK_VCPU, 0, (char *)"5"}};
+    put_task(*state, "4711", "IO iothread9", "0-3");
+    put_task(*state, "4712", "IO iothread1", "2");
+    put_task(*state, "4713", "IO iothread12", "0-1,3");
+    put_task(*state, "4714", "IO mon_iothread", "4");
+    put_task(*state, "4715", "CPU 0/KVM", "1");
+    put_task(*state, "4716", "CPU 7/TCG", "1");
+    put_task(*state, "4717", "ALL CPUs/TCG", "5");
+    put_task(*state, "4718", "worker", "5");
+    put_text(*state, PROC "/task/4719/status", "Name:\tCPU 1/KVM\n");
+    put_text(*state, PROC "/task/4720/status", "");
+    struct check_process *p = look(*state, "web", UUID);
+    assert_int_equal(p->tasks->len, ARRAY_SIZE(wanted));
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+        const struct task *t = p->tasks->pdata[i];
+        assert_int_equal(t->role, wanted[i].role);
+        assert_int_equal(t->id, wanted[i].id);
+        assert_string_equal(t->cpus, wanted[i].cpus);
+    }
+    check_process_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hostile_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits_of_process, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tasks, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("check-process", tests, NULL, NULL);
 }

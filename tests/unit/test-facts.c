@@ -22,6 +22,11 @@
 static const struct entry host[] = {
     {"proc/sys/kernel/osrelease", "6.1.0-28-amd64\n"},
     {"sys/devices/system/cpu/online", "0-3,5,8-9\n"},
+    {"sys/devices/system/node/online", "0,2-3\n"},
+    {"sys/devices/system/node/node0/cpulist", "0-3\n"},
+    {"sys/devices/system/node/node1/cpulist", "4\n"},
+    {"sys/devices/system/node/node2/cpulist", "\n"},
+    {"sys/devices/system/node/node3/cpulist", "5,8-9\n"},
     {"proc/meminfo", "MemTotal:       16384256 kB\nMemFree:          123456 kB\n"},
     {"proc/sys/fs/aio-nr", "1024\n"},
     {"proc/sys/fs/aio-max-nr", "65536\n"},
@@ -65,6 +70,13 @@ static void test_a_host(void **state)
     cleanup_host_facts struct host_facts *f = facts_below("host", host);
     assert_int_equal(f->kernel, 6001);
     assert_int_equal(f->cpus, 7);
+    assert_string_equal(f->online, "0-3,5,8-9");
+    /* Neither one that is offline nor one of memory alone. */
+    assert_int_equal(f->node_count, 2);
+    assert_int_equal(f->nodes[0].id, 0);
+    assert_string_equal(f->nodes[0].cpus, "0-3");
+    assert_int_equal(f->nodes[1].id, 3);
+    assert_string_equal(f->nodes[1].cpus, "5,8-9");
     assert_true(f->memory_bytes == UINT64_C(16384256) * 1024);
     assert_true(f->aio_used == 1024 && f->aio_max == 65536);
     assert_true(f->io_uring_disabled == 1 && f->io_uring_group == -1);
