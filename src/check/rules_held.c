@@ -214,8 +214,7 @@ static struct cpulist cpus_near(const struct host_facts *f, const struct check_d
 {
     struct cpulist near = {0}, one, nodes = pins_disk_nodes(d);
     for (size_t i = 0; i < f->node_count; i++)
-        if (f->nodes[i].id >= 0 && cpulist_has(&nodes, (unsigned)f->nodes[i].id) &&
-            cpulist_parse(f->nodes[i].cpus, &one) == 0)
+        if (cpulist_has(&nodes, f->nodes[i].id) && cpulist_parse(f->nodes[i].cpus, &one) == 0)
             cpulist_add(&near, &one);
     return near;
 }

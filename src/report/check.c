@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "check/combine.h"
 #include "check/rule.h"
 #include "report/check_json.h"
 #include "report/report.h"
@@ -71,6 +72,22 @@ static char *needs_text(unsigned needs)
         if (needs & flag)
             g_string_append_printf(text, "%s%s", text->len ? ", " : "", fix_needs_name(flag));
     return xstrdup(text->len ? text->str : "live");
+}
+
+/* "All of it at once, but for io-threads (restart):" and the element. */
+static void print_combined(const struct check_report *r, const struct check_disk *d,
+                           const GPtrArray *findings)
+{
+    cleanup_combined struct combined *c = combine_fixes(d, findings, r->level);
+    if (!c)
+        return;
+    cleanup_free char *needs = needs_text(c->needs);
+    g_autoptr(GString) but_for = g_string_new(NULL);
+    for (guint i = 0; i < c->left_out->len; i++)
+        g_string_append_printf(but_for, "%s%s", i ? ", " : ", but for ",
+                               ((const struct rule *)c->left_out->pdata[i])->id);
+    fprintf(r->out, "    All of it at once%s (%s):\n", but_for->str, needs);
+    print_lines(c->text, 6, r->out);
 }
 
 static void print_fix(const struct finding *f, int indent, FILE *out)
@@ -156,6 +173,7 @@ static void print_domain(const struct check_report *r, const struct check_domain
         size_t here = print_findings(r, findings[i + 1], 4);
         if (!here)
             fputs("    nothing found\n", r->out);
+        print_combined(r, &d->disks[i], findings[i + 1]);
         shown += here;
     }
     if (!d->disk_count && !shown)

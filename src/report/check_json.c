@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "check/combine.h"
 #include "check/rule.h"
 #include "report/check.h"
 #include "report/report.h"
@@ -71,13 +72,31 @@ static json_t *findings_json(const GPtrArray *findings)
     return all;
 }
 
+static json_t *ids_json(const GPtrArray *rules)
+{
+    json_t *all = json_array();
+    for (guint i = 0; i < rules->len; i++)
+        json_array_append_new(all, json_string(((const struct rule *)rules->pdata[i])->id));
+    return all;
+}
+
+static json_t *combined_json(const struct check_disk *d, const GPtrArray *findings)
+{
+    cleanup_combined struct combined *c = combine_fixes(d, findings, SEVERITY_NOTE);
+    return c ? json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", fix_kind_names[FIX_XML], "text",
+                         report_path_json(c->text), "needs", needs_json(c->needs), "rules",
+                         ids_json(c->rules), "left_out", ids_json(c->left_out))
+             : json_null();
+}
+
 static json_t *disk_json(const struct check_disk *d, const GPtrArray *findings)
 {
     const struct domain_disk *m = d->model;
     cleanup_free char *place = d->place ? place_describe(d->place) : NULL;
-    return json_pack("{s:o, s:o, s:s, s:o, s:i, s:o}", "target", optional(m->target), "source",
+    return json_pack("{s:o, s:o, s:s, s:o, s:i, s:o, s:o}", "target", optional(m->target), "source",
                      optional(m->source), "format", m->config.format, "storage", optional(place),
-                     "images_read", (int)d->images->len, "findings", findings_json(findings));
+                     "images_read", (int)d->images->len, "findings", findings_json(findings),
+                     "combined_fix", combined_json(d, findings));
 }
 
 static void dump(json_t *json, size_t flags, FILE *out)

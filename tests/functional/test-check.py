@@ -73,6 +73,26 @@ def the_story():
     equal(result["domains"][0]["disks"][0]["source"], str(path), "the source")
 
 
+@case("the remedies of a disk in one line, of what is shown, and where there are several")
+def all_at_once():
+    directory = scratch()
+    path = image(directory / "web.qcow2")
+    xml = write(directory, "web.xml", domain_xml("web", disk_xml(path, "cache='unsafe' error_policy='ignore'"), kind="qemu"))
+    together = check_json("--xml", xml, status=(1,))["domains"][0]["disks"][0]["combined_fix"]
+    assert {"cache-unsafe", "error-ignored"} < set(together["rules"]), together
+    equal((together["kind"], together["needs"], together["left_out"]), ("xml", ["restart"], []), "what it is")
+    assert "All of it at once (restart):\n      <driver " in run("check", "--xml", xml).out
+    grave = run("check", "--xml", xml, "--level", "error").out
+    equal(grave.partition("All of it at once (restart):\n")[2].splitlines()[0],
+          "      <driver name='qemu' type='qcow2' cache='none' error_policy='enospace'/>", "of errors alone")
+    # Who does as told is told nothing of it any more.
+    write(directory, "web.xml", domain_xml("web", disk_xml(path), kind="qemu").replace(
+        "<driver name='qemu' type='qcow2' cache='none'/>", together["text"]))
+    disk, = check_json("--xml", xml)["domains"][0]["disks"]
+    assert not set(rules_of(disk["findings"])) & set(together["rules"]), disk["findings"]
+    equal(disk["combined_fix"], None, "what there is to put together")
+
+
 @case("a disk as it should be has nothing above a note")
 def as_it_should_be():
     directory = scratch()
