@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "domain/edit_iothreads.h"
 #include "domain/xml.h"
 
 /* More than any machine has use for: a number of iothreads can be any number. */
@@ -85,26 +86,16 @@ GArray *threads_named(xmlNodePtr driver)
     return ids;
 }
 
-/* Not disks alone: whatever of the devices names one uses it, also what we know nothing of. */
-static void add_used(GArray *ids, xmlNodePtr devices)
-{
-    for (xmlNodePtr n = devices ? devices->children : NULL; n; n = n->next)
-        for (xmlNodePtr driver = xml_child(n, "driver"); driver;
-             driver = xml_next(driver, "driver")) {
-            g_autoptr(GArray) named = threads_named(driver);
-            for (guint i = 0; i < named->len; i++)
-                add(ids, g_array_index(named, unsigned, i));
-        }
-}
-
 GArray *threads_idle(const struct check_domain *d)
 {
     GArray *idle = no_ids();
-    g_autoptr(GArray) used = no_ids(), declared = threads_declared(d);
-    add_used(used, xml_child(d->node, "devices"));
-    for (guint i = 0; i < declared->len; i++)
-        if (!threads_has(used, g_array_index(declared, unsigned, i)))
-            add(idle, g_array_index(declared, unsigned, i));
+    g_autoptr(GArray) declared = threads_declared(d);
+    g_autoptr(GHashTable) used = iothreads_used(d->node, NULL);
+    for (guint i = 0; i < declared->len; i++) {
+        unsigned id = g_array_index(declared, unsigned, i);
+        if (!g_hash_table_contains(used, GUINT_TO_POINTER(id)))
+            add(idle, id);
+    }
     return idle;
 }
 

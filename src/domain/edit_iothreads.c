@@ -89,20 +89,25 @@ static void use(GHashTable *used, xmlNodePtr node, const char *attribute)
         g_hash_table_add(used, GUINT_TO_POINTER((guint)id));
 }
 
+static void use_named(GHashTable *used, xmlNodePtr driver)
+{
+    use(used, driver, "iothread");
+    xmlNodePtr node = xml_child(xml_child(driver, "iothreads"), "iothread");
+    for (; node; node = xml_next(node, "iothread"))
+        use(used, node, "id");
+}
+
+/* Not disks and controllers alone: whatever of the devices names one, also what we know nothing of.
+ */
 GHashTable *iothreads_used(xmlNodePtr domain, xmlNodePtr but_for)
 {
     GHashTable *used = g_hash_table_new(NULL, NULL);
     xmlNodePtr devices = xml_child(domain, "devices");
-    /* Disks and controllers, and whatever else has a driver with one. */
-    for (xmlNodePtr d = devices ? devices->children : NULL; d; d = d->next) {
-        xmlNodePtr driver = d->type == XML_ELEMENT_NODE ? xml_child(d, "driver") : NULL;
-        if (!driver || driver == but_for)
-            continue;
-        use(used, driver, "iothread");
-        xmlNodePtr node = xml_child(xml_child(driver, "iothreads"), "iothread");
-        for (; node; node = xml_next(node, "iothread"))
-            use(used, node, "id");
-    }
+    for (xmlNodePtr d = devices ? devices->children : NULL; d; d = d->next)
+        for (xmlNodePtr driver = xml_child(d, "driver"); driver;
+             driver = xml_next(driver, "driver"))
+            if (driver != but_for)
+                use_named(used, driver);
     return used;
 }
 

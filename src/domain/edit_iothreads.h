@@ -26,7 +26,8 @@ void iothreads_done(struct iothreads *t);
 /* Whether the domain has the iothread with this id. */
 bool iothreads_have(const struct iothreads *t, unsigned id);
 
-/* The ids that devices use, but for the one with this <driver>, which may be NULL. */
+/* The ids that devices use, but for the one with this <driver>, which may be NULL. Hostile XML will do.
+ * The caller frees. */
 GHashTable *iothreads_used(xmlNodePtr domain, xmlNodePtr but_for);
 
 /* The lowest id that there is and nothing uses, 0 for none; and, where all are used, the lowest one

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "check/ask.h"
+#include "check/combine.h"
 #include "check/subject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,6 +20,12 @@ static void check_finding(const struct finding *f)
     assert(f->rule && f->summary[0] && !strchr(f->summary, '\n'));
     assert(f->severity <= f->rule->severity);
     assert((f->kind == FIX_NONE) == !f->fix);
+}
+
+static void check_combined(const struct check_disk *d, const GPtrArray *findings)
+{
+    cleanup_combined struct combined *c = combine_fixes(d, findings, SEVERITY_NOTE);
+    assert(!c || (c->rules->len >= 2 && strstr(c->text, "<driver")));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -38,6 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i <= d->disk_count; i++) {
         for (guint n = 0; n < found[i]->len; n++)
             check_finding(found[i]->pdata[n]);
+        if (i)
+            check_combined(&d->disks[i - 1], found[i]);
         g_ptr_array_unref(found[i]);
     }
     return 0;
