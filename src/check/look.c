@@ -296,17 +296,25 @@ bool look_has_versions(const struct look *at, const struct versions *since)
            (!at->versions.libvirt || at->versions.libvirt >= since->libvirt);
 }
 
-/* QEMU 7.1's iothreads hang with it (gitlab.com/qemu-project/qemu, issue 1193), kernels before 5.13
- * froze guests (github.com/canonical/lxd, issue 10061). */
+bool look_qemu_hangs_io_uring(const struct look *at)
+{
+    return at->versions.qemu >= 7001000 && at->versions.qemu < 7002000;
+}
+
+bool look_kernel_hangs_io_uring(const struct look *at)
+{
+    return at->facts && at->facts->kernel && at->facts->kernel < 5013;
+}
+
 static bool has_io_uring(const struct look *at)
 {
     const struct versions since = {.qemu = 5000000, .libvirt = 6003000};
-    bool qemu_hangs = at->versions.qemu >= 7001000 && at->versions.qemu < 7002000;
     const struct host_facts *f = at->facts;
     const char *emulator = at->domain->model ? at->domain->model->emulator : NULL;
-    return look_has_versions(at, &since) && !qemu_hangs &&
-           (!f || ((!f->kernel || f->kernel >= 5013) && f->io_uring_disabled <= 0 &&
-                   host_facts_qemu_flag(f, emulator, "aio.io_uring") != 0));
+    return look_has_versions(at, &since) && !look_qemu_hangs_io_uring(at) &&
+           !look_kernel_hangs_io_uring(at) &&
+           (!f ||
+            (f->io_uring_disabled <= 0 && host_facts_qemu_flag(f, emulator, "aio.io_uring") != 0));
 }
 
 /* What the guest discards of a file leaves holes, which the next write has to fill again. */

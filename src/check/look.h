@@ -163,5 +163,11 @@ const char *look_best_io(const struct look *at);
 /* Whether this host has these versions; an unknown one will do. */
 bool look_has_versions(const struct look *at, const struct versions *since);
 
+/* Whether this QEMU's iothreads are known to hang with io_uring (7.1:
+ * gitlab.com/qemu-project/qemu, issue 1193), and whether this kernel is known to freeze guests with it
+ * (before 5.13: github.com/canonical/lxd, issue 10061). */
+bool look_qemu_hangs_io_uring(const struct look *at);
+bool look_kernel_hangs_io_uring(const struct look *at);
+
 /* The machine type's version, 5 * 1000 + 2 for pc-q35-5.2; 0 for one without (q35, pc). */
 unsigned look_machine_version(const struct check_domain *d);

@@ -69,15 +69,11 @@ static void find_no_io_uring(const struct look *at, struct found *out)
 
 static void find_hanging_io_uring(const struct look *at, struct found *out)
 {
-    unsigned long qemu = at->versions.qemu;
-    unsigned kernel = at->facts ? at->facts->kernel : 0;
-    if (!wants_io_uring(at))
-        return;
     const struct disk_config *c = &at->disk->model->config;
-    bool bad_qemu = qemu >= 7001000 && qemu < 7002000 && c->iothread;
-    bool bad_kernel = kernel && kernel < 5013;
-    if (!bad_qemu && !bad_kernel)
+    bool bad_qemu = look_qemu_hangs_io_uring(at) && c->iothread;
+    if (!wants_io_uring(at) || (!bad_qemu && !look_kernel_hangs_io_uring(at)))
         return;
+    unsigned kernel = at->facts ? at->facts->kernel : 0;
     struct finding *f = bad_qemu ? found_say(out, "io='io_uring' with an iothread, and QEMU is 7.1")
                                  : found_say(out, "io='io_uring', and the kernel is %u.%u",
                                              kernel / 1000, kernel % 1000);

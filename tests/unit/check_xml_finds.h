@@ -55,6 +55,10 @@ static const struct row finds[] = {
      "<!-- if all blocks of the image are allocated: -->\n"
      "<driver name='qemu' type='qcow2' cache='none' io='native'/>"},
     {"io-threads", ONE(STORY), &growing_no_uring, "note"},
+    {"io-threads", ONE(STORY), &growing_on_7_1, "note",
+     "Allocate the image (qemu-img convert -o preallocation=falloc), then set io='native'"},
+    {"io-threads", ONE(STORY), &growing_on_5_12, "note",
+     "Allocate the image (qemu-img convert -o preallocation=falloc), then set io='native'"},
     {"io-threads", ONE(STORY), &on_btrfs, "warning",
      "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"},
     {"io-threads", ONE(STORY), &on_journal, "note",

@@ -59,6 +59,7 @@ static struct host_facts eight_cpus = {.kernel = 6001,
 static struct host_facts two_cpus = {.kernel = 6001, .cpus = 2, .io_uring_disabled = 0};
 static struct host_facts no_uring = {
     .kernel = 6001, .cpus = 8, .io_uring_disabled = 2, .transparent_hugepages = (char[]){"never"}};
+static struct host_facts old_kernel = {.kernel = 5012, .cpus = 8, .io_uring_disabled = 0};
 
 #define EXT4_DIRECT .fs_magic = FS_EXT4, .direct_known = true, .direct_align = 512
 #define RECENT .versions = {.qemu = 10000000, .libvirt = 11003000}
@@ -74,6 +75,9 @@ static const struct world flushed_cheaply = {FULL, &safe_nvme, EXT4_DIRECT};
 static const struct world growing = {GROWING, &nvme, EXT4_DIRECT};
 static const struct world growing_recent = {GROWING, &nvme, EXT4_DIRECT, RECENT};
 static const struct world growing_no_uring = {GROWING, &nvme, EXT4_DIRECT, .facts = &no_uring};
+static const struct world growing_on_7_1 = {GROWING, &nvme, EXT4_DIRECT,
+                                            .versions = {.qemu = 7001003, .libvirt = 9000000}};
+static const struct world growing_on_5_12 = {GROWING, &nvme, EXT4_DIRECT, .facts = &old_kernel};
 static const struct world over_a_base = {OVER_A_BASE, &nvme, EXT4_DIRECT};
 static const struct world over_a_slow_base = {OVER_A_BASE, &heads, EXT4_DIRECT};
 static const struct world on_a_device = {FULL, &nvme};

@@ -30,6 +30,8 @@ static const struct world *const worlds[] = {
     &growing,
     &growing_recent,
     &growing_no_uring,
+    &growing_on_7_1,
+    &growing_on_5_12,
     &over_a_base,
     &over_a_slow_base,
     &on_a_device,
