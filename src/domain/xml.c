@@ -26,10 +26,23 @@ static int parse_error(struct error **err)
     return error_set(err, "this is no XML: line %d: %s", last ? last->line : 0, message);
 }
 
+static bool is_blank(const char *text, size_t length)
+{
+    size_t i = 0;
+    while (i < length && memchr(" \t\r\n", text[i], 4))
+        i++;
+    return i == length;
+}
+
 xmlDocPtr xml_parse(const char *text, size_t length, struct error **err)
 {
     if (length > XML_LENGTH_MAX) {
         error_set(err, "the XML is longer than %d MiB", XML_LENGTH_MAX >> 20);
+        return NULL;
+    }
+    /* Of that the parser says nothing, not even a line. */
+    if (is_blank(text, length)) {
+        error_set(err, "the XML is empty");
         return NULL;
     }
     xmlResetLastError();

@@ -12,8 +12,8 @@
 /* The largest document that is looked at: libvirt's own limit on a domain's XML is 10 MB. */
 #define XML_LENGTH_MAX (10 << 20)
 
-/* Parses a document; the caller frees it with xmlFreeDoc. Errors: it is no XML, with the line; it
- * has a document type, where entities would be; it is too long. */
+/* Parses a document; the caller frees it with xmlFreeDoc. Errors: it is empty, or no XML,
+ * with the line; it has a document type, where entities would be; it is too long. */
 xmlDocPtr xml_parse(const char *text, size_t length, struct error **err);
 
 /* The first child element of this name, and the next one behind a node; NULL for none, and for

@@ -222,6 +222,7 @@ def unreadable():
         equal(entry["findings"][0]["severity"], "error", entry["file"])
         assert "\n" not in entry["findings"][0]["summary"], entry
     equal(result["domains"][-1]["name"], "good", "the last one")
+    equal(result["domains"][0]["findings"][0]["summary"], "the XML is empty", "what is said of an empty file")
 
 
 @case("hostile images: loops, absurd headers, FIFOs, directories, names with line breaks")

@@ -357,7 +357,7 @@ static void test_refused(void **state)
         {"<network/>", "vda", "io=threads", "no domain"},
         {"<domain xmlns='urn:x'/>", "vda", "io=threads", "no domain"},
         {"<domain>", "vda", "io=threads", "no XML"},
-        {"", "vda", "io=threads", "no XML"},
+        {"", "vda", "io=threads", "the XML is empty"},
         {"<!DOCTYPE a []><domain/>", "vda", "io=threads", "document type"},
         {"<?xml version='1.0' encoding='ISO-8859-1'?><domain/>", "vda", "io=threads",
          "is in ISO-8859-1"},

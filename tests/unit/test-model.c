@@ -215,7 +215,8 @@ static void test_what_is_no_domain(void **state)
     static const struct {
         const char *xml, *words;
     } rows[] = {
-        {"", "no XML"},
+        {"", "the XML is empty"},
+        {" \t\r\n", "the XML is empty"},
         {"hello", "no XML"},
         {"<domain><name>a</domain>", "no XML: line 1"},
         {"<domain/>", "no name"},
@@ -234,6 +235,7 @@ static void test_what_is_no_domain(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         assert_refused(rows[i].xml, strlen(rows[i].xml), rows[i].words);
     assert_refused("<domain/>", (size_t)11 << 20, "longer than 10 MiB");
+    assert_refused("\0", 2, "no XML");
 }
 
 /* Deeper than libxml2 lets it be without being told otherwise. */
