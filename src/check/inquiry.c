@@ -102,14 +102,18 @@ static struct check_domain *read_file(const struct inquirer *who, const struct i
     return xml ? check_domain_new(who->host, &source, err) : NULL;
 }
 
+/* An image that is not there is a disk that was not read, and here it is all there is. */
 static struct check_domain *read_image(const struct inquirer *who, const struct inquiry *what,
                                        struct error **err)
 {
-    cleanup_place struct place *p = check_host_look(who->host, what->image, err);
-    if (!p)
-        return NULL;
     const char *format = image_guess_format(who->host->root, what->image);
-    return check_domain_of_image(who->host, what->image, format, err);
+    cleanup_check_domain struct check_domain *d =
+        check_domain_of_image(who->host, what->image, format, err);
+    if (d && !d->disks[0].place) {
+        error_set(err, "%s", d->disks[0].unread);
+        return NULL;
+    }
+    return TAKE_PTR(d);
 }
 
 /* --- What comes of it ------------------------------------------------------------------------- */
