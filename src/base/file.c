@@ -102,6 +102,32 @@ int file_write_atomic(const char *path, const char *text, struct error **err)
     return 0;
 }
 
+/* Gives a file another name unless that is there. A file system that cannot (NFS) has links. */
+static int rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    return link(from, to) < 0 || unlink(from) < 0 ? -1 : 0;
+}
+
+int file_write_new(const char *path, const void *data, size_t length, struct error **err)
+{
+    cleanup_free char *temporary = xasprintf("%s.XXXXXX", path);
+    cleanup_close int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot create %s", path);
+    if (file_write_all(fd, data, length) < 0 || fsync(fd) < 0 || rename_new(temporary, path) < 0) {
+        error_set_errno(err, errno, "cannot write %s", path);
+        unlink(temporary);
+        return -1;
+    }
+    /* That it outlives a crash is wished for, and not what was asked. */
+    (void)!sync_directory_of(path);
+    return 0;
+}
+
 int file_make_directories(const char *path, struct error **err)
 {
     cleanup_free char *copy = xstrdup(path);

@@ -194,6 +194,35 @@ static void test_write_atomic_errors(void **state)
 }
 
 /* A pipe takes little at a time, so all of it means more than one write. */
+static void assert_content(const char *path, const char *wanted, size_t length)
+{
+    size_t found;
+    cleanup_free char *data = file_read(path, &found, NULL);
+    assert_int_equal(found, length);
+    assert_memory_equal(data, wanted, length);
+}
+
+static void test_write_new(void **state)
+{
+    (void)state;
+    struct stat st;
+    cleanup_free char *path = scratch_path("new/a"), *other = scratch_path("new/absent/a");
+    cleanup_free char *directory = scratch_path("new");
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(file_make_directories(directory, NULL), 0);
+    assert_int_equal(file_write_new(path, "a\0b", 3, &err), 0);
+    assert_content(path, "a\0b", 3);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(file_write_new(path, "other", 5, &err), -1);
+    assert_non_null(strstr(err->message, "File exists"));
+    assert_content(path, "a\0b", 3);
+    assert_int_equal(file_write_new(other, "a", 1, &err), -1);
+    /* Nothing but the file is left. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 static void test_write_all(void **state)
 {
     (void)state;
@@ -351,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_write_atomic_link),
         cmocka_unit_test(test_write_atomic_no_room),
         cmocka_unit_test(test_write_atomic_errors),
+        cmocka_unit_test(test_write_new),
         cmocka_unit_test(test_write_all),
         cmocka_unit_test(test_make_directories),
         cmocka_unit_test(test_remove_tree),
