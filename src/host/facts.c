@@ -72,6 +72,15 @@ static void append_asked_for(GString *all, const char *xml)
     }
 }
 
+char *host_facts_asked_for(const char *path, const char *xml)
+{
+    if (!g_str_has_prefix(path, CAPABILITIES_DIRECTORY "/"))
+        return NULL;
+    g_autoptr(GString) text = g_string_new(NULL);
+    append_asked_for(text, xml);
+    return xstrdup(text->str);
+}
+
 static char *capabilities_of(const struct root *r)
 {
     g_autoptr(GPtrArray) names = root_list(r, CAPABILITIES_DIRECTORY);

@@ -43,6 +43,10 @@ void host_facts_free(struct host_facts *f);
 CLEANUP_PTR(cleanup_host_facts_handler, struct host_facts, host_facts_free)
 #define cleanup_host_facts at_scope_end(cleanup_host_facts_handler)
 
+/* Of a file that libvirt caches about a QEMU, the lines that are asked for; NULL where the path is
+ * that of another file. The caller frees. */
+char *host_facts_asked_for(const char *path, const char *xml);
+
 /* Whether libvirt found this flag ("aio.io_uring") in the QEMU binary: 1, 0; -1 where it has cached
  * nothing of it that we may read. */
 int host_facts_qemu_flag(const struct host_facts *f, const char *emulator, const char *flag);

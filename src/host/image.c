@@ -10,40 +10,11 @@
 #include <sys/stat.h>
 
 #include "base/memory.h"
+#include "host/qcow2.h"
+#include "host/record.h"
 
-#define QCOW2_MAGIC 0x514649fbu
 #define BACKING_NAME_MAX 1023
 #define EXTENSIONS_MAX 16
-
-/* Big endian. */
-struct __attribute__((packed)) qcow2_header {
-    uint32_t magic, version;
-    uint64_t backing_offset;
-    uint32_t backing_length, cluster_bits;
-    uint64_t size;
-    uint32_t crypt_method, l1_size;
-    uint64_t l1_offset, refcount_offset;
-    uint32_t refcount_clusters, snapshot_count;
-    uint64_t snapshot_offset;
-    uint64_t incompatible, compatible, autoclear;
-    uint32_t refcount_order, header_length; /* these five are not in version 2 */
-};
-#define QCOW2_V2_LENGTH 72
-#define QCOW2_V3_LENGTH 104
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define INCOMPATIBLE_DIRTY BIT(0)
-#define INCOMPATIBLE_CORRUPT BIT(1)
-#define INCOMPATIBLE_DATA_FILE BIT(2)
-#define INCOMPATIBLE_EXTENDED_L2 BIT(4)
-#define COMPATIBLE_LAZY_REFCOUNTS BIT(0)
-#define AUTOCLEAR_BITMAPS BIT(0)
-#define AUTOCLEAR_DATA_FILE_RAW BIT(1)
-
-/* Extensions of the header: the first has the backing image's format, a text, the second begins
- * with the number of bitmaps. */
-#define EXTENSION_BACKING_FORMAT 0xe2792acau
-#define EXTENSION_BITMAPS 0x23852875u
 
 /* --- One image -------------------------------------------------------------------------------- */
 
@@ -94,9 +65,10 @@ static void read_extensions(int fd, const struct qcow2_header *h, struct image *
         struct extension e = {0};
         if (pread(fd, &e, sizeof(e), at) < (ssize_t)sizeof(uint64_t) || !e.type)
             return;
-        if (be32toh(e.type) == EXTENSION_BACKING_FORMAT && ret->backing)
+        if (be32toh(e.type) == QCOW2_EXTENSION_BACKING_FORMAT && ret->backing)
             ret->backing_format = backing_format(&e);
-        if (be32toh(e.type) == EXTENSION_BITMAPS && be64toh(h->autoclear) & AUTOCLEAR_BITMAPS)
+        if (be32toh(e.type) == QCOW2_EXTENSION_BITMAPS && ret->version != 2 &&
+            be64toh(h->autoclear) & QCOW2_BITMAPS)
             ret->bitmaps = be32toh(e.count);
         at += 8 + ((off_t)be32toh(e.length) + 7) / 8 * 8;
     }
@@ -128,12 +100,12 @@ static int read_features(const char *path, const struct qcow2_header *h, struct 
     if (order > 6)
         return error_set(err, "%s: refcounts of 2^%u bits are none of qcow2's", path, order);
     ret->refcount_bits = 1u << order;
-    ret->dirty = incompatible & INCOMPATIBLE_DIRTY;
-    ret->corrupt = incompatible & INCOMPATIBLE_CORRUPT;
-    ret->data_file = incompatible & INCOMPATIBLE_DATA_FILE;
-    ret->extended_l2 = incompatible & INCOMPATIBLE_EXTENDED_L2;
-    ret->lazy_refcounts = compatible & COMPATIBLE_LAZY_REFCOUNTS;
-    ret->data_file_raw = ret->data_file && be64toh(h->autoclear) & AUTOCLEAR_DATA_FILE_RAW;
+    ret->dirty = incompatible & QCOW2_DIRTY;
+    ret->corrupt = incompatible & QCOW2_CORRUPT;
+    ret->data_file = incompatible & QCOW2_DATA_FILE;
+    ret->extended_l2 = incompatible & QCOW2_EXTENDED_L2;
+    ret->lazy_refcounts = compatible & QCOW2_LAZY_REFCOUNTS;
+    ret->data_file_raw = ret->data_file && be64toh(h->autoclear) & QCOW2_DATA_FILE_RAW;
     return 0;
 }
 
@@ -171,6 +143,19 @@ static int read_qcow2(int fd, const char *path, struct image *ret, struct error 
     return 0;
 }
 
+/* For a capture: the header made anew, and none of a raw image. Of one that is damaged its fixed
+ * fields, by which it is found to be. */
+static void note_image(struct record *record, int fd, const char *path, const struct image *i)
+{
+    struct qcow2_header h = {0};
+    size_t length = 0;
+    cleanup_free void *made = i && i->version ? qcow2_header_of(i, &length) : NULL;
+    ssize_t n = i ? 0 : pread(fd, &h, sizeof(h), 0);
+    if (n >= QCOW2_V2_LENGTH && be32toh(h.magic) == QCOW2_MAGIC)
+        length = be32toh(h.version) == 3 ? (size_t)n : QCOW2_V2_LENGTH;
+    record_image(record, path, made ? made : &h, length);
+}
+
 /* `st` is of the image. */
 static int read_image(const struct root *r, const char *path, const char *format, struct image *ret,
                       struct stat *st, struct error **err)
@@ -178,19 +163,25 @@ static int read_image(const struct root *r, const char *path, const char *format
     cleanup_close int fd = open_image(r, path, st, err);
     if (fd < 0)
         return -1;
+    struct record *record = root_record(r);
     cleanup_image struct image i = {0};
     uint64_t bytes = file_bytes(fd, st);
     i.allocated_bytes = S_ISBLK(st->st_mode) ? bytes : (uint64_t)st->st_blocks * 512;
     if (strcmp(format, "qcow2") == 0) {
         i.format = "qcow2";
-        if (read_qcow2(fd, path, &i, err) < 0)
+        if (read_qcow2(fd, path, &i, err) < 0) {
+            if (record)
+                note_image(record, fd, path, NULL);
             return -1;
+        }
     } else if (strcmp(format, "raw") == 0) {
         i.format = "raw";
         i.virtual_bytes = bytes;
     } else {
         return error_set(err, "%s: images of format %s are not read", path, format);
     }
+    if (record)
+        note_image(record, fd, path, &i);
     *ret = i;
     i = (struct image){0};
     return 0;
@@ -233,14 +224,25 @@ bool image_is_allocated(const struct image *i)
 
 /* --- Chains ----------------------------------------------------------------------------------- */
 
+static const char *without_file(const char *backing)
+{
+    return strncmp(backing, "file:", 5) == 0 ? backing + 5 : backing;
+}
+
+/* A word before the first slash that ends in a colon is a protocol, to QEMU. */
+bool image_backing_is_path(const char *backing)
+{
+    const char *name = without_file(backing);
+    const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
+    return !colon || (slash && slash < colon);
+}
+
 /* The path that a header's word for the next image means; NULL where it is no path. The caller
  * frees. */
 static char *backing_path(const char *path, const char *backing)
 {
-    const char *name = strncmp(backing, "file:", 5) == 0 ? backing + 5 : backing;
-    const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
-    /* A word before the first slash that ends in a colon is a protocol, to QEMU. */
-    if (colon && (!slash || colon < slash))
+    const char *name = without_file(backing);
+    if (!image_backing_is_path(backing))
         return NULL;
     const char *end = strrchr(path, '/');
     return name[0] == '/' || !end ? xstrdup(name)

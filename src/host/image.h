@@ -50,6 +50,9 @@ int image_read_below(const struct root *r, const char *path, const char *format,
  * raw image, where a guest can write any header. */
 const char *image_guess_format(const struct root *r, const char *path);
 
+/* Whether a header's word for the image behind is a path, and not "nbd://…" or "json:{…}". */
+bool image_backing_is_path(const char *backing);
+
 void image_done(struct image *i);
 #define cleanup_image at_scope_end(image_done)
 

@@ -16,6 +16,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "host/record.h"
 #include "host/storage.h"
 
 struct places {
@@ -312,6 +313,11 @@ static struct place *look_up(const struct places *p, const char *path, struct er
         error_set(err, "%s: was not captured", path);
         return NULL;
     }
+    const char *why = json_string_value(json_object_get(json, "error"));
+    if (why) {
+        error_set(err, "%s", why);
+        return NULL;
+    }
     cleanup_place struct place *place = xcalloc(1, sizeof(*place));
     dev_t block = 0;
     if (parse_place(json, place, &block, err) < 0) {
@@ -362,13 +368,27 @@ void places_free(struct places *p)
     free(p);
 }
 
+/* As ask_kernel, and what comes of it is noted where the root has a record. */
+static struct place *ask_and_note(const struct places *p, const char *path, struct error **err)
+{
+    cleanup_error struct error *why = NULL;
+    struct record *record = root_record(p->root);
+    struct place *place = ask_kernel(p, path, &why);
+    if (record)
+        record_place(record, path,
+                     place ? place_to_json(place) : json_pack("{s:s}", "error", why->message));
+    if (!place)
+        error_set(err, "%s", why->message);
+    return place;
+}
+
 struct place *place_look(const struct places *p, const char *path, struct error **err)
 {
     if (path[0] != '/') {
         error_set(err, "%s: is no absolute path", path);
         return NULL;
     }
-    return p->noted ? look_up(p, path, err) : ask_kernel(p, path, err);
+    return p->noted ? look_up(p, path, err) : ask_and_note(p, path, err);
 }
 
 struct place *place_share(struct place *p)

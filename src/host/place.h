@@ -18,7 +18,8 @@
 #include "host/root.h"
 #include "host/stack.h"
 
-/* Below a capture's root: {"/srv/a.img": {what place_to_json makes}, …}. */
+/* Below a capture's root: {"/srv/a.img": {what place_to_json makes}, …}, or {"error": why} for a place
+ * that could not be looked at. */
 #define PLACES_FILE "/virt-disktune/places.json"
 
 enum place_type { PLACE_FILE, PLACE_BLOCK, PLACE_OTHER };

@@ -16,6 +16,7 @@
 #include "base/error.h"
 
 struct root;
+struct record;
 
 /* `directory` NULL or "/": this machine. The caller frees. Errors: it cannot be opened; below a
  * directory, a kernel without openat2 (before 5.6). */
@@ -26,6 +27,15 @@ CLEANUP_PTR(cleanup_root_handler, struct root, root_free)
 
 /* Whether that is this machine, whose kernel can be asked. */
 bool root_is_machine(const struct root *r);
+
+/* Has all that is looked up of this machine from here on noted (host/record.h); the record is the
+ * caller's, and root_record is it, or NULL. */
+void root_record_into(struct root *r, struct record *record);
+struct record *root_record(const struct root *r);
+
+/* Below a capture's root: {"/srv/a.img": 13, …}: what was there and could not be read, as an errno
+ * value, and cannot be read below it either. */
+#define ROOT_REFUSALS_FILE "/virt-disktune/refused.json"
 
 /* open(2) with O_CLOEXEC; -1 with errno. */
 int root_openat(const struct root *r, const char *path, int flags);
