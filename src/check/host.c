@@ -5,7 +5,8 @@
 
 #include "base/memory.h"
 
-struct check_host *check_host_new(const char *directory, struct error **err)
+static struct check_host *make_host(const char *directory, struct record *record,
+                                    struct error **err)
 {
     cleanup_check_host struct check_host *h = xcalloc(1, sizeof(*h));
     g_mutex_init(&h->lock);
@@ -13,11 +14,22 @@ struct check_host *check_host_new(const char *directory, struct error **err)
     h->root = root_open(directory, err);
     if (!h->root)
         return NULL;
+    root_record_into(h->root, record);
     h->mounts = mounts_read(h->root);
     h->stack = stack_new(h->root);
     h->facts = host_facts_read(h->root);
     h->places = places_new(h->root, h->mounts, h->stack, err);
     return h->places ? TAKE_PTR(h) : NULL;
+}
+
+struct check_host *check_host_new(const char *directory, struct error **err)
+{
+    return make_host(directory, NULL, err);
+}
+
+struct check_host *check_host_new_recorded(struct record *record, struct error **err)
+{
+    return make_host(NULL, record, err);
 }
 
 struct place *check_host_look(struct check_host *h, const char *path, struct error **err)

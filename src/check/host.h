@@ -10,6 +10,7 @@
 #include "host/facts.h"
 #include "host/mounts.h"
 #include "host/place.h"
+#include "host/record.h"
 #include "host/root.h"
 #include "host/stack.h"
 
@@ -27,6 +28,8 @@ struct check_host {
 /* `directory`: that of a capture, or NULL for this machine. The caller frees. Errors: those of
  * root_open and places_new. */
 struct check_host *check_host_new(const char *directory, struct error **err);
+/* The same of this machine, with all that is looked up noted in the record, which is referred to. */
+struct check_host *check_host_new_recorded(struct record *record, struct error **err);
 /* As place_look, and remembers the file system. */
 struct place *check_host_look(struct check_host *h, const char *path, struct error **err);
 

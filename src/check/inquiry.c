@@ -42,6 +42,7 @@ void inquiry_free(struct inquiry *i)
         virDomainFree(i->domain);
     free(i->file);
     free(i->live);
+    free(i->was);
     free(i->image);
     free(i);
 }
@@ -51,6 +52,20 @@ void inquiry_free(struct inquiry *i)
 static char *volume_path(void *data, const char *pool, const char *volume, struct error **err)
 {
     return lookup_volume_path(data, pool, volume, err);
+}
+
+/* The same as a capture has it, where it has; NULL without an error means that it was not looked
+ * up. */
+static char *captured_volume_path(void *data, const char *pool, const char *volume,
+                                  struct error **err)
+{
+    cleanup_free char *key = xasprintf("%s/%s", pool, volume);
+    const json_t *found = json_object_get(data, key);
+    const char *path = json_string_value(json_object_get(found, "path"));
+    const char *why = json_string_value(json_object_get(found, "error"));
+    if (!path && why)
+        error_set(err, "%s", why);
+    return path ? xstrdup(path) : NULL;
 }
 
 static struct check_domain *read_domain(const struct inquirer *who, const struct inquiry *what,
@@ -90,8 +105,8 @@ static struct check_domain *read_file(const struct inquirer *who, const struct i
     size_t length;
     cleanup_free char *xml = read_text(who, what, what->file, &length, err);
     cleanup_free char *live = what->live ? read_text(who, what, what->live, NULL, NULL) : NULL;
-    const struct subject_source source = {
-        .file = what->captured ? NULL : what->file,
+    struct subject_source source = {
+        .file = what->captured ? what->was : what->file,
         .xml = xml,
         .length = length,
         .live = live,
@@ -99,6 +114,10 @@ static struct check_domain *read_file(const struct inquirer *who, const struct i
         .volume_path = who->connection ? volume_path : NULL,
         .data = (void *)who->connection,
     };
+    if (what->captured) {
+        source.volume_path = captured_volume_path;
+        source.data = (void *)who->volumes;
+    }
     return xml ? check_domain_new(who->host, &source, err) : NULL;
 }
 

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "check/ask.h"
 #include "check/subject.h"
 #include "domain/connection.h"
@@ -13,6 +15,7 @@ struct inquirer {
     struct check_host *host;             /* NULL: the images are on another one */
     const struct connection *connection; /* NULL: there are files only */
     struct versions versions;            /* of QEMU and libvirt */
+    const json_t *volumes;               /* of a capture (capture_volumes); NULL */
     bool guests;                         /* the running ones are asked, by their agents */
     const GPtrArray *skip;               /* struct rule * that are not asked; NULL: none */
 };
@@ -22,6 +25,7 @@ struct inquiry {
     virDomainPtr domain; /* of the connection; owned */
     char *file;          /* with a domain's XML */
     char *live;          /* beside that: the same domain as it ran; NULL */
+    char *was;           /* the file that a captured one was in; NULL: it was libvirt's */
     char *image;         /* a path */
     bool captured;       /* both are a capture's, below its root; what counts is the domain, not the file */
 };

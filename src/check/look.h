@@ -37,6 +37,7 @@ struct check_disk {
     xmlNodePtr node;       /* <disk> */
     xmlNodePtr driver;     /* its <driver>, or NULL */
     xmlNodePtr controller; /* the <controller> that a SCSI disk names and the XML has; NULL */
+    char *path;            /* of the top image, where it is one of the host's; NULL */
     GPtrArray *images;     /* struct check_image *, the top first; empty: none was read */
     char *unread;          /* why the chain was not read (to its end); NULL: it was, or there is none */
     struct place *place;   /* of the top image, also where its header cannot be read; NULL */
@@ -61,7 +62,8 @@ struct check_domain {
     xmlDocPtr doc;       /* the definition for the next start */
     xmlNodePtr node;     /* <domain> */
     struct domain_model *model;
-    struct domain_model *live; /* as it runs; NULL */
+    xmlDocPtr live_doc;        /* as it runs; NULL */
+    struct domain_model *live; /* that; NULL also where it is not understood */
     struct check_process *process; /* NULL */
     struct guest_facts *guest;     /* NULL: it was not asked */
     struct check_disk *disks; /* of the model that are no cdrom or floppy, in its order */

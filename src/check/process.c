@@ -15,8 +15,7 @@ struct processes {
 
 /* --- Which process ---------------------------------------------------------------------------- */
 
-/* The word behind "-uuid" on a command line whose words end in NUL; NULL. The caller frees. */
-static char *uuid_of(const char *line, size_t length)
+char *process_uuid(const char *line, size_t length)
 {
     for (const char *at = line, *end = line + length; at < end; at += strlen(at) + 1) {
         const char *value = at + strlen(at) + 1;
@@ -31,7 +30,7 @@ static void note_process(struct processes *p, const struct root *r, const char *
     size_t length;
     cleanup_free char *path = xasprintf("/proc/%s/cmdline", pid);
     cleanup_free char *line = root_read_data(r, path, &length);
-    cleanup_free char *uuid = line ? uuid_of(line, length) : NULL;
+    cleanup_free char *uuid = line ? process_uuid(line, length) : NULL;
     if (uuid)
         g_hash_table_insert(p->by_uuid, TAKE_PTR(uuid), GINT_TO_POINTER(atoi(pid)));
 }

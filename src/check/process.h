@@ -18,6 +18,10 @@ void processes_free(struct processes *p);
 CLEANUP_PTR(cleanup_processes_handler, struct processes, processes_free)
 #define cleanup_processes at_scope_end(cleanup_processes_handler)
 
+/* The word behind "-uuid" on a command line whose words end in NUL, and which ends in one as well;
+ * NULL. The caller frees. */
+char *process_uuid(const char *line, size_t length);
+
 /* What the process of this domain does; NULL where it is not known. The caller frees. */
 struct check_process *process_look(const struct processes *p, const struct root *r,
                                    const struct mounts *mounts, const struct domain_model *m);

@@ -30,13 +30,14 @@ static char *path_of(const struct check_disk *d, const struct subject_source *so
     return NULL;
 }
 
-/* A capture has of a qcow2 the header alone, and nothing of a raw image: how large they are is
- * noted with their place. */
-static void take_sizes(const struct place *p, struct image *header)
+/* Sizes of the file as its place has them: where this is a capture, the file is a header alone. */
+static void take_sizes(struct check_image *i)
 {
-    header->allocated_bytes = p->allocated_bytes;
-    if (strcmp(header->format, "raw") == 0)
-        header->virtual_bytes = p->size_bytes;
+    if (!i->place || (i->place->type == PLACE_BLOCK && !i->place->size_bytes))
+        return; /* not known */
+    i->header.allocated_bytes = i->place->allocated_bytes;
+    if (strcmp(i->header.format, "raw") == 0)
+        i->header.virtual_bytes = i->place->size_bytes;
 }
 
 static void take_image(struct check_host *host, struct check_disk *d, struct chained_image *chained)
@@ -47,8 +48,7 @@ static void take_image(struct check_host *host, struct check_disk *d, struct cha
     chained->image = (struct image){0};
     /* That of the top one is known. */
     i->place = d->images->len ? check_host_look(host, i->path, NULL) : place_share(d->place);
-    if (i->place && !root_is_machine(host->root))
-        take_sizes(i->place, &i->header);
+    take_sizes(i);
     g_ptr_array_add(d->images, i);
 }
 
@@ -70,9 +70,9 @@ static void find_images(struct check_host *host, const struct subject_source *so
                         struct check_disk *d)
 {
     cleanup_error struct error *err = NULL;
-    cleanup_free char *path = path_of(d, source, &err);
-    if (path)
-        read_images(host, d, path);
+    d->path = path_of(d, source, &err);
+    if (d->path)
+        read_images(host, d, d->path);
     else if (err)
         d->unread = TAKE_PTR(err->message);
 }
@@ -112,6 +112,7 @@ static void read_disks(struct check_domain *d)
 static void disk_done(struct check_disk *d)
 {
     g_ptr_array_unref(d->images);
+    free(d->path);
     free(d->unread);
     place_free(d->place);
 }
@@ -132,7 +133,9 @@ struct check_domain *check_domain_new(struct check_host *host, const struct subj
     d->persistent = source->persistent;
     d->running = source->live != NULL;
     if (source->live)
-        d->live = domain_model_from_xml(source->live, strlen(source->live), NULL);
+        d->live_doc = xml_parse(source->live, strlen(source->live), NULL);
+    if (d->live_doc)
+        d->live = domain_model_from_doc(d->live_doc, NULL);
     read_disks(d);
     if (host && d->running)
         d->process = check_host_process(host, d->model);
@@ -195,6 +198,8 @@ void check_domain_free(struct check_domain *d)
     domain_model_free(d->live);
     if (d->doc)
         xmlFreeDoc(d->doc);
+    if (d->live_doc)
+        xmlFreeDoc(d->live_doc);
     free(d->name);
     free(d->file);
     free(d);

@@ -29,6 +29,7 @@ struct checking {
     struct check_host *host;
     GPtrArray *inquiries; /* struct inquiry * */
     GPtrArray *notes;     /* strings: what could not be looked at */
+    json_t *volumes; /* of a capture */
     struct inquirer inquirer;
     struct check_report *report;
 };
@@ -215,12 +216,15 @@ static int prepare(struct checking *w, struct error **err)
     if (connect_to(w, err) < 0 || find_host(w, err) < 0)
         return -1;
     find_versions(w);
+    if (w->arguments.sysroot)
+        w->volumes = capture_volumes(w->host->root);
     w->inquirer = (struct inquirer){
         .host = w->host,
         .connection = w->connection,
         .versions = w->inquirer.versions,
         .guests = w->arguments.guest,
         .skip = w->arguments.skip,
+        .volumes = w->volumes,
     };
     return (wants_domains(&w->arguments) && add_domains(w, err) < 0) || add_files(w, err) < 0 ? -1
                                                                                               : 0;
@@ -249,6 +253,7 @@ static void work_done(struct checking *w)
     if (w->notes)
         g_ptr_array_unref(w->notes);
     check_report_free(w->report);
+    json_decref(w->volumes);
     check_host_free(w->host);
     connection_close(w->connection);
 }
