@@ -7,16 +7,14 @@
 #include "base/memory.h"
 #include "check/capture.h"
 #include "check/inquiry.h"
-#include "cmd/cmd.h"
-#include "domain/lookup.h"
+#include "cmd/subjects.h"
 #include "report/check.h"
 
 struct arguments {
     struct common_options common;
-    gboolean all, list_rules, guest;
-    char **xml, **images;
+    struct subjects subjects;
+    gboolean list_rules, guest;
     char *sysroot, *level_name, *skip_list;
-    struct operand operand;
     enum severity level;
     GPtrArray *skip; /* struct rule * */
 };
@@ -29,7 +27,7 @@ struct checking {
     struct check_host *host;
     GPtrArray *inquiries; /* struct inquiry * */
     GPtrArray *notes;     /* strings: what could not be looked at */
-    json_t *volumes; /* of a capture */
+    json_t *volumes;      /* of a capture */
     struct inquirer inquirer;
     struct check_report *report;
 };
@@ -66,12 +64,6 @@ static int parse_skip(struct arguments *a, struct error **err)
 static int parse_arguments(int argc, char **argv, struct arguments *a, struct error **err)
 {
     const GOptionEntry own[] = {
-        {"all", 0, 0, G_OPTION_ARG_NONE, &a->all, "Every domain there is (so without any argument)",
-         NULL},
-        {"xml", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->xml,
-         "Domains in files, up to the next option", "FILE…"},
-        {"image", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->images,
-         "Images by themselves, up to the next option", "FILE…"},
         {"sysroot", 0, 0, G_OPTION_ARG_FILENAME, &a->sysroot,
          "Look below this directory, which has a copy of another host's", "DIR"},
         {"guest", 0, 0, G_OPTION_ARG_NONE, &a->guest,
@@ -82,74 +74,26 @@ static int parse_arguments(int argc, char **argv, struct arguments *a, struct er
         {"list-rules", 0, 0, G_OPTION_ARG_NONE, &a->list_rules, "List all rules", NULL},
         {NULL},
     };
-    static const char *const many[] = {"--xml", "--image", NULL};
-    g_autofree char **spread = options_spread(&argc, argv, many);
-    a->operand = (struct operand){.name = "[DOMAIN…] ", .many = true};
-    if (options_parse(argc, spread, "find what is configured badly, without any load", own,
-                      &a->common, NULL, NULL, &a->operand, err) < 0)
+    if (subjects_parse(argc, argv, "find what is configured badly, without any load", own,
+                       &a->common, &a->subjects, err) < 0)
         return -1;
-    /* The words themselves are the process's; the array that they are in goes with this scope. */
-    a->operand.values = g_memdup2(a->operand.values, a->operand.count * sizeof(char *));
     return parse_level(a, err) < 0 || parse_skip(a, err) < 0 ? -1 : 0;
 }
 
 /* --- What is to be checked -------------------------------------------------------------------- */
 
-static bool wants_files(const struct arguments *a)
-{
-    return a->xml || a->images || a->sysroot;
-}
-
+/* Those of a capture where it is one and nothing else is named. */
 static bool wants_domains(const struct arguments *a)
 {
-    return a->all || a->operand.count || !wants_files(a);
+    bool named = a->subjects.all || a->subjects.domains.count;
+    return named || (!a->sysroot && subjects_want_domains(&a->subjects));
 }
 
-/* libvirt lists them in no order. */
-static int compare_domains(const void *a, const void *b)
-{
-    return strcmp(virDomainGetName(*(const virDomainPtr *)a),
-                  virDomainGetName(*(const virDomainPtr *)b));
-}
-
-static int add_all_domains(struct checking *w, struct error **err)
-{
-    virDomainPtr *domains = NULL;
-    int count = virConnectListAllDomains(w->connection->handle, &domains, 0);
-    if (count < 0)
-        return connection_error(err, "cannot list the domains");
-    qsort(domains, (size_t)count, sizeof(virDomainPtr), compare_domains);
-    for (int i = 0; i < count; i++)
-        g_ptr_array_add(w->inquiries, inquiry_of_domain(domains[i]));
-    free(domains);
-    return 0;
-}
-
-static int add_domains(struct checking *w, struct error **err)
-{
-    const struct arguments *a = &w->arguments;
-    if (a->all || !a->operand.count)
-        return add_all_domains(w, err);
-    for (size_t i = 0; i < a->operand.count; i++) {
-        virDomainPtr domain = lookup_domain(w->connection, a->operand.values[i], err);
-        if (!domain)
-            return -1;
-        g_ptr_array_add(w->inquiries, inquiry_of_domain(domain));
-    }
-    return 0;
-}
-
-/* An image is named as the user sees it, and is looked up by an absolute path. */
 static int add_files(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
-    for (char **file = a->xml; file && *file; file++)
-        g_ptr_array_add(w->inquiries, inquiry_of_file(*file));
-    for (char **image = a->images; image && *image; image++) {
-        g_autofree char *path = g_canonicalize_filename(*image, a->sysroot ? "/" : NULL);
-        g_ptr_array_add(w->inquiries, inquiry_of_image(path));
-    }
-    if (a->sysroot && !a->xml && !a->images)
+    subjects_add_files(&a->subjects, a->sysroot ? "/" : NULL, w->inquiries);
+    if (a->sysroot && !a->subjects.xml && !a->subjects.images)
         return capture_find(w->host->root, a->sysroot, w->inquiries, err);
     return 0;
 }
@@ -159,7 +103,7 @@ static int add_files(struct checking *w, struct error **err)
 static int connect_to(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
-    if (a->sysroot && (a->all || a->operand.count))
+    if (a->sysroot && (a->subjects.all || a->subjects.domains.count))
         return error_set(err, "--sysroot is another host's: its domains are in the capture");
     if (a->guest && !wants_domains(a))
         return error_set(err, "--guest asks guests that run, and files do not");
@@ -174,25 +118,16 @@ static int connect_to(struct checking *w, struct error **err)
 /* What is known of the versions; the host's own libvirt and QEMU where there is no connection. */
 static void find_versions(struct checking *w)
 {
-    struct versions *v = &w->inquirer.versions;
-    const struct arguments *a = &w->arguments;
-    if (w->connection) {
-        *v = connection_versions(w->connection);
-        /* That of another hypervisor is none of QEMU's. */
-        if (g_strcmp0(virConnectGetType(w->connection->handle), "QEMU") != 0)
-            v->qemu = 0;
-    } else if (a->sysroot) {
-        *v = capture_versions(w->host->root);
-    } else {
-        *v = (struct versions){host_facts_qemu_version(w->host->facts), LIBVIR_VERSION_NUMBER};
-    }
+    w->inquirer.versions = w->arguments.sysroot && !w->connection
+                               ? capture_versions(w->host->root)
+                               : subjects_versions(w->connection, w->host ? w->host->facts : NULL);
 }
 
 static int find_host(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
     if (w->connection && !connection_is_local(w->connection)) {
-        if (a->images)
+        if (a->subjects.images)
             return error_set(err, "--image is a path of this machine, and the URI another one's");
         g_ptr_array_add(w->notes, xstrdup("The host is another machine: its images, and what they "
                                           "lie on, were not looked at."));
@@ -226,8 +161,10 @@ static int prepare(struct checking *w, struct error **err)
         .skip = w->arguments.skip,
         .volumes = w->volumes,
     };
-    return (wants_domains(&w->arguments) && add_domains(w, err) < 0) || add_files(w, err) < 0 ? -1
-                                                                                              : 0;
+    if (wants_domains(&w->arguments) &&
+        subjects_add_domains(&w->arguments.subjects, w->connection, w->inquiries, err) < 0)
+        return -1;
+    return add_files(w, err);
 }
 
 static int run(struct checking *w, struct error **err)
@@ -243,9 +180,7 @@ static int run(struct checking *w, struct error **err)
 
 static void work_done(struct checking *w)
 {
-    g_strfreev(w->arguments.xml);
-    g_strfreev(w->arguments.images);
-    g_free(w->arguments.operand.values);
+    subjects_done(&w->arguments.subjects);
     if (w->arguments.skip)
         g_ptr_array_unref(w->arguments.skip);
     if (w->inquiries)
