@@ -16,6 +16,7 @@ static const struct {
     const char *summary;
 } verbs[] = {
     {"apply", cmd_apply, "change the definition of a domain's disk"},
+    {"capture", cmd_capture, "pack what check reads of this host, to be looked at elsewhere"},
     {"check", cmd_check, "find what is configured badly, without any load"},
     {"history", cmd_history, "list the races of the past"},
     {"measure", cmd_measure, "measure the disk, in the host and in a guest"},

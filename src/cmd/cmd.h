@@ -25,6 +25,7 @@ enum exit_status {
 };
 
 int cmd_apply(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
