@@ -57,7 +57,9 @@ struct agent_program {
     size_t input_length;
     unsigned timeout_seconds;
 };
-#define AGENT_INPUT_MAX (1 << 20)
+/* Commands of 240 KB were seen to reach the agent in pieces, which it took for other commands
+ * (libvirt 9.0, QEMU 7.2); those of 200 KB were not. */
+#define AGENT_INPUT_MAX (64 << 10)
 
 /* What came of it. The texts have a NUL behind the last byte. */
 struct agent_result {
@@ -68,8 +70,10 @@ struct agent_result {
 };
 
 /* Runs it to its end. What it prints has to go through one answer of libvirt, which is about 3 MB:
- * more is an error. agent_result_done() frees what is in *ret. Errors: those of agent_call; it has
- * not ended in time, and goes on: the agent has no way to stop it. */
+ * more is an error. From about 7 MB on libvirt takes the agent for broken, and nobody can ask it
+ * until it is started anew in the guest: a program that may print so much has to print to a file.
+ * agent_result_done() frees what is in *ret. Errors: those of agent_call; it has not ended in time,
+ * and goes on: the agent has no way to stop it. */
 int agent_exec(struct agent *a, const struct agent_program *program, struct agent_result *ret,
                struct error **err);
 void agent_result_done(struct agent_result *r);
