@@ -129,6 +129,13 @@ static int start_threads(struct queue *q, struct error **err)
     return 0;
 }
 
+static int require_connection(const struct inquirer *who, struct error **err)
+{
+    return who->connection && connection_is_lost(who->connection)
+               ? error_set(err, "the connection to libvirt was lost")
+               : 0;
+}
+
 int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
                   void (*done)(void *data, const struct answer *a), void *data, struct error **err)
 {
@@ -142,9 +149,9 @@ int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
     int r = start_threads(q, err);
     for (guint i = 0; i < inquiries->len && r == 0; i++) {
         struct answer *a = take_answer(q, err);
-        if (a)
+        r = a ? require_connection(who, err) : -1;
+        if (r == 0)
             done(data, a);
-        r = a ? 0 : -1;
         answer_free(a);
     }
     stop(q);

@@ -27,7 +27,7 @@ struct inquiry {
     char *live;          /* beside that: the same domain as it ran; NULL */
     char *was;           /* the file that a captured one was in; NULL: it was libvirt's */
     char *image;         /* a path */
-    bool captured;       /* both are a capture's, below its root; what counts is the domain, not the file */
+    bool captured;       /* both are a capture's, below its root; the domain counts, not the file */
 };
 struct inquiry *inquiry_of_domain(virDomainPtr domain);
 struct inquiry *inquiry_of_file(const char *path);
@@ -47,6 +47,7 @@ void answer_free(struct answer *a);
 struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *what);
 
 /* Runs all (struct inquiry *), several at a time, and calls `done` with each answer in their order,
- * in this thread; the answer is freed after. Errors: interrupted. */
+ * in this thread; the answer is freed after. Errors: interrupted; the connection was lost, without
+ * which every domain would be one that cannot be read. */
 int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
                   void (*done)(void *data, const struct answer *a), void *data, struct error **err);

@@ -210,8 +210,12 @@ int cmd_check(int argc, char **argv)
         report_rules(work.arguments.common.json, stdout);
         return finish_output(&err) < 0 ? fail(err) : EXIT_DONE;
     }
-    if (prepare(&work, &err) < 0 || run(&work, &err) < 0)
+    if (prepare(&work, &err) < 0 || run(&work, &err) < 0) {
+        if (work.connection && connection_is_lost(work.connection))
+            error_hint(
+                &err, "the daemon has ended, or was started anew: try again, or look into its log");
         return fail(err);
+    }
     enum exit_status status = status_of(work.report);
     work_done(&work);
     return status;

@@ -222,6 +222,11 @@ bool connection_settle(void)
     return r == 0;
 }
 
+bool connection_is_lost(const struct connection *c)
+{
+    return virConnectIsAlive(c->handle) == 0;
+}
+
 void connection_close(struct connection *c)
 {
     if (!c)

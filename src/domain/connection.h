@@ -47,6 +47,9 @@ struct versions connection_versions(const struct connection *c);
  * removed before may have used can be freed then. False where it has not after some seconds. */
 bool connection_settle(void);
 
+/* Whether the daemon went away. Asks nobody. */
+bool connection_is_lost(const struct connection *c);
+
 void connection_close(struct connection *c);
 CLEANUP_PTR(cleanup_connection_handler, struct connection, connection_close)
 #define cleanup_connection at_scope_end(cleanup_connection_handler)

@@ -1,179 +1,275 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holds `check` of a domain that runs to what its QEMU is really held to, with a QEMU of a real libvirtd."""
+"""Holds `check` to its contract on domains that run, come and go, with a real libvirtd: what is pending, what is in
+effect, what is transient or saved, and what becomes of a check when domains or the daemon go away under it."""
 
-import atexit
 import json
 import os
 import platform
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
-from daemon import alone, define, need_daemon, virsh
-from harness import Skip, case, equal, main, run, scratch
+from daemon import alone, daemon_pid, define, kill_daemon, need_daemon, start_daemon, virsh
+from harness import PATIENCE, Run, Skip, assert_error, case, equal, main, run, scratch, wait_until
 
-UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
-# Beside other runs of this test, in the same hierarchies.
-GROUP = f"virt-disktune-test-{os.stat('/proc/self/ns/mnt').st_ino}-{os.getpid()}"
-_made = {}
+URI = "qemu:///system"
 
 
-def domain_xml(image):
-    return (f"<domain type='qemu'><name>web</name><uuid>{UUID}</uuid><memory unit='MiB'>64</memory><vcpu>2</vcpu>"
-            "<iothreads>1</iothreads><cputune><iothreadpin iothread='1' cpuset='0'/></cputune>"
+def image(path, form="qcow2"):
+    subprocess.run(["qemu-img", "create", "-q", "-f", form, str(path), "64M"], check=True)
+    return path
+
+
+def disk_xml(source, driver="cache='none'", form="qcow2", target="vda"):
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='{form}' {driver}/>"
+            f"<source file='{source}'/><target dev='{target}' bus='virtio'/></disk>")
+
+
+def domain_xml(name, disks, more=""):
+    return (f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>{more}"
             f"<os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>"
-            "<devices><disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' iothread='1'/>"
-            f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk><memballoon model='none'/></devices></domain>")
+            f"<devices>{disks}<memballoon model='none'/></devices></domain>")
 
 
-def the_process():
-    """The pid of a domain's QEMU, started once; its guest never runs."""
-    if not _made:
-        need_daemon()
-        directory = scratch("images")
-        image = directory / "disk.img"
-        with open(image, "wb") as file:
-            file.truncate(64 << 20)
-        define(domain_xml(image), directory)
-        virsh("start", "--paused", "web")
-        atexit.register(virsh, "destroy", "web", check=False)
-        _made["pid"] = int(next(Path("/run/libvirt/qemu").glob("web.pid")).read_text())
-        _made["device"] = image.stat().st_dev
-    return _made["pid"]
+def check(*arguments, status=(0, 1)):
+    result = run("check", "-c", URI, *arguments, "--json")
+    assert result.status in status, f"exit status {result.status}: {result.err!r}"
+    equal(result.err, "", "standard error")
+    return json.loads(result.out)["domains"]
 
 
-def findings():
-    result = run("-c", "qemu:///system", "check", "web", "--json")
-    assert result.status in (0, 1), f"exit status {result.status}: {result.err!r}"
-    domain, = json.loads(result.out)["domains"]
-    equal(domain["running"], True, "whether it runs")
-    return {finding["rule"]: finding["summary"] for finding in domain["findings"] + domain["disks"][0]["findings"]}
+def found(findings, rule):
+    return [f for f in findings if f["rule"] == rule]
 
 
-# --- Control groups -------------------------------------------------------------------------------
-
-def hierarchy(controller):
-    """Where the controller is to be had, by what is mounted: the path, and whether it is of version 1."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point, (form, _, options) = line.split()[4], line.partition(" - ")[2].split()
-        if form == "cgroup" and controller in options.split(","):
-            return Path(point), True
-        if form == "cgroup2":
-            available = Path(point) / "cgroup.subtree_control"
-            name = "io" if controller == "blkio" else controller
-            if name in available.read_text().split():
-                return Path(point), False
-    raise Skip(f"no group here can have a limit of {controller}")
+def end(name):
+    virsh("destroy", name, check=False)
+    virsh("undefine", name, "--managed-save", check=False)
 
 
-def remove(group, parent):
-    for pid in (group / "cgroup.procs").read_text().split():
-        (parent / "cgroup.procs").write_text(pid)
-    group.rmdir()
+# --- What is in effect ----------------------------------------------------------------------------
 
-
-def move_to_group(controller, limits):
-    """Puts QEMU into a new group with the limits {file of version 1 or 2: value}; a function that takes it out."""
-    pid = the_process()
-    point, is_first = hierarchy(controller)
-    group = point / GROUP
+@case("what was changed and waits for a restart is named, each attribute with its values, and nothing else")
+def pending():
+    need_daemon()
+    directory = scratch("pending")
+    first, second = image(directory / "a.qcow2"), image(directory / "b.qcow2")
+    define(domain_xml("web", disk_xml(first) + disk_xml(second, target="vdb")), directory)
+    virsh("start", "web")
     try:
-        group.mkdir()
-    except OSError as why:
-        raise Skip(f"no group can be made here: {why}") from None
-    gone = []
-
-    def undo():
-        if not gone:
-            remove(group, point)
-            gone.append(True)
-    atexit.register(undo)
-    for file, value in limits[is_first].items():
-        (group / file).write_text(value)
-    (group / "cgroup.procs").write_text(str(pid))
-    return undo, is_first
-
-
-def disk_number():
-    """The whole disk that the image is on, as the block layer counts: throttles are of disks."""
-    device = f"{os.major(_made['device'])}:{os.minor(_made['device'])}"
-    place = Path(f"/sys/dev/block/{device}")
-    if not place.exists():
-        raise Skip("the image is on no block device")
-    place = place.resolve()
-    return ((place.parent if (place / "partition").exists() else place) / "dev").read_text().strip()
-
-
-@case("a limit on the I/O of QEMU's control group is found, and gone with the group")
-def io_limit():
-    the_process()
-    disk = disk_number()
-    undo, is_first = move_to_group("blkio", {True: {"blkio.throttle.write_bps_device": f"{disk} 1048576"},
-                                             False: {"io.max": f"{disk} wbps=1048576"}})
-    summary = findings()["cgroup-io-limit"]
-    file = "blkio.throttle.write_bps_device" if is_first else "io.max"
-    assert re.search(rf"{re.escape(file)} of /{GROUP}: {disk} .*1048576", summary), summary
-    undo()
-    assert "cgroup-io-limit" not in findings()
-
-
-@case("a limit on the CPU time of QEMU's control group is found, and gone with the group")
-def cpu_limit():
-    undo, is_first = move_to_group("cpu", {True: {"cpu.cfs_quota_us": "50000"}, False: {"cpu.max": "50000 100000"}})
-    summary = findings()["cgroup-cpu-limit"]
-    file = "cpu.cfs_quota_us" if is_first else "cpu.max"
-    assert f"{file} of /{GROUP}: 50000 " in summary, summary
-    undo()
-    assert "cgroup-cpu-limit" not in findings()
-
-
-# --- CPUs -----------------------------------------------------------------------------------------
-
-def threads():
-    """The ids of QEMU's threads by their names."""
-    found = {}
-    for task in Path(f"/proc/{the_process()}/task").iterdir():
-        found.setdefault((task / "comm").read_text().strip(), int(task.name))
-    return found
-
-
-def need_two_cpus():
-    if not {0, 1} <= os.sched_getaffinity(0):
-        raise Skip("it takes the CPUs 0 and 1 to move threads between them")
-
-
-@case("an iothread that somebody has moved from where it is pinned to is found, and is not when it is back")
-def moved():
-    need_two_cpus()
-    iothread = threads()["IO iothread1"]
-    assert "effective-pin" not in findings()
-    os.sched_setaffinity(iothread, {1})
-    try:
-        equal(findings().get("effective-pin"),
-              "iothread 1 is pinned to CPU 0, and that of the running QEMU may run on 1", "what is found")
+        for disk in check("web")[0]["disks"]:
+            equal(found(disk["findings"], "not-in-effect"), [], f"{disk['target']} as it was started")
+        # The UUID keeps it the same domain.
+        uuid = f"<uuid>{virsh('domuuid', 'web').stdout.strip()}</uuid><iothreads>1</iothreads>"
+        changed = disk_xml(first, "cache='none' io='native' discard='unmap' iothread='1'")
+        define(domain_xml("web", changed + disk_xml(second, target="vdb"), uuid), directory)
+        disks = check("web")[0]["disks"]
+        (finding,) = found(disks[0]["findings"], "not-in-effect")
+        equal(finding["summary"], "changed and not in effect: io is 'threads' and will be 'native', discard is "
+              "'ignore' and will be 'unmap', iothread is 'none' and will be '1'", "what is pending")
+        equal(found(disks[1]["findings"], "not-in-effect"), [], "the other disk")
+        # What is advised: it is shut down (here without asking, as nobody listens inside) and started.
+        virsh("destroy", "web")
+        equal(found(check("web")[0]["disks"][0]["findings"], "not-in-effect"), [], "nothing runs")
+        virsh("start", "web")
+        equal(found(check("web")[0]["disks"][0]["findings"], "not-in-effect"), [], "after a restart")
     finally:
-        os.sched_setaffinity(iothread, {0})
-    assert "effective-pin" not in findings()
+        end("web")
 
 
-@case("vCPUs on the one CPU of the iothread are found, and not when one of them may run elsewhere")
-def one_cpu():
-    need_two_cpus()
-    vcpus = [tid for name, tid in threads().items() if re.match(r"CPU \d+/", name)]
-    equal(len(vcpus), 2, "vCPU threads")
-    before = [os.sched_getaffinity(tid) for tid in vcpus]
-    assert "effective-one-cpu" not in findings()
+def open_flags(pid, path):
+    """The flags of each descriptor that the process has of the file."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        if os.path.exists(fd) and os.readlink(fd) == str(path):
+            yield int(re.search(r"flags:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{fd.name}").read_text())[1], 8)
+
+
+def qemu_pid(name):
+    return int(Path(f"/run/libvirt/qemu/{name}.pid").read_text())
+
+
+@case("a QEMU that goes around the page cache, as configured, is held against nothing; one that does not is found")
+def effective():
+    need_daemon()
+    directory = scratch("effective")
+    path = image(directory / "a.img", "raw")
+    define(domain_xml("direct", disk_xml(path, form="raw")), directory)
+    virsh("start", "direct")
     try:
-        for tid in vcpus:
-            os.sched_setaffinity(tid, {0})
-        summary = findings()["effective-one-cpu"]
-        assert "(iothread 1) may run on CPU 0 alone" in summary, summary
-        os.sched_setaffinity(vcpus[1], {0, 1})
-        assert "effective-one-cpu" not in findings()
+        flags = list(open_flags(qemu_pid("direct"), path))
+        assert any(f & os.O_DIRECT for f in flags), f"not direct: {flags}"
+        equal(found(check("direct")[0]["disks"][0]["findings"], "effective-buffered"), [], "as configured")
+        # Changed behind libvirt's back, as a backup's script may do.
+        node = json.loads(virsh("qemu-monitor-command", "direct", '{"execute":"query-named-block-nodes"}').stdout)
+        options = next(n for n in node["return"] if n["drv"] == "file" and str(path) in n["file"])
+        image_node = next(n for n in node["return"] if n["drv"] == "raw" and n["file"] == options["file"])
+        command = {"execute": "blockdev-reopen", "arguments": {"options": [
+            {"driver": "file", "node-name": options["node-name"], "filename": str(path), "cache": {"direct": False},
+             "discard": "unmap", "auto-read-only": True},
+            {"driver": "raw", "node-name": image_node["node-name"], "file": options["node-name"],
+             "cache": {"direct": False}}]}}
+        answer = json.loads(virsh("qemu-monitor-command", "direct", json.dumps(command)).stdout)
+        assert "return" in answer, answer
+        flags = list(open_flags(qemu_pid("direct"), path))
+        assert flags and not any(f & os.O_DIRECT for f in flags), f"still direct: {flags}"
+        (finding,) = found(check("direct")[0]["disks"][0]["findings"], "effective-buffered")
+        assert f"(process {qemu_pid('direct')})" in finding["summary"], finding
     finally:
-        for tid, cpus in zip(vcpus, before):
-            os.sched_setaffinity(tid, cpus)
+        end("direct")
+
+
+@case("a fall-back that the domain's log has counts until the next start")
+def fallback():
+    need_daemon()
+    directory = scratch("fallback")
+    define(domain_xml("fell", disk_xml(image(directory / "a.qcow2"))), directory)
+    virsh("start", "fell")
+    try:
+        equal(found(check("fell")[0]["findings"], "effective-aio"), [], "a QEMU that says nothing")
+        with open("/var/log/libvirt/qemu/fell.log", "a") as log:
+            log.write("qemu-system-x86_64: -blockdev {}: warning: Unable to use io_uring: Operation not permitted, "
+                      "falling back to thread pool\n")
+        (finding,) = found(check("fell")[0]["findings"], "effective-aio")
+        assert "Operation not permitted" in finding["summary"], finding
+        virsh("destroy", "fell")
+        virsh("start", "fell")
+        equal(found(check("fell")[0]["findings"], "effective-aio"), [], "another QEMU")
+    finally:
+        end("fell")
+
+
+@case("a transient domain is what runs: nothing is pending, and no advice is to define it")
+def transient():
+    need_daemon()
+    directory = scratch("transient")
+    xml = directory / "t.xml"
+    xml.write_text(domain_xml("passing", disk_xml(image(directory / "a.qcow2"))))
+    virsh("create", xml)
+    try:
+        (domain,) = check("passing")
+        equal(found(domain["disks"][0]["findings"], "not-in-effect"), [], "pending")
+        assert found(domain["disks"][0]["findings"], "io-threads"), domain
+        assert "virsh define" not in json.dumps(domain) and "virsh edit" not in json.dumps(domain), domain
+        equal([d["name"] for d in check("--all")], ["passing"], "all of them")
+    finally:
+        end("passing")
+
+
+@case("a domain with a managed save is checked as one that does not run, and stays saved")
+def saved():
+    need_daemon()
+    directory = scratch("saved")
+    define(domain_xml("asleep", disk_xml(image(directory / "a.qcow2"))), directory)
+    virsh("start", "asleep")
+    try:
+        virsh("managedsave", "asleep")
+        save = Path("/var/lib/libvirt/qemu/save/asleep.save")
+        before = save.stat().st_mtime_ns, save.stat().st_size
+        for options in ((), ("--guest",)):
+            (domain,) = check("asleep", *options)
+            assert found(domain["disks"][0]["findings"], "io-threads"), domain
+            equal([f for f in domain["findings"] if f["rule"].startswith("guest-")], [], "a guest that does not run")
+        equal((save.stat().st_mtime_ns, save.stat().st_size), before, "what is saved")
+        equal(virsh("domstate", "asleep").stdout.strip(), "shut off", "state")
+    finally:
+        end("asleep")
+
+
+# --- What goes away under it ----------------------------------------------------------------------
+
+def wait_until_reading(going):
+    """Until threads read domains. It may be through soon, so that this does not sleep."""
+    end = time.monotonic() + PATIENCE
+    while len(os.listdir(f"/proc/{going.pid}/task")) < 4:
+        assert going.process.poll() is None, f"it ended: {going.err!r}"
+        assert time.monotonic() < end, "it does not read"
+
+
+MANY = 150
+
+
+def many(directory):
+    for number in range(MANY):
+        define(domain_xml(f"vm{number:03}", disk_xml(image(directory / f"{number}.qcow2"))), directory)
+
+
+@case("domains that vanish under a check are a finding each, or are left out, and the others are as ever")
+def vanishing():
+    need_daemon()
+    directory = scratch("many")
+    many(directory)
+    virsh("start", "vm149")
+    calm = check("--all")
+    equal(len(calm), MANY, "domains")
+    gone = {f"vm{number:03}" for number in range(100, MANY)}
+    try:
+        going = Run("check", "-c", URI, "--all", "--json")
+        # Held still while they vanish, after it has the list and before it is through.
+        wait_until_reading(going)
+        going.signal(signal.SIGSTOP)
+        for name in gone:
+            end(name)
+        going.signal(signal.SIGCONT)
+        going.wait()
+        assert going.status in (0, 1), f"exit status {going.status}: {going.err!r}"
+        domains = {d["name"]: d for d in json.loads(going.out)["domains"]}
+        for domain in calm:
+            name = domain["name"]
+            if name in gone:
+                rules = [f["rule"] for f in domains.get(name, {"findings": []})["findings"]]
+                assert rules in ([], ["unreadable"]) or found(domains[name]["findings"], "tcg"), (name, rules)
+            else:
+                equal(domains[name], domain, name)
+        if "unreadable" not in going.out:
+            raise Skip("it was through before they vanished")
+    finally:
+        for number in range(MANY):
+            end(f"vm{number:03}")
+
+
+@case("a daemon that is killed under a check is one error, with a hint, and exit status 2")
+def killed():
+    need_daemon()
+    directory = scratch("killed")
+    define(domain_xml("web", disk_xml(image(directory / "a.qcow2"))), directory)
+    try:
+        # Stopped, it holds the check in its first question; killed, it never answers.
+        os.kill(daemon_pid(), signal.SIGSTOP)
+        going = Run("check", "-c", URI, "web")
+        wait_until(lambda: going.process.poll() is None and
+                   any(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{going.pid}/fd").iterdir()
+                       if os.path.lexists(fd)), PATIENCE, "it does not connect")
+        kill_daemon()
+        assert_error(going.wait(), "libvirt", ".")
+        assert_error(run("check", "-c", URI, "web"), "cannot connect to libvirt", "is the daemon running")
+    finally:
+        start_daemon()
+        end("web")
+
+
+@case("a daemon that is killed while many domains are read: no result that looks whole")
+def killed_in_the_middle():
+    need_daemon()
+    directory = scratch("killed-many")
+    many(directory)
+    try:
+        going = Run("check", "-c", URI, "--all", "--json")
+        wait_until_reading(going)
+        kill_daemon()
+        going.wait()
+        if going.status in (0, 1) and len(json.loads(going.out)["domains"]) == MANY and "unreadable" not in going.out:
+            raise Skip("it was through before the daemon was dead")
+        lines = going.err.splitlines()
+        equal(going.status, 2, f"exit status, with {going.err!r}")
+        assert len(lines) == 2 and lines[0].startswith("virt-disktune: ") and lines[1].startswith("hint: "), lines
+        assert "connection" in lines[0] or "libvirt" in lines[0], lines
+    finally:
+        start_daemon()
+        for number in range(MANY):
+            end(f"vm{number:03}")
 
 
 if __name__ == "__main__":
