@@ -22,7 +22,7 @@ from daemon import define, need_daemon, virsh
 from harness import PATIENCE, Skip, default_state, run_json, scratch, wait_until
 
 SUITE = "bookworm"
-PACKAGES = ("systemd-sysv", "udev", "dbus", "qemu-guest-agent", "linux-image-cloud-amd64")
+PACKAGES = ("systemd-sysv", "udev", "dbus", "qemu-guest-agent", "lvm2", "linux-image-cloud-amd64")
 # What dpkg need not unpack, as it is read by people.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 # Written into the tree. QEMU_GA comes from the kernel's command line (systemd.setenv=).
@@ -221,8 +221,11 @@ class DebianGuest:
         return self
 
     def wait_agent(self):
-        self._wait(lambda: self._call({"execute": "guest-ping"}, 5).returncode == 0, "has no agent that answers")
+        self._wait(lambda: self.ping(5) == 0, "has no agent that answers")
         return self
+
+    def ping(self, seconds):
+        return self._call({"execute": "guest-ping"}, seconds).returncode
 
     def wait_mounted(self, point="/data"):
         """An agent may answer before all is mounted."""
