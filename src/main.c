@@ -23,6 +23,7 @@ static const struct {
     {"rollback", cmd_rollback, "take back what apply changed"},
     {"status", cmd_status, "show what became of the changes that were made"},
     {"tune", cmd_tune, "find the best disk configuration by measurement"},
+    {"verify", cmd_verify, "measure a domain's disk inside its own guest"},
 };
 
 static void print_usage(FILE *out)

@@ -191,16 +191,16 @@ int change_make(virDomainPtr domain, struct change_record *record, const char *a
                 struct error **err)
 {
     if (check_unchanged(domain, record->before, err) < 0 ||
-        record_save(record, RECORD_MEANT, err) < 0)
+        change_record_save(record, RECORD_MEANT, err) < 0)
         return -1;
     if (define(domain, after, err) < 0) {
-        record_save(record, RECORD_UNDONE, NULL);
+        change_record_save(record, RECORD_UNDONE, NULL);
         return -1;
     }
     if (check_kept(domain, record->edits, err) == 0)
-        return record_save(record, RECORD_MADE, err);
+        return change_record_save(record, RECORD_MADE, err);
     if (define(domain, record->before, NULL) == 0)
-        record_save(record, RECORD_UNDONE, NULL);
+        change_record_save(record, RECORD_UNDONE, NULL);
     else
         error_hint(err, "what was before is in %s", record->path);
     return -1;
@@ -213,5 +213,5 @@ int change_take_back(virDomainPtr domain, struct change_record *record, const ch
         return -1;
     if (strcmp(now, without) != 0 && define(domain, without, err) < 0)
         return -1;
-    return record_save(record, RECORD_UNDONE, err);
+    return change_record_save(record, RECORD_UNDONE, err);
 }

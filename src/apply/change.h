@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "apply/record.h"
+#include "apply/change_record.h"
 #include "domain/connection.h"
 #include "domain/edit.h"
 

@@ -213,7 +213,8 @@ static void compare_process(const struct domain_model *m, const struct domain_di
 {
     cleanup_root struct root *root = root_open(NULL, NULL);
     cleanup_processes struct processes *all = processes_read(root);
-    struct check_process *p = process_look(all, root, m);
+    cleanup_mounts struct mounts *mounts = mounts_read(root);
+    struct check_process *p = process_look(all, root, mounts, m);
     gpointer direct;
     if (p && d->source && disk_config_is_direct(&d->config) &&
         g_hash_table_lookup_extended(p->direct, d->source, NULL, &direct) &&

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "domain/agent.h"
 #include "domain/model.h"
+#include "domain/xml.h"
 
 #define LOOK_EVERY_MS 250
 
@@ -122,14 +123,18 @@ int restart_start(virDomainPtr domain, struct error **err)
     return 0;
 }
 
-/* Whether an agent has opened its channel in the guest. */
-static bool agent_is_connected(virDomainPtr domain)
+bool restart_has_agent(virDomainPtr domain)
 {
     cleanup_free char *xml = virDomainGetXMLDesc(domain, 0);
-    const char *channel = xml ? strstr(xml, "org.qemu.guest_agent.0") : NULL;
-    const char *end = channel ? strstr(channel, "/>") : NULL;
-    return end && memmem(channel, (size_t)(end - channel), "state='connected'",
-                         strlen("state='connected'"));
+    cleanup_xml xmlDocPtr doc = xml ? xml_parse(xml, strlen(xml), NULL) : NULL;
+    xmlNodePtr devices = doc ? xml_child(xmlDocGetRootElement(doc), "devices") : NULL;
+    for (xmlNodePtr c = xml_child(devices, "channel"); c; c = xml_next(c, "channel")) {
+        cleanup_free char *name = xml_attribute(xml_child(c, "target"), "name");
+        cleanup_free char *state = xml_attribute(xml_child(c, "target"), "state");
+        if (name && state && strcmp(name, "org.qemu.guest_agent.0") == 0)
+            return strcmp(state, "connected") == 0;
+    }
+    return false;
 }
 
 /* Requests of all its disks so far. */
@@ -170,14 +175,15 @@ int restart_wait(virDomainPtr domain, const struct restart_options *o, const cha
         if (check_runs(domain, err) < 0)
             return -1;
         cleanup_agent struct agent *agent =
-            agent_is_connected(domain) ? agent_open(domain, NULL) : NULL;
-        bool alive =
-            !agent && clock_now_ns() >= steady && count_reads(domain) >= SIGN_OF_LIFE_REQUESTS;
+            restart_has_agent(domain) ? agent_open(domain, NULL) : NULL;
+        bool late = clock_now_ns() >= deadline;
+        bool alive = !agent && (late || !o->agent) && clock_now_ns() >= steady &&
+                     count_reads(domain) >= SIGN_OF_LIFE_REQUESTS;
         if (agent || alive) {
             *ret_how = agent ? "its agent answers" : "it reads its disks";
             return 0;
         }
-        if (clock_now_ns() >= deadline)
+        if (late)
             return error_set(err, "%s is not back after %u s: no agent answers, no disk is read",
                              virDomainGetName(domain), o->seconds);
         if (wait_a_moment(err) < 0)

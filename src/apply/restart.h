@@ -11,6 +11,7 @@
 struct restart_options {
     unsigned seconds; /* how long each of the two may take: until it is off, until it is back */
     bool force;       /* one that does not shut down is switched off */
+    bool agent;       /* its agent is waited for: it had one that answered */
     void (*tell)(void *data, const char *what); /* progress, or NULL */
     void *data;
 };
@@ -23,8 +24,11 @@ int restart_stop(virDomainPtr domain, const struct restart_options *o, struct er
 /* Starts it. Errors: libvirt's. */
 int restart_start(virDomainPtr domain, struct error **err);
 
-/* Waits until the guest is back: its agent answers, or, where none is connected, it reads its disks
- * and goes on running. *ret_how is a static string that says which. Errors: it crashed or ended;
- * neither came in time; a signal. */
+/* Whether an agent has opened its channel in the guest. */
+bool restart_has_agent(virDomainPtr domain);
+
+/* Waits until the guest is back: its agent answers, or, where none is waited for or none has come
+ * in time, it reads its disks and goes on running. *ret_how is a static string that says which.
+ * Errors: it crashed or ended; neither came in time; a signal. */
 int restart_wait(virDomainPtr domain, const struct restart_options *o, const char **ret_how,
                  struct error **err);

@@ -7,7 +7,9 @@
 #include "apply/change.h"
 #include "apply/clone.h"
 #include "apply/diff.h"
+#include "apply/proof.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "cmd/apply.h"
@@ -19,7 +21,9 @@
 struct arguments {
     struct common_options common;
     struct changing_options changing;
-    gboolean shared;
+    struct proving_options proving;
+    struct workload_options work;
+    gboolean shared, no_verify, keep_slower;
     char **set, *xml;
     struct operand operand;
 };
@@ -28,8 +32,12 @@ struct arguments {
 struct task {
     struct arguments arguments;
     struct changing changing;
-    json_t *plan;     /* NULL: settings by hand */
-    GArray *settings; /* struct disk_setting */
+    struct proving proving;
+    json_t *measured; /* before the change; NULL */
+    json_t *measured_after;
+    struct proof proof; /* of the two */
+    json_t *plan;       /* NULL: settings by hand */
+    GArray *settings;   /* struct disk_setting */
     char *name, *target;
     char *before, *after; /* the definition */
 };
@@ -49,12 +57,17 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
          "Edit this file's domain, and print it; then TARGET is the argument", "FILE"},
         {"shared-controller", 0, 0, G_OPTION_ARG_NONE, &a->shared,
          "A SCSI controller may be changed for its other disks as well", NULL},
+        {"no-verify", 0, 0, G_OPTION_ARG_NONE, &a->no_verify,
+         "With --restart: do not measure inside the guest before and after", NULL},
+        {"keep-slower", 0, 0, G_OPTION_ARG_NONE, &a->keep_slower,
+         "With --restart: do not roll back what is slower than before", NULL},
         CHANGING_ENTRIES(&a->changing),
+        PROVING_ENTRIES(&a->proving),
         {NULL},
     };
     a->operand = (struct operand){.name = "PLAN | DOMAIN[/TARGET] --set KEY=VALUE… "};
-    if (options_parse(argc, argv, "change the definition of a domain's disk", own, &a->common, NULL,
-                      NULL, &a->operand, err) < 0)
+    if (options_parse(argc, argv, "change the definition of a domain's disk", own, &a->common,
+                      &a->work, NULL, &a->operand, err) < 0)
         return -1;
     if (!a->operand.value && !(a->xml && a->set)) {
         error_set(err, "what is to be applied?");
@@ -65,7 +78,10 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
     t->changing.common = &a->common;
     t->changing.options = &a->changing;
     t->changing.progress.options = &a->common;
-    return changing_parse(&t->changing, err);
+    t->proving = (struct proving){&a->proving, &a->work, &t->changing.progress};
+    if ((a->no_verify || a->keep_slower) && !a->changing.restart)
+        return error_set(err, "--no-verify and --keep-slower are for --restart");
+    return changing_parse(&t->changing, err) < 0 || proving_parse(&t->proving, err) < 0 ? -1 : 0;
 }
 
 static int read_settings(struct task *t, struct error **err)
@@ -199,32 +215,94 @@ static struct change_record *make(struct task *t, struct error **err)
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
     cleanup_free char *uri = virConnectGetURI(c->connection->handle);
     virDomainGetUUIDString(c->domain, uuid);
-    cleanup_close int lock = records_lock(c->state_directory, err);
+    cleanup_close int lock = change_records_lock(c->state_directory, err);
     if (lock < 0)
         return NULL;
-    cleanup_record struct change_record *r =
-        record_new(c->state_directory, uri ? uri : "", c->report.domain, uuid, t->target, t->before,
-                   c->report.edits, t->plan);
+    cleanup_change_record struct change_record *r =
+        change_record_new(c->state_directory, uri ? uri : "", c->report.domain, uuid, t->target,
+                          t->before, c->report.edits, t->plan);
     if (change_make(c->domain, r, t->after, err) < 0)
         return NULL;
     c->report.record = xstrdup(r->path);
     return TAKE_PTR(r);
 }
 
-/* What was changed and does not come to work is taken back. */
-static int bring_about(struct task *t, struct change_record *r, struct error **err)
+/* --- The proof -------------------------------------------------------------------------------- */
+
+static bool is_to_be_proved(const struct task *t)
+{
+    return t->arguments.changing.restart && !t->arguments.no_verify &&
+           virDomainIsActive(t->changing.domain) == 1;
+}
+
+/* That there is no measurement is no reason not to make the change: it is said. */
+static int measure(struct task *t, bool again, json_t **ret, struct error **err)
 {
     struct changing *c = &t->changing;
-    bool came;
-    if (changing_restart(c, &came, err) < 0)
-        return -1;
-    if (came)
+    cleanup_error struct error *failure = NULL;
+    *ret = again ? proving_measure_again(&t->proving, c->domain, t->target, t->plan, t->measured,
+                                         c->wait_ns, &failure)
+                 : proving_measure(&t->proving, c->domain, t->target, t->plan, &failure);
+    if (!*ret)
+        proving_note(c->report.left, again ? "after" : "before", failure);
+    return interrupt_check(err);
+}
+
+static int keep_measured(struct task *t, struct change_record *r, const char *when,
+                         json_t *measured, struct error **err)
+{
+    if (!measured)
         return 0;
-    cleanup_close int lock = records_lock(c->state_directory, err);
-    if (lock < 0 || changing_roll_back(c, r, /* start = */ true, err) < 0)
+    cleanup_close int lock = change_records_lock(t->changing.state_directory, err);
+    if (lock < 0)
+        return -1;
+    json_object_set(r->measured, when, measured);
+    return change_record_save(r, r->state, err);
+}
+
+/* Measures once more; *ret_good is false where it is slower than before and is not to be kept. */
+static int prove(struct task *t, struct change_record *r, bool *ret_good, struct error **err)
+{
+    struct changing *c = &t->changing;
+    *ret_good = true;
+    if (!t->measured)
+        return 0;
+    if (measure(t, /* again = */ true, &t->measured_after, err) < 0 ||
+        keep_measured(t, r, "after", t->measured_after, err) < 0)
+        return -1;
+    if (!t->measured_after)
+        return 0;
+    t->proof = proof_make(t->measured, t->measured_after, t->plan);
+    c->report.proof = &t->proof;
+    if (!proof_is_slower(&t->proof, t->proving.margin) || t->arguments.keep_slower)
+        return 0;
+    c->report.failure = xasprintf("slower than before: %.2f of it (%.2f–%.2f)",
+                                  t->proof.whole.ratio, t->proof.whole.low, t->proof.whole.high);
+    *ret_good = false;
+    return 0;
+}
+
+/* --- Coming into effect ----------------------------------------------------------------------- */
+
+static int roll_back(struct task *t, struct change_record *r, struct error **err)
+{
+    struct changing *c = &t->changing;
+    cleanup_close int lock = change_records_lock(c->state_directory, err);
+    if (lock < 0 || changing_roll_back(c, r, err) < 0)
         return error_prefix(err, "%s", c->report.failure);
     c->report.state = APPLY_ROLLED_BACK;
     return 0;
+}
+
+/* What was changed and does not come to work, or makes it slower, is taken back. */
+static int bring_about(struct task *t, struct change_record *r, struct error **err)
+{
+    bool good;
+    if (keep_measured(t, r, "before", t->measured, err) < 0 ||
+        changing_restart(&t->changing, &good, err) < 0 ||
+        (good && t->changing.report.state == APPLY_EFFECTIVE && prove(t, r, &good, err) < 0))
+        return -1;
+    return good ? 0 : roll_back(t, r, err);
 }
 
 static int run_domain(struct task *t, struct error **err)
@@ -239,9 +317,10 @@ static int run_domain(struct task *t, struct error **err)
         return -1;
     if (!go)
         return changing_print(c, err);
-    if (try_stand_in(t, err) < 0)
+    if (try_stand_in(t, err) < 0 ||
+        (is_to_be_proved(t) && measure(t, /* again = */ false, &t->measured, err) < 0))
         return -1;
-    cleanup_record struct change_record *r = make(t, err);
+    cleanup_change_record struct change_record *r = make(t, err);
     return r && bring_about(t, r, err) == 0 ? changing_print(c, err) : -1;
 }
 
@@ -251,6 +330,9 @@ static void task_done(struct task *t)
 {
     changing_done(&t->changing);
     json_decref(t->plan);
+    json_decref(t->measured);
+    json_decref(t->measured_after);
+    proof_done(&t->proof);
     if (t->settings)
         g_array_unref(t->settings);
     char *const owned[] = {t->name, t->target, t->before, t->after};

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "apply/record.h"
+#include "apply/change_record.h"
 #include "apply/restart.h"
 #include "cmd/cmd.h"
 #include "report/apply.h"
@@ -14,6 +14,53 @@ struct changing_options {
     gboolean yes, dry_run, restart, force;
     char *wait;
 };
+
+/* How a change is measured inside the guest (proving.c). */
+struct proving_options {
+    char *path, *size, *runs, *runtime, *margin;
+};
+
+#define PROVING_ENTRIES(o)                                                                           \
+    {"path",     0,                                                                                  \
+     0,          G_OPTION_ARG_FILENAME,                                                              \
+     &(o)->path, "A directory in the guest, on the disk [where a file system of it is mounted]",     \
+     "DIR"},                                                                                         \
+        {"size",     0,                                                                              \
+         0,          G_OPTION_ARG_STRING,                                                            \
+         &(o)->size, "Of the file in the guest that is worked on [128M]",                            \
+         "SIZE"},                                                                                    \
+        {"runs", 0, 0, G_OPTION_ARG_STRING, &(o)->runs, "Runs of each work [5]", "N"},               \
+        {"runtime", 0, 0, G_OPTION_ARG_STRING, &(o)->runtime, "Of each run of a work [2s]", "TIME"}, \
+    {                                                                                                \
+        "margin", 0, 0, G_OPTION_ARG_STRING, &(o)->margin,                                           \
+            "What counts as slower than before [2]", "PERCENT"                                       \
+    }
+
+struct proving {
+    const struct proving_options *options;
+    const struct workload_options *work;
+    struct progress *progress;
+    uint64_t bytes, run_ns;
+    unsigned runs;
+    double margin; /* 0.02 for 2 % */
+};
+
+/* Reads the options. */
+int proving_parse(struct proving *p, struct error **err);
+
+/* Measures a running domain, by the work that is asked for, or the plan's (NULL: there is none).
+ * The caller owns the result. Errors: those of inside_measure. */
+json_t *proving_measure(struct proving *p, virDomainPtr domain, const char *target,
+                        const json_t *plan, struct error **err);
+
+/* The same in a guest that has just come back, whose agent may answer before all is mounted: tried
+ * again until it is as `before` was, or the time given is over. */
+json_t *proving_measure_again(struct proving *p, virDomainPtr domain, const char *target,
+                              const json_t *plan, const json_t *before, uint64_t wait_ns,
+                              struct error **err);
+
+/* Appends why there is no measurement before, or after. */
+void proving_note(GPtrArray *left, const char *when, const struct error *failure);
 
 /* A change of one domain, while it is made or taken back. */
 struct changing {
@@ -66,9 +113,10 @@ int changing_confirm(struct changing *c, const char *question, bool *ret_go, str
  * failure says why. Errors: it does not shut down; a signal. */
 int changing_restart(struct changing *c, bool *ret_came, struct error **err);
 
-/* Takes back what a record has, with the domain's lock held, and starts the domain as it was before
- * if it is off and `start` is set. Errors: those of libvirt. */
-int changing_roll_back(struct changing *c, struct change_record *r, bool start, struct error **err);
+/* Takes back what a record has, with the lock held, and brings that into effect: a domain that runs
+ * with the change is restarted, one that is off since is started. Errors: those of libvirt; it does
+ * not shut down. */
+int changing_roll_back(struct changing *c, struct change_record *r, struct error **err);
 
 /* "DOMAIN/TARGET" cut in two, of which the second may be NULL; the caller frees both. */
 void changing_split(const char *operand, char **ret_domain, char **ret_target);

@@ -95,6 +95,7 @@ static struct restart_options restart_options(struct changing *c)
     return (struct restart_options){
         .seconds = (unsigned)(c->wait_ns / NS_PER_SECOND),
         .force = c->options->force,
+        .agent = virDomainIsActive(c->domain) == 1 && restart_has_agent(c->domain),
         .tell = show_step,
         .data = &c->progress,
     };
@@ -145,16 +146,31 @@ int changing_restart(struct changing *c, bool *ret_came, struct error **err)
     return 0;
 }
 
-int changing_roll_back(struct changing *c, struct change_record *r, bool start, struct error **err)
+/* A guest that is not back would not shut down either: it is left to run, unless it may be forced.
+ */
+static int restart_as_before(struct changing *c, struct error **err)
+{
+    const struct restart_options o = restart_options(c);
+    const char *how;
+    if (virDomainIsActive(c->domain) == 1 && restart_stop(c->domain, &o, err) < 0)
+        return error_prefix(err,
+                            "the change was taken back, and comes to an end with the next cold "
+                            "start");
+    if (restart_start(c->domain, err) < 0 || restart_wait(c->domain, &o, &how, err) < 0)
+        return error_prefix(err, "the change was taken back, and all the same");
+    return 0;
+}
+
+int changing_roll_back(struct changing *c, struct change_record *r, struct error **err)
 {
     g_autoptr(GPtrArray) left = NULL;
     cleanup_free char *now = change_read(c->domain, err);
     cleanup_free char *without = now ? edit_undo(now, r->edits, &left, err) : NULL;
     if (!without || change_take_back(c->domain, r, now, without, err) < 0)
         return -1;
-    if (start && virDomainIsActive(c->domain) == 0 && restart_start(c->domain, err) < 0)
-        return error_prefix(err, "the change was taken back, and all the same");
-    return 0;
+    int done = restart_as_before(c, err);
+    progress_clear(&c->progress);
+    return done;
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */

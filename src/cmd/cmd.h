@@ -32,6 +32,7 @@ int cmd_measure(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* --- options.c -------------------------------------------------------------------------------- */
 

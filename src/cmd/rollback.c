@@ -65,7 +65,7 @@ static bool is_named(const struct change_record *r, const struct task *t)
 
 static int list(struct task *t, struct error **err)
 {
-    t->records = records_read(t->changing.state_directory, NULL, NULL, t->notes, err);
+    t->records = change_records_read(t->changing.state_directory, NULL, NULL, t->notes, err);
     if (!t->records)
         return -1;
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(change_status_free);
@@ -75,7 +75,7 @@ static int list(struct task *t, struct error **err)
             continue;
         struct change_status *s = xcalloc(1, sizeof(*s));
         *s = (struct change_status){
-            r->name, r->uuid,  r->target, r->created, record_state_name(r->state),
+            r->name, r->uuid,  r->target, r->created, change_record_state_name(r->state),
             NULL,    r->edits, r->path};
         g_ptr_array_add(rows, s);
     }
@@ -96,7 +96,7 @@ static int find_record(struct task *t, struct error **err)
     struct changing *c = &t->changing;
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
     virDomainGetUUIDString(c->domain, uuid);
-    t->records = records_read(c->state_directory, uuid, t->target, t->notes, err);
+    t->records = change_records_read(c->state_directory, uuid, t->target, t->notes, err);
     if (!t->records)
         return -1;
     for (guint i = t->records->len; i-- && !t->record;) {
@@ -143,7 +143,7 @@ static int undo(struct task *t, struct error **err)
 static int take_back(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
-    cleanup_close int lock = records_lock(c->state_directory, err);
+    cleanup_close int lock = change_records_lock(c->state_directory, err);
     return lock < 0 ? -1 : change_take_back(c->domain, t->record, t->now, t->without, err);
 }
 

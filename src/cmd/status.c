@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "apply/effective.h"
-#include "apply/record.h"
+#include "apply/change_record.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "cmd/cmd.h"
@@ -101,7 +101,7 @@ static int run(const struct arguments *a, struct error **err)
     cleanup_free char *state = directories_state();
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(free);
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(change_status_free);
-    g_autoptr(GPtrArray) records = records_read(state, NULL, NULL, notes, err);
+    g_autoptr(GPtrArray) records = change_records_read(state, NULL, NULL, notes, err);
     cleanup_connection struct connection *c = NULL;
     for (guint i = 0; records && i < records->len; i++) {
         const struct change_record *r = records->pdata[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "report/proof.h"
 #include "report/report.h"
 #include "report/table.h"
 
@@ -51,12 +52,13 @@ static json_t *strings_or_null(GPtrArray *strings)
 json_t *report_apply_json(const struct apply_report *r)
 {
     json_t *effective = !r->differences ? json_null() : json_boolean(!r->differences->len);
-    return json_pack("{s:s, s:s?, s:s?, s:s?, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:s?, s:s?}",
-                     "state", state_names[r->state], "domain", r->domain, "uuid", r->uuid, "disk",
-                     r->target, "changes", edits_json(r->edits), "diff", r->diff, "stand_in",
-                     r->stand_in, "back", r->back, "effective", effective, "differences",
-                     strings_or_null(r->differences), "left", strings_or_null(r->left), "record",
-                     r->record, "failure", r->failure);
+    return json_pack(
+        "{s:s, s:s?, s:s?, s:s?, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:s?, s:s?, s:o}", "state",
+        state_names[r->state], "domain", r->domain, "uuid", r->uuid, "disk", r->target, "changes",
+        edits_json(r->edits), "diff", r->diff, "stand_in", r->stand_in, "back", r->back,
+        "effective", effective, "differences", strings_or_null(r->differences), "left",
+        strings_or_null(r->left), "record", r->record, "failure", r->failure, "proof",
+        r->proof ? report_proof_json(r->proof) : json_null());
 }
 
 /* --- Text ------------------------------------------------------------------------------------- */
@@ -133,6 +135,8 @@ void report_apply_text(const struct apply_report *r, FILE *out)
     if (done && r->stand_in && strcmp(r->stand_in, "started") != 0)
         fprintf(out, "Whether it starts was not tried: %s.\n", r->stand_in);
     print_next(r, out);
+    if (r->proof)
+        report_proof_text(r->proof, out);
     if (done && !r->undoes)
         fprintf(out, "To take it back: virt-disktune rollback %s/%s\n", r->domain, r->target);
 }

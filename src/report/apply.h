@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "apply/proof.h"
 #include "domain/edit.h"
 
 enum apply_state {
@@ -25,14 +26,15 @@ struct apply_report {
     bool undoes; /* a change was taken back, not made */
     enum apply_state state;
     const char *domain, *uuid, *target;
-    GPtrArray *edits;       /* struct edit * */
-    char *diff;             /* of the definition */
-    char *stand_in;         /* "started", or why none was; NULL: none was to be */
-    const char *back;       /* how the guest was seen to be back; NULL: it was not restarted */
-    GPtrArray *differences; /* strings: what QEMU runs otherwise; NULL: it was not looked at */
-    GPtrArray *left;        /* strings: what was not done, and why */
-    char *record;           /* the path of what it is taken back by; NULL */
-    char *failure;          /* why it was rolled back; NULL */
+    GPtrArray *edits;          /* struct edit * */
+    char *diff;                /* of the definition */
+    char *stand_in;            /* "started", or why none was; NULL: none was to be */
+    const char *back;          /* how the guest was seen to be back; NULL: it was not restarted */
+    GPtrArray *differences;    /* strings: what QEMU runs otherwise; NULL: it was not looked at */
+    GPtrArray *left;           /* strings: what was not done, and why */
+    char *record;              /* the path of what it is taken back by; NULL */
+    const struct proof *proof; /* what it brings; NULL: it was not measured */
+    char *failure;             /* why it was rolled back; NULL */
 };
 
 void apply_report_done(struct apply_report *r);

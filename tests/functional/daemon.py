@@ -13,7 +13,8 @@ from pathlib import Path
 
 from harness import PATIENCE, Skip, wait_until
 
-PRIVATE = ("/run/libvirt", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
+PRIVATE = ("/run/virt-disktune", "/run/libvirt", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt",
+           "/var/log/libvirt")
 # QEMU as root: libvirt asks a QEMU anew for each call where its user cannot open /dev/kvm.
 QEMU_CONF = """user = "root"
 group = "root"

@@ -271,24 +271,22 @@ def deaf():
     domain.gone()
 
 
-@case("--restart --force: switched off and started, and taken back when the guest is not back")
+@case("--restart --force: switched off, started, and taken back when the guest is not back, which it was not before")
 def forced():
     domain = Domain()
     before = domain.xml
     domain.start()
-    result = run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes", "--restart", "--force", "--wait", "4s",
-                 "--json")
-    equal(result.status, 1, f"exit status: {result.err}")
-    found = json.loads(result.out)
-    equal(found["state"], "rolled-back", "the state")
-    assert "is not back" in found["failure"], found
+    result = run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes", "--restart", "--force", "--wait", "6s",
+                 "--no-verify")
+    assert_error(result, "is not back after 6 s.*: the change was taken back, and all the same: .*is not back after 6 s")
     equal(domain.xml, before, "the definition")
+    assert "io='native'" not in virsh("dumpxml", domain.name).stdout, "what runs"
     domain.gone()
 
 
 # --- The hostile moment ---------------------------------------------------------------------------
 
-@case("kill -9 at 200 instants: the definition is the old one or the new one, and rollback can tell")
+@case("kill -9 at many instants: the definition is the old one or the new one, and rollback can tell")
 def killed():
     domain = Domain()
     before = domain.xml
@@ -301,7 +299,9 @@ def killed():
     rollback(domain)
     dice, moment = random.Random(1), whole
     seen = {"old": 0, "new": 0}
-    for number in range(200):
+    # Under the sanitizers all takes longer, and libvirtd, which does what counts, is the same.
+    times = 50 if os.environ.get("B_SANITIZE", "none") != "none" else 200
+    for number in range(times):
         started = Run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes")
         # Anywhere, or about the moment that decides, which is looked for meanwhile.
         time.sleep(dice.uniform(0, whole) if number % 4 == 0 else moment * dice.uniform(0.93, 1.07))
@@ -319,8 +319,8 @@ def killed():
         else:
             assert back.status == 0 or "no change" in back.err, back.err
         equal(domain.xml, before, "the definition after the rollback")
-    print(f"# of 200 killed, {seen['old']} had changed nothing and {seen['new']} all of it")
-    assert min(seen.values()) >= 40, seen
+    print(f"# of {times} killed, {seen['old']} had changed nothing and {seen['new']} all of it")
+    assert min(seen.values()) >= times // 10, seen
     assert_done(apply(domain, "io=native", json_too=False))
     assert_nothing_left(domain.directory)
     domain.gone()

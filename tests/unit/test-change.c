@@ -16,7 +16,7 @@
 
 #include "apply/change.h"
 #include "apply/clone.h"
-#include "apply/record.h"
+#include "apply/change_record.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -97,14 +97,14 @@ static GPtrArray *some_edits(void)
 static struct change_record *a_record(const char *directory, const char *target)
 {
     g_autoptr(GPtrArray) edits = some_edits();
-    return record_new(directory, "qemu:///system", "web", UUID, target, domain, edits, NULL);
+    return change_record_new(directory, "qemu:///system", "web", UUID, target, domain, edits, NULL);
 }
 
 static GPtrArray *read_all(const char *directory, const char *uuid, const char *target,
                            guint expected_notes)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(free);
-    GPtrArray *records = records_read(directory, uuid, target, notes, NULL);
+    GPtrArray *records = change_records_read(directory, uuid, target, notes, NULL);
     assert_non_null(records);
     assert_int_equal(notes->len, expected_notes);
     return records;
@@ -116,13 +116,13 @@ static void test_record(void **state)
     cleanup_free char *directory = scratch_path("round");
     g_autoptr(GPtrArray) none = read_all(directory, NULL, NULL, 0);
     assert_int_equal(none->len, 0);
-    cleanup_close int lock = records_lock(directory, NULL);
+    cleanup_close int lock = change_records_lock(directory, NULL);
     assert_true(lock >= 0);
-    cleanup_record struct change_record *first = a_record(directory, "vda");
-    cleanup_record struct change_record *second = a_record(directory, "vd/../b");
-    assert_int_equal(record_save(first, RECORD_MEANT, NULL), 0);
-    assert_int_equal(record_save(second, RECORD_MEANT, NULL), 0);
-    assert_int_equal(record_save(second, RECORD_MADE, NULL), 0);
+    cleanup_change_record struct change_record *first = a_record(directory, "vda");
+    cleanup_change_record struct change_record *second = a_record(directory, "vd/../b");
+    assert_int_equal(change_record_save(first, RECORD_MEANT, NULL), 0);
+    assert_int_equal(change_record_save(second, RECORD_MEANT, NULL), 0);
+    assert_int_equal(change_record_save(second, RECORD_MADE, NULL), 0);
 
     g_autoptr(GPtrArray) all = read_all(directory, NULL, NULL, 0);
     assert_int_equal(all->len, 2);
@@ -146,9 +146,9 @@ static void test_record_is_private(void **state)
     (void)state;
     struct stat st;
     cleanup_free char *directory = scratch_path("private");
-    cleanup_close int lock = records_lock(directory, NULL);
-    cleanup_record struct change_record *r = a_record(directory, "../../x");
-    assert_int_equal(record_save(r, RECORD_MADE, NULL), 0);
+    cleanup_close int lock = change_records_lock(directory, NULL);
+    cleanup_change_record struct change_record *r = a_record(directory, "../../x");
+    assert_int_equal(change_record_save(r, RECORD_MADE, NULL), 0);
     assert_int_equal(stat(r->path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     const char *name = strrchr(r->path, '/') + 1;
@@ -177,11 +177,11 @@ static void test_damaged(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(damaged); i++) {
         cleanup_free char *name = xasprintf("damaged-%zu", i);
         cleanup_free char *directory = scratch_path(name);
-        cleanup_close int lock = records_lock(directory, NULL);
+        cleanup_close int lock = change_records_lock(directory, NULL);
         cleanup_free char *path = xasprintf("%s/changes/1.json", directory);
         assert_int_equal(file_write_atomic(path, damaged[i].text, NULL), 0);
         g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(free);
-        g_autoptr(GPtrArray) records = records_read(directory, NULL, NULL, notes, NULL);
+        g_autoptr(GPtrArray) records = change_records_read(directory, NULL, NULL, notes, NULL);
         assert_int_equal(records->len, 0);
         assert_int_equal(notes->len, 1);
         if (!strstr(notes->pdata[0], damaged[i].why) || !strstr(notes->pdata[0], path))

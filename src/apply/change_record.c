@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "apply/record.h"
+#include "apply/change_record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 static const char *const state_names[] = {
     [RECORD_MEANT] = "meant", [RECORD_MADE] = "made", [RECORD_UNDONE] = "undone"};
 
-const char *record_state_name(enum record_state s)
+const char *change_record_state_name(enum record_state s)
 {
     return state_names[s];
 }
@@ -28,7 +28,7 @@ static char *directory_of(const char *state_directory)
 
 /* --- The lock --------------------------------------------------------------------------------- */
 
-int records_lock(const char *state_directory, struct error **err)
+int change_records_lock(const char *state_directory, struct error **err)
 {
     cleanup_free char *directory = directory_of(state_directory);
     cleanup_free char *path = xasprintf("%s/lock", directory);
@@ -69,9 +69,9 @@ static char *new_path(const char *state_directory, const struct timespec *now, c
     return xasprintf("%s/%s.json", directory, name);
 }
 
-struct change_record *record_new(const char *state_directory, const char *uri, const char *name,
-                                 const char *uuid, const char *target, const char *before,
-                                 GPtrArray *edits, json_t *plan)
+struct change_record *change_record_new(const char *state_directory, const char *uri,
+                                        const char *name, const char *uuid, const char *target,
+                                        const char *before, GPtrArray *edits, json_t *plan)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -86,17 +86,18 @@ struct change_record *record_new(const char *state_directory, const char *uri, c
         .before = xstrdup(before),
         .edits = g_ptr_array_ref(edits),
         .plan = json_incref(plan),
+        .measured = json_object(),
     };
     return r;
 }
 
-int record_save(struct change_record *r, enum record_state state, struct error **err)
+int change_record_save(struct change_record *r, enum record_state state, struct error **err)
 {
     cleanup_json json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:O?}", "change", RECORD_FORMAT,
-        "version", VERSION, "created", r->created, "state", state_names[state], "uri", r->uri,
-        "domain", "name", r->name, "uuid", r->uuid, "target", r->target, "edits",
-        edits_to_json(r->edits), "before", r->before, "plan", r->plan);
+        "{s:i, s:s, s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s:O?, s:O}", "change",
+        RECORD_FORMAT, "version", VERSION, "created", r->created, "state", state_names[state],
+        "uri", r->uri, "domain", "name", r->name, "uuid", r->uuid, "target", r->target, "edits",
+        edits_to_json(r->edits), "before", r->before, "plan", r->plan, "measured", r->measured);
     cleanup_free char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     if (!text)
         return error_set(err, "the definition of %s has what cannot be written down", r->name);
@@ -123,14 +124,15 @@ static struct change_record *from_json(json_t *json, const char *path, struct er
 {
     int format = 0;
     const char *created, *state, *uri, *name, *uuid, *target, *before;
-    json_t *edits, *plan = NULL;
+    json_t *edits, *plan = NULL, *measured = NULL;
     if (json_unpack(json, "{s:i}", "change", &format) < 0 || format != RECORD_FORMAT) {
         error_set(err, "is no record of a change that this version knows");
         return NULL;
     }
-    if (json_unpack(json, "{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s?o}", "created", &created,
-                    "state", &state, "uri", &uri, "domain", "name", &name, "uuid", &uuid, "target",
-                    &target, "edits", &edits, "before", &before, "plan", &plan) < 0) {
+    if (json_unpack(json, "{s:s, s:s, s:s, s:{s:s, s:s}, s:s, s:o, s:s, s?o, s?o}", "created",
+                    &created, "state", &state, "uri", &uri, "domain", "name", &name, "uuid", &uuid,
+                    "target", &target, "edits", &edits, "before", &before, "plan", &plan,
+                    "measured", &measured) < 0) {
         error_set(err, "has something missing");
         return NULL;
     }
@@ -150,6 +152,7 @@ static struct change_record *from_json(json_t *json, const char *path, struct er
         .before = xstrdup(before),
         .edits = g_steal_pointer(&changed),
         .plan = json_is_object(plan) ? json_incref(plan) : NULL,
+        .measured = json_is_object(measured) ? json_incref(measured) : json_object(),
     };
     return r;
 }
@@ -177,11 +180,12 @@ static gint compare_paths(gconstpointer a, gconstpointer b)
                   (*(const struct change_record *const *)b)->path);
 }
 
-GPtrArray *records_read(const char *state_directory, const char *uuid, const char *target,
-                        GPtrArray *notes, struct error **err)
+GPtrArray *change_records_read(const char *state_directory, const char *uuid, const char *target,
+                               GPtrArray *notes, struct error **err)
 {
     cleanup_free char *directory = directory_of(state_directory);
-    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+    g_autoptr(GPtrArray) records =
+        g_ptr_array_new_with_free_func((GDestroyNotify)change_record_free);
     g_autoptr(GError) why = NULL;
     g_autoptr(GDir) dir = g_dir_open(directory, 0, &why);
     if (!dir && !g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
@@ -193,7 +197,7 @@ GPtrArray *records_read(const char *state_directory, const char *uuid, const cha
         if (!g_str_has_suffix(name, ".json"))
             continue;
         cleanup_free char *path = xasprintf("%s/%s", directory, name);
-        cleanup_record struct change_record *r = read_record(path, &unread);
+        cleanup_change_record struct change_record *r = read_record(path, &unread);
         if (!r)
             g_ptr_array_add(notes, TAKE_PTR(unread->message));
         else if (is_asked_for(r, uuid, target))
@@ -203,7 +207,7 @@ GPtrArray *records_read(const char *state_directory, const char *uuid, const cha
     return g_steal_pointer(&records);
 }
 
-void record_free(struct change_record *r)
+void change_record_free(struct change_record *r)
 {
     if (!r)
         return;
@@ -213,5 +217,6 @@ void record_free(struct change_record *r)
     if (r->edits)
         g_ptr_array_unref(r->edits);
     json_decref(r->plan);
+    json_decref(r->measured);
     free(r);
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * inside_program.c - our own program is put into a guest, and run there (inside.h).
+ */
+#include <string.h>
+#include <sys/random.h>
+
+#include "apply/guest_inside.h"
+#include "apply/inside_ways.h"
+#include "base/clock.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "measure/inside.h"
+#include "measure/protocol.h"
+
+/* For chmod and rm. */
+#define SMALL_SECONDS 30
+/* What filling the file and starting may take beside the runs: slow disks, and emulated guests. */
+#define MORE_SECONDS 120
+
+/* --- Putting it there ------------------------------------------------------------------------- */
+
+/* A name that nobody could have put something at before: the directories are everybody's. */
+static char *new_path(const char *directory)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        random = clock_now_ns();
+    return xasprintf("%s/" INSIDE_PREFIX "%016llx", strcmp(directory, "/") == 0 ? "" : directory,
+                     (unsigned long long)random);
+}
+
+static int run_small(struct agent *a, const char *const *argv, struct error **err)
+{
+    cleanup_agent_result struct agent_result result = {0};
+    const struct agent_program program = {.argv = argv, .timeout_seconds = SMALL_SECONDS};
+    if (agent_exec(a, &program, &result, err) < 0)
+        return -1;
+    return result.status
+               ? error_set(err, "%s in the guest failed with status %d", argv[0], result.status)
+               : 0;
+}
+
+/* A program that has run has done this itself. */
+static void remove_program(struct agent *a, const char *path)
+{
+    const char *const argv[] = {"rm", "-f", path, NULL};
+    run_small(a, argv, NULL);
+}
+
+static int put(struct agent *a, const char *path, struct error **err)
+{
+    const char *const argv[] = {"chmod", "700", path, NULL};
+    return agent_write_file(a, path, guest_inside, guest_inside_size, err) < 0 ||
+                   run_small(a, argv, err) < 0
+               ? -1
+               : 0;
+}
+
+/* --- Running it ------------------------------------------------------------------------------- */
+
+static uint64_t file_bytes(const struct suite *s)
+{
+    uint64_t largest = 0, mib = UINT64_C(1) << 20;
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->works[i].span_bytes > largest)
+            largest = s->works[i].span_bytes;
+    return (largest + mib - 1) / mib * mib;
+}
+
+static unsigned seconds_of(const struct inside_options *o)
+{
+    uint64_t ns = 0;
+    for (unsigned i = 0; i < o->suite->count; i++)
+        ns += o->suite->works[i].bounds.duration_ns + NS_PER_SECOND;
+    return (unsigned)(ns * o->runs / NS_PER_SECOND) + MORE_SECONDS;
+}
+
+static char *task_text(const struct inside_options *o, const char *directory)
+{
+    cleanup_json json_t *task =
+        json_pack("{s:s, s:I, s:i, s:i, s:i, s:o}", "directory", directory, "bytes",
+                  (json_int_t)file_bytes(o->suite), "seed", 1, "runs", (int)o->runs, "seconds",
+                  (int)seconds_of(o), "works", suite_to_json(o->suite));
+    return task ? json_dumps(task, JSON_COMPACT) : NULL;
+}
+
+/* What it wrote; NULL where it could not be run at all, which the next directory may mend. The
+ * caller owns it. */
+static json_t *run_program(struct agent *a, const char *path, const char *task, unsigned seconds,
+                           struct error **err)
+{
+    const char *const argv[] = {path, NULL};
+    const struct agent_program program = {
+        .argv = argv,
+        .input = task,
+        .input_length = strlen(task),
+        .timeout_seconds = seconds + SMALL_SECONDS,
+    };
+    cleanup_agent_result struct agent_result result = {0};
+    if (agent_exec(a, &program, &result, err) < 0)
+        return NULL;
+    json_t *answer = json_loadb(result.out, result.out_length, 0, NULL);
+    if (!answer)
+        error_set(err, "our program ended in the guest with status %d", result.status);
+    return answer;
+}
+
+/* --- What it says ----------------------------------------------------------------------------- */
+
+/* One run's figures of the work `i`; the guest is not trusted. */
+static int take_run(const json_t *run, size_t i, json_t *work, struct error **err)
+{
+    uint64_t requests, bytes, elapsed;
+    json_t *figures = json_array_get(run, i);
+    if (protocol_get_u64(figures, "requests", &requests, err) < 0 ||
+        protocol_get_u64(figures, "bytes", &bytes, err) < 0 ||
+        protocol_get_u64(figures, "elapsed_ns", &elapsed, err) < 0)
+        return -1;
+    if (!requests || !elapsed)
+        return error_set(err, "a run without a request");
+    inside_add_run(work, (double)requests, (double)bytes, (double)elapsed / NS_PER_SECOND);
+    return 0;
+}
+
+static json_t *take_work(const json_t *answer, const struct inside_options *o, unsigned i,
+                         struct error **err)
+{
+    const struct work *w = &o->suite->works[i];
+    const json_t *runs = json_object_get(answer, "runs");
+    cleanup_json json_t *work = inside_work(w->workload.name, w->weight);
+    json_t *latency = json_array_get(json_object_get(answer, "latency_us"), i);
+    size_t r;
+    json_t *run;
+    if (json_array_size(runs) != o->runs) {
+        error_set(err, "not as many runs as were asked for");
+        return NULL;
+    }
+    json_array_foreach (runs, r, run)
+        if (take_run(run, i, work, err) < 0)
+            return NULL;
+    if (json_is_object(latency))
+        json_object_set(work, "latency_us", latency);
+    return TAKE_PTR(work);
+}
+
+static json_t *take_answer(const json_t *answer, const struct inside_options *o, struct error **err)
+{
+    cleanup_json json_t *works = json_array();
+    for (unsigned i = 0; i < o->suite->count; i++) {
+        json_t *work = take_work(answer, o, i, err);
+        if (!work)
+            return NULL;
+        json_array_append_new(works, work);
+    }
+    const char *kernel = json_string_value(json_object_get(answer, "kernel"));
+    json_t *bytes = json_object_get(answer, "file_system_bytes");
+    return json_pack("{s:s?, s:O?, s:O}", "kernel", kernel, "file_system_bytes", bytes, "works",
+                     works);
+}
+
+/* --- Together --------------------------------------------------------------------------------- */
+
+/* Where programs can be run from differs: /tmp and the measured directory may be mounted noexec. */
+static json_t *try_directories(struct agent *a, const struct inside_options *o,
+                               const char *directory, const char *task, struct error **err)
+{
+    const char *const places[] = {"/var/tmp", "/tmp", "/root", directory};
+    for (size_t i = 0; i < ARRAY_SIZE(places) && !agent_is_silent(a); i++) {
+        cleanup_free char *path = new_path(places[i]);
+        cleanup_error struct error *failed = NULL;
+        json_t *answer =
+            put(a, path, &failed) == 0 ? run_program(a, path, task, seconds_of(o), &failed) : NULL;
+        if (answer)
+            return answer;
+        remove_program(a, path);
+        error_set(err, "%s", failed->message);
+        if (interrupt_check(NULL) < 0)
+            break;
+    }
+    return NULL;
+}
+
+json_t *inside_by_program(struct agent *a, const struct inside_options *o, const char *directory,
+                          bool *ret_final, struct error **err)
+{
+    cleanup_free char *task = task_text(o, directory);
+    if (!task) {
+        error_set(err, "the name of the directory is no UTF-8");
+        return NULL;
+    }
+    if (o->tell)
+        o->tell(o->data, "measuring inside the guest");
+    uint64_t start = clock_now_ns();
+    cleanup_json json_t *answer = try_directories(a, o, directory, task, err);
+    *ret_final = answer || interrupt_check(NULL) < 0 || agent_is_silent(a);
+    const char *failure = json_string_value(json_object_get(answer, "error"));
+    if (failure) {
+        /* A kernel without io_uring is none that dd could not be measured on. */
+        *ret_final = !strstr(failure, "io_uring");
+        error_set(err, "in the guest: %s", failure);
+        return NULL;
+    }
+    json_t *result = answer ? take_answer(answer, o, err) : NULL;
+    if (result)
+        json_object_set_new(result, "seconds",
+                            json_real((double)(clock_now_ns() - start) / NS_PER_SECOND));
+    return result;
+}
