@@ -61,9 +61,10 @@ int change_check_domain(virDomainPtr domain, struct error **err)
 
 char *change_read(virDomainPtr domain, struct error **err)
 {
+    const char *name = virDomainGetName(domain); /* libvirt forgets an error with its next call */
     char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
     if (!xml)
-        connection_error(err, "cannot read the definition of %s", virDomainGetName(domain));
+        connection_error(err, "cannot read the definition of %s", name);
     return xml;
 }
 
@@ -153,9 +154,10 @@ static int check_unchanged(virDomainPtr domain, const char *expected, struct err
 
 static int define(virDomainPtr domain, const char *xml, struct error **err)
 {
+    const char *name = virDomainGetName(domain);
     virDomainPtr defined = virDomainDefineXMLFlags(virDomainGetConnect(domain), xml, 0);
     if (!defined)
-        return connection_error(err, "libvirt does not define %s", virDomainGetName(domain));
+        return connection_error(err, "libvirt does not define %s", name);
     virDomainFree(defined);
     return 0;
 }

@@ -111,9 +111,9 @@ static int count(virDomainPtr domain, const char *target, double *ret_requests, 
                  struct error **err)
 {
     virDomainBlockStatsStruct s;
+    const char *name = virDomainGetName(domain); /* libvirt forgets an error with its next call */
     if (virDomainBlockStats(domain, target, &s, sizeof(s)) < 0)
-        return connection_error(err, "libvirt does not tell what %s/%s does",
-                                virDomainGetName(domain), target);
+        return connection_error(err, "libvirt does not tell what %s/%s does", name, target);
     *ret_requests = (double)(s.rd_req + s.wr_req);
     *ret_bytes = (double)(s.rd_bytes + s.wr_bytes);
     return 0;

@@ -40,8 +40,9 @@ static uint64_t seconds_from_now(double seconds)
 static int state_of(virDomainPtr domain, struct error **err)
 {
     int state, reason;
+    const char *name = virDomainGetName(domain); /* libvirt forgets an error with its next call */
     if (virDomainGetState(domain, &state, &reason, 0) < 0)
-        return connection_error(err, "cannot see how %s is", virDomainGetName(domain));
+        return connection_error(err, "cannot see how %s is", name);
     return state;
 }
 
@@ -65,11 +66,6 @@ static int wait_until_off(virDomainPtr domain, uint64_t deadline_ns, struct erro
     }
 }
 
-static int not_asked(virDomainPtr domain, struct error **err)
-{
-    return connection_error(err, "%s cannot be asked to shut down", virDomainGetName(domain));
-}
-
 /* An agent that hangs must not eat the time that ACPI needs: it has a third of it. */
 static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, struct error **err)
 {
@@ -81,6 +77,7 @@ static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, str
         {VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, "shutting the guest down (agent)", 1.0 / 3},
         {VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN, "shutting the guest down (ACPI)", 1},
     };
+    const char *name = virDomainGetName(domain);
     uint64_t start = clock_now_ns();
     bool asked = false;
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
@@ -93,7 +90,7 @@ static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, str
         if (off)
             return off;
     }
-    return asked ? 0 : not_asked(domain, err);
+    return asked ? 0 : connection_error(err, "%s cannot be asked to shut down", name);
 }
 
 int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err)
@@ -118,8 +115,9 @@ int restart_stop(virDomainPtr domain, const struct restart_options *o, struct er
 
 int restart_start(virDomainPtr domain, struct error **err)
 {
+    const char *name = virDomainGetName(domain);
     if (virDomainCreate(domain) < 0)
-        return connection_error(err, "%s does not start", virDomainGetName(domain));
+        return connection_error(err, "%s does not start", name);
     return 0;
 }
 

@@ -235,6 +235,24 @@ void connection_close(struct connection *c)
     free(c);
 }
 
+/* Which right is missing, where libvirt says no for want of one; NULL. */
+static const char *missing_right(int code)
+{
+    switch (code) {
+    case VIR_ERR_AUTH_UNAVAILABLE:
+    case VIR_ERR_AUTH_FAILED:
+    case VIR_ERR_AUTH_CANCELLED:
+        return "the right is polkit's org.libvirt.unix.manage, which root has and the group "
+               "libvirt";
+    case VIR_ERR_ACCESS_DENIED:
+        return "the administrator's rules (polkit, org.libvirt.api.*) do not give you that right";
+    case VIR_ERR_OPERATION_DENIED:
+        return "the connection is one to look only: use a socket, or a URI, that may change things";
+    default:
+        return NULL;
+    }
+}
+
 int connection_error(struct error **err, const char *format, ...)
 {
     va_list args;
@@ -242,5 +260,7 @@ int connection_error(struct error **err, const char *format, ...)
     cleanup_free char *context = xvasprintf(format, args);
     va_end(args);
     virErrorPtr last = virGetLastError();
-    return error_set(err, "%s: %s", context, last && last->message ? last->message : "unknown");
+    const char *right = last ? missing_right(last->code) : NULL;
+    error_set(err, "%s: %s", context, last && last->message ? last->message : "unknown");
+    return right ? error_hint(err, "%s", right) : -1;
 }

@@ -51,9 +51,10 @@ virDomainPtr lookup_domain(const struct connection *c, const char *name, struct 
 
 static char *read_xml(virDomainPtr domain, unsigned flags, struct error **err)
 {
+    const char *name = virDomainGetName(domain); /* libvirt forgets an error with its next call */
     char *xml = virDomainGetXMLDesc(domain, flags);
     if (!xml)
-        connection_error(err, "cannot read the definition of %s", virDomainGetName(domain));
+        connection_error(err, "cannot read the definition of %s", name);
     return xml;
 }
 

@@ -229,6 +229,17 @@ def refused():
     assert_error(apply(domain, "io=native", json_too=False), "there is no domain")
 
 
+@case("a connection to look only: the error says which right is missing")
+def rights():
+    domain = Domain()
+    before = domain.xml
+    words = ("apply", domain.disk, "--set", "io=native", "--yes")
+    look_only = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro"
+    assert_error(run(*words, "-c", look_only), "read.only|forbidden", "look only")
+    equal(domain.xml, before, "the definition")
+    domain.gone()
+
+
 @case("a domain that does not start with the change: seen before it is made")
 def does_not_start():
     domain = Domain(driver="cache='writeback'", form="raw", directory=mounted(["-t", "ramfs", "none"], scratch("ramfs")))
