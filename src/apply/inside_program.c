@@ -86,10 +86,10 @@ static char *task_text(const struct inside_options *o, const char *directory)
     return task ? json_dumps(task, JSON_COMPACT) : NULL;
 }
 
-/* What it wrote; NULL where it could not be run at all, which the next directory may mend. The
- * caller owns it. */
+/* What it wrote; NULL where it could not be run, which another directory may mend unless it did
+ * start. The caller owns it. */
 static json_t *run_program(struct agent *a, const char *path, const char *task, unsigned seconds,
-                           struct error **err)
+                           bool *ret_started, struct error **err)
 {
     const char *const argv[] = {path, NULL};
     const struct agent_program program = {
@@ -99,7 +99,9 @@ static json_t *run_program(struct agent *a, const char *path, const char *task, 
         .timeout_seconds = seconds + SMALL_SECONDS,
     };
     cleanup_agent_result struct agent_result result = {0};
-    if (agent_exec(a, &program, &result, err) < 0)
+    int r = agent_exec(a, &program, &result, err);
+    *ret_started = result.started;
+    if (r < 0)
         return NULL;
     json_t *answer = json_loadb(result.out, result.out_length, 0, NULL);
     if (!answer)
@@ -162,22 +164,26 @@ static json_t *take_answer(const json_t *answer, const struct inside_options *o,
 
 /* --- Together --------------------------------------------------------------------------------- */
 
-/* Where programs can be run from differs: /tmp and the measured directory may be mounted noexec. */
+/* Where programs can be run from differs: /tmp and the measured directory may be mounted noexec.
+ * *ret_final is whether no other place would do better. */
 static json_t *try_directories(struct agent *a, const struct inside_options *o,
-                               const char *directory, const char *task, struct error **err)
+                               const char *directory, const char *task, bool *ret_final,
+                               struct error **err)
 {
     const char *const places[] = {"/var/tmp", "/tmp", "/root", directory};
-    for (size_t i = 0; i < ARRAY_SIZE(places) && !agent_is_silent(a); i++) {
+    *ret_final = false;
+    for (size_t i = 0; i < ARRAY_SIZE(places) && !*ret_final; i++) {
         cleanup_free char *path = new_path(places[i]);
         cleanup_error struct error *failed = NULL;
-        json_t *answer =
-            put(a, path, &failed) == 0 ? run_program(a, path, task, seconds_of(o), &failed) : NULL;
+        bool started = false;
+        json_t *answer = put(a, path, &failed) == 0
+                             ? run_program(a, path, task, seconds_of(o), &started, &failed)
+                             : NULL;
         if (answer)
             return answer;
+        *ret_final = started || agent_is_silent(a) || interrupt_check(NULL) < 0;
         remove_program(a, path);
         error_set(err, "%s", failed->message);
-        if (interrupt_check(NULL) < 0)
-            break;
     }
     return NULL;
 }
@@ -193,8 +199,8 @@ json_t *inside_by_program(struct agent *a, const struct inside_options *o, const
     if (o->tell)
         o->tell(o->data, "measuring inside the guest");
     uint64_t start = clock_now_ns();
-    cleanup_json json_t *answer = try_directories(a, o, directory, task, err);
-    *ret_final = answer || interrupt_check(NULL) < 0 || agent_is_silent(a);
+    cleanup_json json_t *answer = try_directories(a, o, directory, task, ret_final, err);
+    *ret_final |= answer != NULL;
     const char *failure = json_string_value(json_object_get(answer, "error"));
     if (failure) {
         /* A kernel without io_uring is none that dd could not be measured on. */

@@ -67,6 +67,7 @@ struct agent_result {
     char *out, *err_text;
     size_t out_length, err_length;
     bool truncated; /* it wrote more than the agent keeps */
+    bool started;   /* also where it is not known how it ended */
 };
 
 /* Runs it to its end. What it prints has to go through one answer of libvirt, which is about 3 MB:

@@ -189,9 +189,12 @@ int agent_exec(struct agent *a, const struct agent_program *p, struct agent_resu
     *ret = (struct agent_result){0};
     if (start_program(a, p, &pid, err) < 0)
         return -1;
+    ret->started = true;
     for (int pause = 5;; pause = MIN(2 * pause, 500)) {
-        if (ask_status(a, pid, ret, &exited, err) < 0)
-            return error_prefix(err, "%s in the guest", p->argv[0]);
+        cleanup_error struct error *unanswered = NULL;
+        if (ask_status(a, pid, ret, &exited, &unanswered) < 0 &&
+            (!agent_is_silent(a) || clock_now_ns() >= end))
+            return error_set(err, "%s in the guest: %s", p->argv[0], unanswered->message);
         if (exited)
             return 0;
         if (clock_now_ns() >= end)
