@@ -344,7 +344,7 @@ static void task_done(struct task *t)
 
 int cmd_apply(int argc, char **argv)
 {
-    at_scope_end(task_done) struct task t = {0};
+    static struct task t; /* GLib's options in it are the process's */
     cleanup_error struct error *err = NULL;
     t.changing.report.left = g_ptr_array_new_with_free_func(free);
     if (parse_arguments(argc, argv, &t, &err) < 0)
@@ -353,5 +353,6 @@ int cmd_apply(int argc, char **argv)
     if (r == 0)
         r = t.arguments.xml ? run_file(&t, &err) : run_domain(&t, &err);
     progress_clear(&t.changing.progress);
+    task_done(&t);
     return r < 0 || err ? fail(err) : r;
 }

@@ -181,12 +181,13 @@ static void task_done(struct task *t)
 
 int cmd_rollback(int argc, char **argv)
 {
-    at_scope_end(task_done) struct task t = {0};
+    static struct task t; /* GLib's options in it are the process's */
     cleanup_error struct error *err = NULL;
     t.notes = g_ptr_array_new_with_free_func(free);
     if (parse_arguments(argc, argv, &t, &err) < 0)
         return fail(err);
     int r = t.arguments.list ? list(&t, &err) : run(&t, &err);
     progress_clear(&t.changing.progress);
+    task_done(&t);
     return r < 0 || err ? fail(err) : r;
 }

@@ -124,7 +124,7 @@ static int run(const struct arguments *a, struct error **err)
 
 int cmd_status(int argc, char **argv)
 {
-    struct arguments a = {0};
+    static struct arguments a;
     cleanup_error struct error *err = NULL;
     return parse_arguments(argc, argv, &a, &err) < 0 || run(&a, &err) < 0 ? fail(err) : EXIT_DONE;
 }

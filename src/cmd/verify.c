@@ -175,9 +175,10 @@ static void task_done(struct task *t)
 
 int cmd_verify(int argc, char **argv)
 {
-    at_scope_end(task_done) struct task t = {0};
+    static struct task t; /* GLib's options in it are the process's */
     cleanup_error struct error *err = NULL;
     int r = parse_arguments(argc, argv, &t, &err) < 0 ? -1 : run(&t, &err);
     progress_clear(&t.progress);
+    task_done(&t);
     return r < 0 ? fail(err) : r;
 }
