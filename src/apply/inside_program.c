@@ -17,7 +17,7 @@
 /* For chmod and rm. */
 #define SMALL_SECONDS 30
 /* What filling the file and starting may take beside the runs: slow disks, and emulated guests. */
-#define MORE_SECONDS 120
+#define MORE_SECONDS 60
 
 /* --- Putting it there ------------------------------------------------------------------------- */
 
