@@ -142,7 +142,8 @@ int process_cpu_ns(pid_t pid, uint64_t *ret_ns, struct error **err)
 
 int process_set_io_priority(pid_t pid, enum io_priority priority, struct error **err)
 {
-    static const int values[] = {
+    /* Not static: in some versions of Linux's header these are function calls. */
+    const int values[] = {
         [IO_PRIORITY_LOW] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IOPRIO_NR_LEVELS - 1),
         [IO_PRIORITY_IDLE] = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0),
     };
