@@ -5,7 +5,6 @@
  */
 #include <glib.h>
 #include <math.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -122,13 +121,13 @@ static int count(virDomainPtr domain, const char *target, double *ret_requests, 
 static int observe_once(virDomainPtr domain, const char *target, json_t *work, struct error **err)
 {
     double requests[2], bytes[2];
-    struct pollfd signals = {.fd = interrupt_fd(), .events = POLLIN};
     if (count(domain, target, &requests[0], &bytes[0], err) < 0)
         return -1;
     uint64_t start = clock_now_ns();
-    poll(&signals, signals.fd >= 0, 1000);
+    if (interrupt_sleep_ms(1000, err) < 0)
+        return -1;
     double seconds = (double)(clock_now_ns() - start) / NS_PER_SECOND;
-    if (interrupt_check(err) < 0 || count(domain, target, &requests[1], &bytes[1], err) < 0)
+    if (count(domain, target, &requests[1], &bytes[1], err) < 0)
         return -1;
     inside_add_run(work, requests[1] - requests[0], bytes[1] - bytes[0], seconds);
     return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "apply/restart.h"
 
-#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -22,14 +21,6 @@ static void tell(const struct restart_options *o, const char *what)
 {
     if (o->tell)
         o->tell(o->data, what);
-}
-
-/* Waits for a moment, or for a signal. */
-static int wait_a_moment(struct error **err)
-{
-    struct pollfd signals = {.fd = interrupt_fd(), .events = POLLIN};
-    poll(&signals, signals.fd >= 0, LOOK_EVERY_MS);
-    return interrupt_check(err);
 }
 
 static uint64_t seconds_from_now(double seconds)
@@ -61,7 +52,7 @@ static int wait_until_off(virDomainPtr domain, uint64_t deadline_ns, struct erro
             return error_set(err, "%s crashed while it was to shut down", virDomainGetName(domain));
         if (clock_now_ns() >= deadline_ns)
             return 0;
-        if (wait_a_moment(err) < 0)
+        if (interrupt_sleep_ms(LOOK_EVERY_MS, err) < 0)
             return -1;
     }
 }
@@ -184,7 +175,7 @@ int restart_wait(virDomainPtr domain, const struct restart_options *o, const cha
         if (late)
             return error_set(err, "%s is not back after %u s: no agent answers, no disk is read",
                              virDomainGetName(domain), o->seconds);
-        if (wait_a_moment(err) < 0)
+        if (interrupt_sleep_ms(LOOK_EVERY_MS, err) < 0)
             return -1;
     }
 }

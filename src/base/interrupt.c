@@ -2,6 +2,7 @@
 #include "base/interrupt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -86,4 +87,12 @@ bool interrupt_is_deferred(void)
 int interrupt_check(struct error **err)
 {
     return caught ? error_set(err, "interrupted by SIG%s", sigabbrev_np(caught)) : 0;
+}
+
+int interrupt_sleep_ms(int milliseconds, struct error **err)
+{
+    /* poll passes over a descriptor that is not there. */
+    struct pollfd signals = {.fd = interrupt_fd(), .events = POLLIN};
+    poll(&signals, 1, milliseconds);
+    return interrupt_check(err);
 }

@@ -35,5 +35,8 @@ void interrupt_defer(bool on);
 /* Whether one came since. */
 bool interrupt_is_deferred(void);
 
+/* Sleeps for so long, or until a signal comes. Then as interrupt_check. */
+int interrupt_sleep_ms(int milliseconds, struct error **err);
+
 /* 0, or -1 and the error "interrupted by SIGINT" after a signal that is not deferred. */
 int interrupt_check(struct error **err);

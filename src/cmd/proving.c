@@ -3,7 +3,6 @@
  * proving.c - what a change brings, measured inside the user's own guest.
  */
 #include <math.h>
-#include <poll.h>
 #include <string.h>
 
 #include "apply/inside.h"
@@ -79,7 +78,6 @@ json_t *proving_measure_again(struct proving *p, virDomainPtr domain, const char
                               const json_t *plan, const json_t *before, uint64_t wait_ns,
                               struct error **err)
 {
-    struct pollfd signals = {.fd = interrupt_fd(), .events = POLLIN};
     for (uint64_t end = clock_now_ns() + wait_ns;;) {
         cleanup_error struct error *failure = NULL;
         json_t *result = proving_measure(p, domain, target, plan, &failure);
@@ -90,6 +88,6 @@ json_t *proving_measure_again(struct proving *p, virDomainPtr domain, const char
             return result;
         }
         json_decref(result);
-        poll(&signals, signals.fd >= 0, 2000);
+        interrupt_sleep_ms(2000, NULL);
     }
 }

@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <glib.h>
-#include <poll.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -132,14 +131,6 @@ int agent_write_file(struct agent *a, const char *path, const void *data, size_t
 
 /* --- Programs --------------------------------------------------------------------------------- */
 
-/* Sleeps unless a signal comes, or came. */
-static int pause_ms(int milliseconds, struct error **err)
-{
-    struct pollfd signal = {.fd = interrupt_fd(), .events = POLLIN};
-    poll(&signal, 1, milliseconds);
-    return interrupt_check(err);
-}
-
 /* NULL where a word is no UTF-8, which JSON has no way to say. */
 static json_t *exec_arguments(const struct agent_program *p)
 {
@@ -200,7 +191,7 @@ int agent_exec(struct agent *a, const struct agent_program *p, struct agent_resu
         if (clock_now_ns() >= end)
             return error_set(err, "%s in the guest has not ended within %u seconds", p->argv[0],
                              p->timeout_seconds);
-        if (pause_ms(pause, err) < 0)
+        if (interrupt_sleep_ms(pause, err) < 0)
             return -1;
     }
 }

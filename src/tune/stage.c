@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -206,8 +205,7 @@ int stage_rest(struct stage *s, struct error **err)
     double due = (double)s->begin_ns + (double)moved_bytes(s) / (double)rate * NS_PER_SECOND;
     for (uint64_t now; (now = clock_now_ns()) < (uint64_t)due;) {
         int left_ms = (int)fmin(((double)(uint64_t)due - (double)now) / NS_PER_MS + 1, 60000);
-        poll(&(struct pollfd){.fd = interrupt_fd(), .events = POLLIN}, 1, left_ms);
-        if (interrupt_check(err) < 0)
+        if (interrupt_sleep_ms(left_ms, err) < 0)
             return -1;
     }
     return 0;
