@@ -125,16 +125,10 @@ static int run_group(struct task *t, unsigned group, uint64_t seed, json_t *resu
 {
     unsigned count;
     const struct work *works = suite_group(t->suite, group, &count);
-    cleanup_free struct workload *workloads = xcalloc(count, sizeof(*workloads));
-    cleanup_free uint64_t *spans = xcalloc(count, sizeof(*spans));
     cleanup_free struct run_result *runs = xcalloc(count, sizeof(*runs));
-    for (unsigned i = 0; i < count; i++) {
-        workloads[i] = works[i].workload;
-        spans[i] = works[i].span_bytes;
-    }
-    cleanup_crew struct crew *crew = crew_new(workloads, count, seed, err);
+    cleanup_crew struct crew *crew = NULL;
     cleanup_site struct site *site =
-        crew ? site_open(crew, t->path, spans, false, seed, err) : NULL;
+        run_open(works, count, t->path, /* once = */ false, seed, &crew, err);
     if (!site || run_whole(site, works, count, runs, err) < 0)
         return -1;
     for (unsigned i = 0; i < count; i++) {

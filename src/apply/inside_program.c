@@ -60,15 +60,6 @@ static int put(struct agent *a, const char *path, struct error **err)
 
 /* --- Running it ------------------------------------------------------------------------------- */
 
-static uint64_t file_bytes(const struct suite *s)
-{
-    uint64_t largest = 0, mib = UINT64_C(1) << 20;
-    for (unsigned i = 0; i < s->count; i++)
-        if (s->works[i].span_bytes > largest)
-            largest = s->works[i].span_bytes;
-    return (largest + mib - 1) / mib * mib;
-}
-
 static unsigned seconds_of(const struct inside_options *o)
 {
     uint64_t ns = 0;
@@ -81,8 +72,8 @@ static char *task_text(const struct inside_options *o, const char *directory)
 {
     cleanup_json json_t *task =
         json_pack("{s:s, s:I, s:i, s:i, s:i, s:o}", "directory", directory, "bytes",
-                  (json_int_t)file_bytes(o->suite), "seed", 1, "runs", (int)o->runs, "seconds",
-                  (int)seconds_of(o), "works", suite_to_json(o->suite));
+                  (json_int_t)suite_file_bytes(o->suite), "seed", 1, "runs", (int)o->runs,
+                  "seconds", (int)seconds_of(o), "works", suite_to_json(o->suite));
     return task ? json_dumps(task, JSON_COMPACT) : NULL;
 }
 

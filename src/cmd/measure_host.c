@@ -23,18 +23,10 @@ static const char *name_of(const struct work *w)
     return w->workload.name[0] ? w->workload.name : "this work";
 }
 
-static uint64_t largest_span(const struct suite *suite)
-{
-    uint64_t largest = 0, mib = UINT64_C(1) << 20;
-    for (unsigned i = 0; i < suite->count; i++)
-        largest = MAX(largest, suite->works[i].span_bytes);
-    return (largest + mib - 1) / mib * mib;
-}
-
 /* Creates the scratch file, written once unless first writes are to be measured. */
 static int make_file(struct measuring *m, const char *path, struct error **err)
 {
-    uint64_t size = largest_span(m->suite);
+    uint64_t size = suite_file_bytes(m->suite);
     if (storage_create_file(path, size, !m->fresh, err) < 0)
         return -1;
     progress_show(m->task->progress, "writing the scratch file once", NAN);
@@ -98,16 +90,9 @@ static int measure_group(struct measuring *m, unsigned group, const char *path, 
 {
     unsigned count;
     const struct work *works = suite_group(m->suite, group, &count);
-    cleanup_free struct workload *workloads = xcalloc(count, sizeof(*workloads));
-    cleanup_free uint64_t *spans = xcalloc(count, sizeof(*spans));
     cleanup_free struct run_result *runs = xcalloc(count, sizeof(*runs));
-    for (unsigned i = 0; i < count; i++) {
-        workloads[i] = works[i].workload;
-        spans[i] = works[i].span_bytes;
-    }
-    cleanup_crew struct crew *crew = crew_new(workloads, count, group + 1, err);
-    cleanup_site struct site *site =
-        crew ? site_open(crew, path, spans, m->fresh, group + 1, err) : NULL;
+    cleanup_crew struct crew *crew = NULL;
+    cleanup_site struct site *site = run_open(works, count, path, m->fresh, group + 1, &crew, err);
     if (!site)
         return -1;
     progress_show(m->task->progress, "measuring", (double)group / suite_groups(m->suite));
@@ -122,7 +107,7 @@ static int measure_group(struct measuring *m, unsigned group, const char *path, 
 static int measure_groups(struct measuring *m, const struct claim *scratch, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/host.raw", scratch->path);
-    if (storage_check_space(m->task->directory, largest_span(m->suite), err) < 0 ||
+    if (storage_check_space(m->task->directory, suite_file_bytes(m->suite), err) < 0 ||
         storage_check_direct(scratch->path, err) < 0 || make_file(m, path, err) < 0)
         return -1;
     for (unsigned g = 0; g < suite_groups(m->suite); g++)

@@ -88,8 +88,8 @@ static int ramp_up(struct site *s, struct course *courses, unsigned count, struc
 {
     uint64_t ramp_ns = 0, begin = clock_now_ns();
     for (unsigned i = 0; i < count; i++)
-        ramp_ns = courses[i].work->bounds.ramp_ns > ramp_ns ? courses[i].work->bounds.ramp_ns
-                                                            : ramp_ns;
+        ramp_ns =
+            courses[i].work->bounds.ramp_ns > ramp_ns ? courses[i].work->bounds.ramp_ns : ramp_ns;
     for (uint64_t spent; (spent = clock_now_ns() - begin) < ramp_ns;) {
         for (unsigned i = 0; i < count; i++)
             budgets[i] = (struct budget){
@@ -136,6 +136,21 @@ static struct run_result result_of(const struct course *c, uint64_t sync_ns)
     r.spread = known ? sqrt(p->squares / (p->count - 1)) / p->mean : NAN;
     r.trend = known ? p->last / p->first - 1 : NAN;
     return r;
+}
+
+struct site *run_open(const struct work *works, unsigned count, const char *path, bool once,
+                      uint64_t seed, struct crew **ret_crew, struct error **err)
+{
+    cleanup_free struct workload *workloads = xcalloc(count, sizeof(*workloads));
+    cleanup_free uint64_t *spans = xcalloc(count, sizeof(*spans));
+    for (unsigned i = 0; i < count; i++) {
+        workloads[i] = works[i].workload;
+        spans[i] = works[i].span_bytes;
+    }
+    cleanup_crew struct crew *crew = crew_new(workloads, count, seed, err);
+    struct site *site = crew ? site_open(crew, path, spans, once, seed, err) : NULL;
+    *ret_crew = site ? TAKE_PTR(crew) : NULL;
+    return site;
 }
 
 int run_whole(struct site *s, const struct work *works, unsigned count, struct run_result *ret,

@@ -18,6 +18,11 @@ struct run_result {
     double trend;  /* speed of the last part against the first, less one; NaN: too few */
 };
 
+/* A crew for works that are done at the same time, and its site on this file, opened as site_open
+ * has it. The caller frees both, the site first. Errors: those of crew_new and site_open. */
+struct site *run_open(const struct work *works, unsigned count, const char *path, bool once,
+                      uint64_t seed, struct crew **ret_crew, struct error **err);
+
 /* Does the `count` works that the site's crew was made for, at the same time, each within its
  * bounds and in whole requests, then syncs what was written. Latencies are in the site, which must
  * be a new one. Stops with an error at a signal (base/interrupt.h). */

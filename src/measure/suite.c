@@ -54,6 +54,15 @@ bool suite_writes(const struct suite *s)
     return false;
 }
 
+uint64_t suite_file_bytes(const struct suite *s)
+{
+    uint64_t largest = 0, mib = UINT64_C(1) << 20;
+    for (unsigned i = 0; i < s->count; i++)
+        if (s->works[i].span_bytes > largest)
+            largest = s->works[i].span_bytes;
+    return (largest + mib - 1) / mib * mib;
+}
+
 double suite_weight(const struct suite *s)
 {
     double sum = 0;

@@ -48,6 +48,9 @@ unsigned suite_groups(const struct suite *s);
 /* The first work of a group, and in *ret_count how many it has. */
 const struct work *suite_group(const struct suite *s, unsigned group, unsigned *ret_count);
 
+/* The size of a file that has room for each of the works, in whole MiB. */
+uint64_t suite_file_bytes(const struct suite *s);
+
 /* Whether any of the works does. */
 bool suite_writes(const struct suite *s);
 
