@@ -6,7 +6,6 @@
 #include <glib.h>
 #include <math.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "apply/inside_ways.h"
 #include "base/clock.h"
@@ -14,19 +13,6 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "measure/inside.h"
-
-json_t *inside_work(const char *name, double weight)
-{
-    return json_pack("{s:s, s:f, s:[], s:[], s:n}", "name", name, "weight", weight, "iops",
-                     "mb_per_s", "latency_us");
-}
-
-void inside_add_run(json_t *work, double requests, double bytes, double seconds)
-{
-    json_array_append_new(json_object_get(work, "iops"), json_real(requests / seconds));
-    json_array_append_new(json_object_get(work, "mb_per_s"), json_real(bytes / seconds / 1e6));
-}
 
 /* --- dd --------------------------------------------------------------------------------------- */
 
@@ -62,14 +48,6 @@ static int run_dd(struct agent *a, const char *file, json_t *work, struct error 
     return 0;
 }
 
-static void remove_file(struct agent *a, const char *file)
-{
-    const char *const argv[] = {"rm", "-f", file, NULL};
-    const struct agent_program program = {.argv = argv, .timeout_seconds = 30};
-    cleanup_agent_result struct agent_result result = {0};
-    agent_exec(a, &program, &result, NULL);
-}
-
 /* The first run makes the file, and is not counted: the others rewrite it. */
 static int run_all(struct agent *a, const struct inside_options *o, const char *file, json_t *work,
                    struct error **err)
@@ -86,18 +64,13 @@ static int run_all(struct agent *a, const struct inside_options *o, const char *
 json_t *inside_by_dd(struct agent *a, const struct inside_options *o, const char *directory,
                      struct error **err)
 {
-    uint64_t random = clock_now_ns();
-    if (getrandom(&random, sizeof(random), 0) < 0)
-        random = clock_now_ns();
-    cleanup_free char *file =
-        xasprintf("%s/" INSIDE_PREFIX "%016llx", strcmp(directory, "/") == 0 ? "" : directory,
-                  (unsigned long long)random);
+    cleanup_free char *file = inside_new_path(directory);
     cleanup_json json_t *work = inside_work("dd of the guest", 1);
     if (o->tell)
         o->tell(o->data, "measuring inside the guest, by its dd");
     uint64_t start = clock_now_ns();
     int r = run_all(a, o, file, work, err);
-    remove_file(a, file);
+    inside_remove(a, file);
     if (r < 0)
         return NULL;
     return json_pack("{s:f, s:[O]}", "seconds", (double)(clock_now_ns() - start) / NS_PER_SECOND,

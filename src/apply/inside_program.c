@@ -3,7 +3,6 @@
  * inside_program.c - our own program is put into a guest, and run there (inside.h).
  */
 #include <string.h>
-#include <sys/random.h>
 
 #include "apply/guest_inside.h"
 #include "apply/inside_ways.h"
@@ -11,49 +10,20 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "measure/inside.h"
 #include "measure/protocol.h"
 
-/* For chmod and rm. */
-#define SMALL_SECONDS 30
 /* What filling the file and starting may take beside the runs: slow disks, and emulated guests. */
 #define MORE_SECONDS 60
+/* What its end may be late by: it ends by itself when its time is up. */
+#define GRACE_SECONDS 30
 
 /* --- Putting it there ------------------------------------------------------------------------- */
-
-/* A name that nobody could have put something at before: the directories are everybody's. */
-static char *new_path(const char *directory)
-{
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        random = clock_now_ns();
-    return xasprintf("%s/" INSIDE_PREFIX "%016llx", strcmp(directory, "/") == 0 ? "" : directory,
-                     (unsigned long long)random);
-}
-
-static int run_small(struct agent *a, const char *const *argv, struct error **err)
-{
-    cleanup_agent_result struct agent_result result = {0};
-    const struct agent_program program = {.argv = argv, .timeout_seconds = SMALL_SECONDS};
-    if (agent_exec(a, &program, &result, err) < 0)
-        return -1;
-    return result.status
-               ? error_set(err, "%s in the guest failed with status %d", argv[0], result.status)
-               : 0;
-}
-
-/* A program that has run has done this itself. */
-static void remove_program(struct agent *a, const char *path)
-{
-    const char *const argv[] = {"rm", "-f", path, NULL};
-    run_small(a, argv, NULL);
-}
 
 static int put(struct agent *a, const char *path, struct error **err)
 {
     const char *const argv[] = {"chmod", "700", path, NULL};
     return agent_write_file(a, path, guest_inside, guest_inside_size, err) < 0 ||
-                   run_small(a, argv, err) < 0
+                   inside_run_small(a, argv, err) < 0
                ? -1
                : 0;
 }
@@ -87,7 +57,7 @@ static json_t *run_program(struct agent *a, const char *path, const char *task, 
         .argv = argv,
         .input = task,
         .input_length = strlen(task),
-        .timeout_seconds = seconds + SMALL_SECONDS,
+        .timeout_seconds = seconds + GRACE_SECONDS,
     };
     cleanup_agent_result struct agent_result result = {0};
     int r = agent_exec(a, &program, &result, err);
@@ -164,7 +134,7 @@ static json_t *try_directories(struct agent *a, const struct inside_options *o,
     const char *const places[] = {"/var/tmp", "/tmp", "/root", directory};
     *ret_final = false;
     for (size_t i = 0; i < ARRAY_SIZE(places) && !*ret_final; i++) {
-        cleanup_free char *path = new_path(places[i]);
+        cleanup_free char *path = inside_new_path(places[i]);
         cleanup_error struct error *failed = NULL;
         bool started = false;
         json_t *answer = put(a, path, &failed) == 0
@@ -173,7 +143,7 @@ static json_t *try_directories(struct agent *a, const struct inside_options *o,
         if (answer)
             return answer;
         *ret_final = started || agent_is_silent(a) || interrupt_check(NULL) < 0;
-        remove_program(a, path);
+        inside_remove(a, path);
         error_set(err, "%s", failed->message);
     }
     return NULL;

@@ -23,6 +23,14 @@ json_t *inside_by_dd(struct agent *a, const struct inside_options *o, const char
 json_t *inside_by_observing(virDomainPtr domain, const struct inside_options *o,
                             struct error **err);
 
+/* The path of a new file in a directory of the guest, by a name that nobody could have put
+ * something at before: some are everybody's directories. The caller frees. */
+char *inside_new_path(const char *directory);
+
+/* Runs what takes no time (chmod, rm) and has to succeed; and removes a file that may be there. */
+int inside_run_small(struct agent *a, const char *const *argv, struct error **err);
+void inside_remove(struct agent *a, const char *path);
+
 /* {"name","weight","iops":[…],"mb_per_s":[…],"latency_us":null}; the caller owns it. */
 json_t *inside_work(const char *name, double weight);
 void inside_add_run(json_t *work, double requests, double bytes, double seconds);
