@@ -200,7 +200,7 @@ static int try_stand_in(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
     enum clone_outcome outcome;
-    progress_show(&c->progress, "starting a stand-in", 0.0 / 0.0);
+    progress_step(&c->progress, "starting a stand-in");
     int r = clone_try(c->connection, t->after, t->target, &outcome, &c->report.stand_in, err);
     progress_clear(&c->progress);
     if (r == 0 && outcome == CLONE_STARTED)
@@ -251,13 +251,7 @@ static int measure(struct task *t, bool again, json_t **ret, struct error **err)
 static int keep_measured(struct task *t, struct change_record *r, const char *when,
                          json_t *measured, struct error **err)
 {
-    if (!measured)
-        return 0;
-    cleanup_close int lock = change_records_lock(t->changing.state_directory, err);
-    if (lock < 0)
-        return -1;
-    json_object_set(r->measured, when, measured);
-    return change_record_save(r, r->state, err);
+    return measured ? proving_keep(t->changing.state_directory, r, when, measured, err) : 0;
 }
 
 /* Measures once more; *ret_good is false where it is slower than before and is not to be kept. */

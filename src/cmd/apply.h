@@ -20,21 +20,17 @@ struct proving_options {
     char *path, *size, *runs, *runtime, *margin;
 };
 
-#define PROVING_ENTRIES(o)                                                                           \
-    {"path",     0,                                                                                  \
-     0,          G_OPTION_ARG_FILENAME,                                                              \
-     &(o)->path, "A directory in the guest, on the disk [where a file system of it is mounted]",     \
-     "DIR"},                                                                                         \
-        {"size",     0,                                                                              \
-         0,          G_OPTION_ARG_STRING,                                                            \
-         &(o)->size, "Of the file in the guest that is worked on [128M]",                            \
-         "SIZE"},                                                                                    \
-        {"runs", 0, 0, G_OPTION_ARG_STRING, &(o)->runs, "Runs of each work [5]", "N"},               \
-        {"runtime", 0, 0, G_OPTION_ARG_STRING, &(o)->runtime, "Of each run of a work [2s]", "TIME"}, \
-    {                                                                                                \
-        "margin", 0, 0, G_OPTION_ARG_STRING, &(o)->margin,                                           \
-            "What counts as slower than before [2]", "PERCENT"                                       \
-    }
+/* clang-format off */
+#define PROVING_ENTRIES(o) \
+    {"path", 0, 0, G_OPTION_ARG_FILENAME, &(o)->path, \
+     "A directory in the guest, on the disk [where a file system of it is mounted]", "DIR"}, \
+    {"size", 0, 0, G_OPTION_ARG_STRING, &(o)->size, \
+     "Of the file in the guest that is worked on [128M]", "SIZE"}, \
+    {"runs", 0, 0, G_OPTION_ARG_STRING, &(o)->runs, "Runs of each work [5]", "N"}, \
+    {"runtime", 0, 0, G_OPTION_ARG_STRING, &(o)->runtime, "Of each run of a work [2s]", "TIME"}, \
+    {"margin", 0, 0, G_OPTION_ARG_STRING, &(o)->margin, \
+     "What counts as slower than before [2]", "PERCENT"}
+/* clang-format on */
 
 struct proving {
     const struct proving_options *options;
@@ -59,6 +55,10 @@ json_t *proving_measure_again(struct proving *p, virDomainPtr domain, const char
                               const json_t *plan, const json_t *before, uint64_t wait_ns,
                               struct error **err);
 
+/* Keeps what was measured with the record of the change, as "before" or "after" it. */
+int proving_keep(const char *state_directory, struct change_record *r, const char *when,
+                 json_t *measured, struct error **err);
+
 /* Appends why there is no measurement before, or after. */
 void proving_note(GPtrArray *left, const char *when, const struct error *failure);
 
@@ -75,30 +75,18 @@ struct changing {
 };
 
 /* The options as a verb's table has them, up to an entry without a name. */
-#define CHANGING_ENTRIES(o)                                                                        \
-    {"yes", 'y', 0, G_OPTION_ARG_NONE, &(o)->yes, "Do not ask", NULL},                             \
-        {"dry-run",                                                                                \
-         'n',                                                                                      \
-         0,                                                                                        \
-         G_OPTION_ARG_NONE,                                                                        \
-         &(o)->dry_run,                                                                            \
-         "Only show what would change, as a diff",                                                 \
-         NULL},                                                                                    \
-        {"restart",                                                                                \
-         0,                                                                                        \
-         0,                                                                                        \
-         G_OPTION_ARG_NONE,                                                                        \
-         &(o)->restart,                                                                            \
-         "Shut the domain down and start it again, if it runs",                                    \
-         NULL},                                                                                    \
-        {"force",     0,                                                                           \
-         0,           G_OPTION_ARG_NONE,                                                           \
-         &(o)->force, "With --restart: switch off a guest that does not shut down",                \
-         NULL},                                                                                    \
-    {                                                                                              \
-        "wait", 0, 0, G_OPTION_ARG_STRING, &(o)->wait,                                             \
-            "How long a guest may take to shut down, and to be back [120s]", "TIME"                \
-    }
+/* clang-format off */
+#define CHANGING_ENTRIES(o) \
+    {"yes", 'y', 0, G_OPTION_ARG_NONE, &(o)->yes, "Do not ask", NULL}, \
+    {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &(o)->dry_run, \
+     "Only show what would change, as a diff", NULL}, \
+    {"restart", 0, 0, G_OPTION_ARG_NONE, &(o)->restart, \
+     "Shut the domain down and start it again, if it runs", NULL}, \
+    {"force", 0, 0, G_OPTION_ARG_NONE, &(o)->force, \
+     "With --restart: switch off a guest that does not shut down", NULL}, \
+    {"wait", 0, 0, G_OPTION_ARG_STRING, &(o)->wait, \
+     "How long a guest may take to shut down, and to be back [120s]", "TIME"}
+/* clang-format on */
 
 /* Reads them. Errors: a bad one; --force without --restart. */
 int changing_parse(struct changing *c, struct error **err);
@@ -125,4 +113,3 @@ void changing_split(const char *operand, char **ret_domain, char **ret_target);
 int changing_print(const struct changing *c, struct error **err);
 
 void changing_done(struct changing *c);
-#define cleanup_changing at_scope_end(changing_done)

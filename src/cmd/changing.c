@@ -85,18 +85,13 @@ int changing_confirm(struct changing *c, const char *question, bool *ret_go, str
 
 /* --- Restarting ------------------------------------------------------------------------------- */
 
-static void show_step(void *data, const char *what)
-{
-    progress_show(data, what, 0.0 / 0.0);
-}
-
 static struct restart_options restart_options(struct changing *c)
 {
     return (struct restart_options){
         .seconds = (unsigned)(c->wait_ns / NS_PER_SECOND),
         .force = c->options->force,
         .agent = virDomainIsActive(c->domain) == 1 && restart_has_agent(c->domain),
-        .tell = show_step,
+        .tell = progress_step,
         .data = &c->progress,
     };
 }

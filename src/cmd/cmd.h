@@ -75,8 +75,8 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
                   struct common_options *common, struct workload_options *workload,
                   struct guest_options *guest, struct operand *operand, struct error **err);
 
-/* Has "--NAME A B C" mean what "--NAME A --NAME B --NAME C" does, as in `--xml *.xml`: the words up to
- * the next option. The caller frees the array alone, whose length is in *argc. */
+/* Has "--NAME A B C" mean what "--NAME A --NAME B --NAME C" does, as in `--xml *.xml`: the words up
+ * to the next option. The caller frees the array alone, whose length is in *argc. */
 char **options_spread(int *argc, char **argv, const char *const *names);
 
 /* Auto, and two vCPUs or as many as the host has where nothing is said. */
@@ -229,6 +229,8 @@ struct progress {
 
 /* What stage_options wants: data is a struct progress; a fraction that is not finite is unknown. */
 void progress_show(void *data, const char *what, double fraction);
+/* The same of a step that has no fractions. */
+void progress_step(void *data, const char *what);
 void progress_clear(struct progress *p);
 
 /* --- fail.c ----------------------------------------------------------------------------------- */

@@ -2,7 +2,6 @@
 /*
  * measure_host.c - whole runs on a scratch file, as dd or fio would do them.
  */
-#include <math.h>
 
 #include "base/memory.h"
 #include "cmd/cmd.h"
@@ -29,7 +28,7 @@ static int make_file(struct measuring *m, const char *path, struct error **err)
     uint64_t size = suite_file_bytes(m->suite);
     if (storage_create_file(path, size, !m->fresh, err) < 0)
         return -1;
-    progress_show(m->task->progress, "writing the scratch file once", NAN);
+    progress_step(m->task->progress, "writing the scratch file once");
     return m->fresh ? 0 : target_fill(path, size, 1, &m->set->written_bytes, err);
 }
 

@@ -33,6 +33,11 @@ void progress_show(void *data, const char *what, double fraction)
     fflush(stderr);
 }
 
+void progress_step(void *data, const char *what)
+{
+    progress_show(data, what, NAN);
+}
+
 void progress_clear(struct progress *p)
 {
     if (on_terminal(p) && p->last_what)

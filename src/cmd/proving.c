@@ -2,7 +2,6 @@
 /*
  * proving.c - what a change brings, measured inside the user's own guest.
  */
-#include <math.h>
 #include <string.h>
 
 #include "apply/inside.h"
@@ -44,15 +43,20 @@ static struct suite *choose_suite(const struct proving *p, const json_t *plan, s
     return suite ? suite : options_suite(p->work, "general", p->bytes, p->run_ns, notes, err);
 }
 
-static void show_step(void *data, const char *what)
-{
-    progress_show(data, what, NAN);
-}
-
 void proving_note(GPtrArray *left, const char *when, const struct error *failure)
 {
     g_ptr_array_add(left, xasprintf("what it brings was not measured %s: %s", when,
                                     failure ? failure->message : "unknown error"));
+}
+
+int proving_keep(const char *state_directory, struct change_record *r, const char *when,
+                 json_t *measured, struct error **err)
+{
+    cleanup_close int lock = change_records_lock(state_directory, err);
+    if (lock < 0)
+        return -1;
+    json_object_set(r->measured, when, measured);
+    return change_record_save(r, r->state, err);
 }
 
 json_t *proving_measure(struct proving *p, virDomainPtr domain, const char *target,
@@ -66,7 +70,7 @@ json_t *proving_measure(struct proving *p, virDomainPtr domain, const char *targ
         .directory = p->options->path,
         .suite = suite,
         .runs = p->runs,
-        .tell = show_step,
+        .tell = progress_step,
         .data = p->progress,
     };
     json_t *result = inside_measure(domain, &o, err);

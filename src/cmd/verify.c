@@ -104,13 +104,8 @@ static int find_record(struct task *t, struct error **err)
 static int keep(struct task *t, json_t *result, struct error **err)
 {
     cleanup_free char *state = directories_state();
-    if (!t->record)
-        return 0;
-    cleanup_close int lock = change_records_lock(state, err);
-    if (lock < 0)
-        return -1;
-    json_object_set(t->record->measured, t->changed ? "after" : "before", result);
-    return change_record_save(t->record, t->record->state, err);
+    const char *when = t->changed ? "after" : "before";
+    return t->record ? proving_keep(state, t->record, when, result, err) : 0;
 }
 
 static int print(const struct task *t, json_t *result, bool *ret_slower, struct error **err)

@@ -63,7 +63,8 @@ json_t *report_apply_json(const struct apply_report *r)
 
 /* --- Text ------------------------------------------------------------------------------------- */
 
-char *report_edit_text(const struct edit *e)
+/* "disk:vda/driver io: (none) → native". The caller frees. */
+static char *edit_text(const struct edit *e)
 {
     if (e->kind == EDIT_TAG)
         return xasprintf("%s: opened", e->where);
@@ -77,7 +78,7 @@ char *report_edit_text(const struct edit *e)
 static void print_edits(const struct apply_report *r, FILE *out)
 {
     for (guint i = 0; r->edits && i < r->edits->len; i++) {
-        cleanup_free char *text = report_edit_text(r->edits->pdata[i]);
+        cleanup_free char *text = edit_text(r->edits->pdata[i]);
         fprintf(out, "  %s%s\n", r->undoes ? "taken back: " : "", text);
     }
 }

@@ -44,9 +44,6 @@ void apply_report_done(struct apply_report *r);
 json_t *report_apply_json(const struct apply_report *r);
 void report_apply_text(const struct apply_report *r, FILE *out);
 
-/* One edit as people read it: "disk:vda/driver io: (none) → native". The caller frees. */
-char *report_edit_text(const struct edit *e);
-
 /* A change that there is a record of. */
 struct change_status {
     const char *domain, *uuid, *target, *created;
