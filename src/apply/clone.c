@@ -7,6 +7,7 @@
 #include "apply/effective.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
+#include "domain/edit_place.h"
 #include "domain/lookup.h"
 #include "domain/model.h"
 #include "domain/xml.h"
@@ -24,6 +25,12 @@ static bool is_one_of(xmlNodePtr node, const char *const *names)
            g_strv_contains(names, (const char *)node->name);
 }
 
+static void drop(xmlNodePtr node)
+{
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+}
+
 /* Removes the children of a node that are (or are not) of these names. */
 static void prune(xmlNodePtr parent, const char *const *names, bool kept)
 {
@@ -31,8 +38,7 @@ static void prune(xmlNodePtr parent, const char *const *names, bool kept)
         next = node->next;
         if (node->type == XML_TEXT_NODE || is_one_of(node, names) == kept)
             continue;
-        xmlUnlinkNode(node);
-        xmlFreeNode(node);
+        drop(node);
     }
 }
 
@@ -70,12 +76,6 @@ static void simplify_domain(xmlNodePtr domain, const char *name)
     xmlUnsetProp(domain, BAD_CAST "id");
 }
 
-static bool has_target(xmlNodePtr disk, const char *target)
-{
-    cleanup_free char *dev = xml_attribute(xml_child(disk, "target"), "dev");
-    return dev && strcmp(dev, target) == 0;
-}
-
 /* Everything but where its data come from and what they are hidden with. */
 static void simplify_disk(xmlNodePtr disk, const char *image)
 {
@@ -94,22 +94,21 @@ static bool serves_disks(xmlNodePtr controller)
     return type && g_strv_contains(types, type);
 }
 
-static void simplify_devices(xmlNodePtr devices, const char *target, const char *image)
+static void simplify_devices(xmlNodePtr devices, xmlNodePtr disk, const char *image)
 {
     static const char *const kept[] = {"emulator", "disk", "controller", NULL};
     prune(devices, kept, true);
-    for (xmlNodePtr node = devices->children, next; node; node = next) {
-        next = node->next;
-        bool disk = node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "disk") == 0;
-        bool controller =
-            node->type == XML_ELEMENT_NODE && strcmp((const char *)node->name, "controller") == 0;
-        if ((disk && !has_target(node, target)) || (controller && !serves_disks(node))) {
-            xmlUnlinkNode(node);
-            xmlFreeNode(node);
-        } else if (disk) {
-            simplify_disk(node, image);
-        }
+    for (xmlNodePtr d = xml_child(devices, "disk"), next; d; d = next) {
+        next = xml_next(d, "disk");
+        if (d != disk)
+            drop(d);
     }
+    for (xmlNodePtr c = xml_child(devices, "controller"), next; c; c = next) {
+        next = xml_next(c, "controller");
+        if (!serves_disks(c))
+            drop(c);
+    }
+    simplify_disk(disk, image);
     xmlNewProp(xmlNewChild(devices, NULL, BAD_CAST "memballoon", NULL), BAD_CAST "model",
                BAD_CAST "none");
 }
@@ -126,16 +125,18 @@ char *clone_xml(const char *xml, const char *target, const char *name, const cha
         error_set(err, "the definition has no devices");
         return NULL;
     }
+    xmlNodePtr disk = place_disk(domain, target, err);
+    if (!disk)
+        return NULL;
     simplify_domain(domain, name);
-    simplify_devices(devices, target, image);
+    simplify_devices(devices, disk, image);
     return xml_to_text(domain);
 }
 
 /* --- The try ---------------------------------------------------------------------------------- */
 
 /* The directory that the disk's image is in, so that the scratch image is on the same file system.
- * A block device has no such place, and takes every cache mode: that of the state will do. NULL,
- * and why, where the disk is none of these. */
+ * NULL, and why, where the disk is none of a file. */
 static char *place_of(const struct connection *c, const struct domain_disk *d, char **ret_why)
 {
     cleanup_error struct error *err = NULL;

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "check/process.h"
+#include "domain/edit_place.h"
 #include "domain/model.h"
 #include "domain/xml.h"
 #include "host/process.h"
@@ -116,11 +117,8 @@ static const char *cache_of(const struct told *t)
     json_t *cache = json_object_get(t->storage, "cache");
     bool writeback = !write_cache || strcmp(write_cache, "on") == 0;
     bool direct = json_is_true(json_object_get(cache, "direct"));
-    if (json_is_true(json_object_get(cache, "no-flush")))
-        return "unsafe";
-    if (direct)
-        return writeback ? "none" : "directsync";
-    return writeback ? "writeback" : "writethrough";
+    return disk_config_cache_name(writeback, direct,
+                                  json_is_true(json_object_get(cache, "no-flush")));
 }
 
 static const char *word_of(json_t *json, const char *key, const char *fallback)
@@ -175,25 +173,13 @@ static void compare_told(const struct told *t, const struct domain_disk *d, GPtr
     compare_threads(t, d, out);
 }
 
-/* The disk's element; NULL. */
-static xmlNodePtr find_disk(xmlDocPtr doc, const char *target)
-{
-    xmlNodePtr disk = xml_child(xml_child(xmlDocGetRootElement(doc), "devices"), "disk");
-    for (; disk; disk = xml_next(disk, "disk")) {
-        cleanup_free char *dev = xml_attribute(xml_child(disk, "target"), "dev");
-        if (dev && strcmp(dev, target) == 0)
-            return disk;
-    }
-    return NULL;
-}
-
 GPtrArray *effective_differences_of(const char *line, size_t length, const char *live_xml,
                                     const char *target)
 {
     cleanup_xml xmlDocPtr doc = xml_parse(live_xml, strlen(live_xml), NULL);
     cleanup_domain_model struct domain_model *m = doc ? domain_model_from_doc(doc, NULL) : NULL;
     const struct domain_disk *disk = m ? domain_model_disk(m, target, NULL) : NULL;
-    xmlNodePtr node = disk ? find_disk(doc, target) : NULL;
+    xmlNodePtr node = disk ? place_disk(xmlDocGetRootElement(doc), target, NULL) : NULL;
     /* libvirt's name for the device in QEMU. */
     cleanup_free char *alias = xml_attribute(xml_child(node, "alias"), "name");
     at_scope_end(told_done) struct told told = {0};
@@ -208,37 +194,41 @@ GPtrArray *effective_differences_of(const char *line, size_t length, const char 
 /* --- The process ------------------------------------------------------------------------------ */
 
 /* What the kernel and the log have: the flags of the open image, and a mode that was given up. */
-static void compare_process(const struct domain_model *m, const struct domain_disk *d,
+static void compare_process(const struct check_process *p, const struct domain_disk *d,
                             GPtrArray *out)
 {
-    cleanup_root struct root *root = root_open(NULL, NULL);
-    cleanup_processes struct processes *all = processes_read(root);
-    cleanup_mounts struct mounts *mounts = mounts_read(root);
-    struct check_process *p = process_look(all, root, mounts, m);
     gpointer direct;
-    if (p && d->source && disk_config_is_direct(&d->config) &&
+    if (d->source && disk_config_is_direct(&d->config) &&
         g_hash_table_lookup_extended(p->direct, d->source, NULL, &direct) &&
         !GPOINTER_TO_INT(direct))
         g_ptr_array_add(out, xasprintf("cache='%s' is configured, and QEMU has the image open "
                                        "without O_DIRECT",
                                        d->config.cache));
-    if (p && p->fallbacks->len && strcmp(d->config.io, "threads") != 0)
+    if (p->fallbacks->len && strcmp(d->config.io, "threads") != 0)
         g_ptr_array_add(out, xasprintf("io='%s' is configured, and QEMU's log says: %s",
                                        d->config.io, (const char *)p->fallbacks->pdata[0]));
-    check_process_free(p);
+}
+
+/* The QEMU of a domain; NULL. The caller frees. */
+static struct check_process *find_process(const struct domain_model *m)
+{
+    cleanup_root struct root *root = root_open(NULL, NULL);
+    cleanup_processes struct processes *all = processes_read(root);
+    cleanup_mounts struct mounts *mounts = mounts_read(root);
+    return process_look(all, root, mounts, m);
 }
 
 GPtrArray *effective_differences(const char *live_xml, const char *target)
 {
+    size_t length;
     cleanup_domain_model struct domain_model *m =
         domain_model_from_xml(live_xml, strlen(live_xml), NULL);
-    const char *const words[] = {"-uuid", m ? m->uuid : NULL, NULL};
-    pid_t pid = m && m->uuid ? process_find(words) : 0;
-    size_t length;
-    cleanup_free char *line = pid ? process_command_line(pid, &length) : NULL;
+    struct check_process *p = m ? find_process(m) : NULL;
+    cleanup_free char *line = p ? process_command_line(p->pid, &length) : NULL;
     GPtrArray *out = line ? effective_differences_of(line, length, live_xml, target) : NULL;
     const struct domain_disk *disk = out ? domain_model_disk(m, target, NULL) : NULL;
     if (disk)
-        compare_process(m, disk, out);
+        compare_process(p, disk, out);
+    check_process_free(p);
     return out;
 }

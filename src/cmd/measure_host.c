@@ -2,7 +2,6 @@
 /*
  * measure_host.c - whole runs on a scratch file, as dd or fio would do them.
  */
-
 #include "base/memory.h"
 #include "cmd/cmd.h"
 #include "host/claim.h"

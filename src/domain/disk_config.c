@@ -57,6 +57,15 @@ bool disk_config_is_direct(const struct disk_config *c)
     return strcmp(c->cache, "none") == 0 || strcmp(c->cache, "directsync") == 0;
 }
 
+const char *disk_config_cache_name(bool writeback, bool direct, bool no_flush)
+{
+    if (no_flush)
+        return "unsafe";
+    if (direct)
+        return writeback ? "none" : "directsync";
+    return writeback ? "writeback" : "writethrough";
+}
+
 const char *disk_config_detect_zeroes(const struct disk_config *c)
 {
     return !c->detect_zeroes ? "off" : c->discard ? "unmap" : "on";

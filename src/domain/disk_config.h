@@ -50,6 +50,10 @@ bool disk_config_same_image(const struct disk_config *a, const struct disk_confi
 /* Whether QEMU goes round the host's page cache. */
 bool disk_config_is_direct(const struct disk_config *c);
 
+/* libvirt's word for a set of QEMU's cache flags (docs: the <driver> element's cache attribute);
+ * static. */
+const char *disk_config_cache_name(bool writeback, bool direct, bool no_flush);
+
 /* libvirt's word for detect_zeroes: "off", "on", "unmap". */
 const char *disk_config_detect_zeroes(const struct disk_config *c);
 

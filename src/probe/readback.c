@@ -40,16 +40,6 @@ static json_t *find_block(json_t *blocks, const char *image)
     return NULL;
 }
 
-/* libvirt's name for a set of cache flags (docs: the <driver> element's cache attribute). */
-static const char *cache_name(bool writeback, bool direct, bool no_flush)
-{
-    if (no_flush)
-        return "unsafe";
-    if (direct)
-        return writeback ? "none" : "directsync";
-    return writeback ? "writeback" : "writethrough";
-}
-
 /* --- The process ------------------------------------------------------------------------------ */
 
 /* The argument of -blockdev in which `key` is `value`; NULL where there is none. The caller owns
@@ -243,7 +233,7 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
                : strcmp(format, "qcow2") == 0 ? "qcow2"
                                               : "other";
     read_image(p, block, &c);
-    c.cache = cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
+    c.cache = disk_config_cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
     c.io = read_aio(p, asked->image_path, err);
     if (!c.io)
         return -1;
