@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "domain/edit.h"
 
 static const char *const state_names[] = {
@@ -63,9 +64,7 @@ static char *new_path(const char *state_directory, const struct timespec *now, c
     cleanup_free char *directory = directory_of(state_directory);
     cleanup_free char *time = time_text(now, "%Y%m%dT%H%M%S");
     cleanup_free char *name = xasprintf("%s-%09ld-%s-%s", time, (long)now->tv_nsec, uuid, target);
-    for (char *c = name; *c; c++)
-        if (!g_ascii_isalnum(*c))
-            *c = '-';
+    text_plain_name(name);
     return xasprintf("%s/%s.json", directory, name);
 }
 

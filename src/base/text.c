@@ -30,6 +30,13 @@ void text_one_line(char *s)
     s[length] = '\0';
 }
 
+void text_plain_name(char *s)
+{
+    static const char plain[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    while (*(s += strspn(s, plain)))
+        *s++ = '-';
+}
+
 /* strtoull accepts signs and leading space; a size or a count has neither. */
 static int parse_digits(const char *s, unsigned long long *ret, char **ret_end)
 {

@@ -16,6 +16,9 @@ char *text_chosen(const char *list);
 /* Turns every line break and other control character into a space and drops those at the end. */
 void text_one_line(char *s);
 
+/* Turns whatever is no ASCII letter or digit into a hyphen: a name that leads nowhere else. */
+void text_plain_name(char *s);
+
 /* Reads "64k", "1000M", "4096", "2GiB": suffixes are powers of 1024, as dd and fio read them.
  * Rejects signs, empty text, unknown suffixes and what does not fit. */
 int text_parse_size(const char *s, uint64_t *ret_bytes, struct error **err);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 /* --- The change ------------------------------------------------------------------------------- */
 
@@ -88,9 +89,7 @@ int plan_write(json_t *plan, const char *path, struct error **err)
 char *plan_default_path(const char *state_directory, const char *uuid, const char *target)
 {
     cleanup_free char *name = xasprintf("%s-%s", uuid, target);
-    for (char *c = name; *c; c++)
-        if (!g_ascii_isalnum(*c))
-            *c = '-';
+    text_plain_name(name);
     return xasprintf("%s/plans/%s.json", state_directory, name);
 }
 

@@ -292,13 +292,25 @@ static void test_one_line(void **state)
     }
 }
 
+static void test_plain_name(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""}, {"vda", "vda"}, {"../x y", "---x-y"}, {"-", "-"}, {"\xc3\xa9z9", "--z9"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_free char *name = xstrdup(rows[i][0]);
+        text_plain_name(name);
+        assert_string_equal(name, rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_formats),   cmocka_unit_test(test_one_line),
-        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_plain_name), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_hints),      cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_one_line),   cmocka_unit_test(test_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
