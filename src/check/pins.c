@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/pins.h"
 
-#include "base/memory.h"
-
 struct cpulist pins_of_vcpus(const struct domain_model *m, bool single)
 {
     struct cpulist all = {0};
@@ -53,10 +51,8 @@ struct cpulist pins_disk_nodes(const struct check_disk *d)
     g_autoptr(GPtrArray) all = devices_of(d);
     for (guint i = 0; i < all->len; i++) {
         const struct block_device *at = all->pdata[i];
-        cleanup_free char *text = xasprintf("%d", (int)at->numa_node);
-        struct cpulist one;
-        if (at->numa_node >= 0 && cpulist_parse(text, &one) == 0)
-            cpulist_add(&nodes, &one);
+        if (at->numa_node >= 0)
+            cpulist_include(&nodes, (unsigned)at->numa_node);
     }
     return nodes;
 }

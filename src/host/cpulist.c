@@ -90,6 +90,12 @@ bool cpulist_covers(const struct cpulist *l, const struct cpulist *part)
     return cpulist_count(part) != 0;
 }
 
+void cpulist_include(struct cpulist *l, unsigned cpu)
+{
+    if (cpu < CPULIST_MAX)
+        set(l, cpu, cpu);
+}
+
 void cpulist_add(struct cpulist *l, const struct cpulist *more)
 {
     for (size_t i = 0; i < ARRAY_SIZE(l->words); i++)

@@ -27,6 +27,9 @@ unsigned cpulist_count(const struct cpulist *l);
 /* Whether each of `part` is in `l`, and that is at least one. */
 bool cpulist_covers(const struct cpulist *l, const struct cpulist *part);
 
+/* One more; those beyond CPULIST_MAX are none. */
+void cpulist_include(struct cpulist *l, unsigned cpu);
+
 void cpulist_add(struct cpulist *l, const struct cpulist *more);
 void cpulist_remove(struct cpulist *l, const struct cpulist *those);
 

@@ -72,9 +72,21 @@ static void test_sets(void **state)
     assert_int_equal(cpulist_count(&all), CPULIST_MAX);
 }
 
+static void test_include(void **state)
+{
+    (void)state;
+    struct cpulist l = {0};
+    cpulist_include(&l, 64);
+    cpulist_include(&l, 0);
+    cpulist_include(&l, CPULIST_MAX);
+    cleanup_free char *text = cpulist_format(&l);
+    assert_string_equal(text, "0,64");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_include),
         cmocka_unit_test(test_read_and_written),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_sets),
