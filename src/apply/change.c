@@ -70,14 +70,14 @@ char *change_read(virDomainPtr domain, struct error **err)
 
 /* --- Plans ------------------------------------------------------------------------------------ */
 
-/* As a setting has it: null takes away, and numbers are written out into `ret_text`. */
-static const char *setting_value(json_t *value, char ret_text[24])
+/* As a setting has it: null takes away, and numbers are written out. What is not the plan's is
+ * interned. */
+static const char *setting_value(json_t *value)
 {
-    if (json_is_integer(value)) {
-        snprintf(ret_text, 24, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        return g_intern_string(ret_text);
-    }
-    return json_string_value(value);
+    if (!json_is_integer(value))
+        return json_string_value(value);
+    cleanup_free char *text = xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return g_intern_string(text);
 }
 
 /* What the plan has under "set" that no setting does. */
@@ -102,8 +102,7 @@ GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error 
     json_t *value;
     size_t i;
     json_object_foreach (json_object_get(plan, "set"), key, value) {
-        char text[24];
-        const struct disk_setting s = {key, setting_value(value, text)};
+        const struct disk_setting s = {key, setting_value(value)};
         if (is_beyond(key)) {
             note_beyond(key, value, ret_left);
             continue;
@@ -121,20 +120,16 @@ GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error 
     return g_steal_pointer(&settings);
 }
 
-int change_check_plan(json_t *plan, const char *uuid, const char *xml, struct error **err)
+int change_check_plan(json_t *plan, const char *uuid, const struct domain_disk *disk,
+                      struct error **err)
 {
-    const char *of = NULL, *target = NULL, *hash = NULL;
-    json_unpack(plan, "{s:{s?s}, s:s, s:s}", "domain", "uuid", &of, "target", &target,
-                "disk_sha256", &hash);
+    const char *of = NULL, *hash = NULL;
+    json_unpack(plan, "{s:{s?s}, s:s}", "domain", "uuid", &of, "disk_sha256", &hash);
     if (of && uuid && strcmp(of, uuid) != 0)
         return error_set(err, "the plan is for the domain %s, and this is %s", of, uuid);
-    cleanup_domain_model struct domain_model *m = domain_model_from_xml(xml, strlen(xml), err);
-    const struct domain_disk *disk = m ? domain_model_disk(m, target, err) : NULL;
-    if (!disk)
-        return -1;
     if (hash && strcmp(disk->hash, hash) == 0)
         return 0;
-    error_set(err, "the disk %s has changed since the plan was made", target);
+    error_set(err, "the disk %s has changed since the plan was made", disk->target);
     return error_hint(err, "measure it again with tune, or name the settings with --set");
 }
 

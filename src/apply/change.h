@@ -7,6 +7,7 @@
 #include "apply/change_record.h"
 #include "domain/connection.h"
 #include "domain/edit.h"
+#include "domain/model.h"
 
 /* An error where a change of the definition would be lost or come at a bad time: the domain is
  * transient; there is a saved state, which has its own definition; it is at a job, or one of its
@@ -22,8 +23,9 @@ char *change_read(virDomainPtr domain, struct error **err);
  * conversion, another bus. Errors: it sets what is no setting of a disk. */
 GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error **err);
 
-/* An error unless the definition has the disk as the plan was measured for it. */
-int change_check_plan(json_t *plan, const char *uuid, const char *xml, struct error **err);
+/* An error unless the plan is for this domain, and its disk still as it was measured for. */
+int change_check_plan(json_t *plan, const char *uuid, const struct domain_disk *disk,
+                      struct error **err);
 
 /* Makes it: writes the record, defines `after`, reads it back, and writes the record again. The
  * lock is held. Errors: the definition is no longer record->before; libvirt refuses; what was read

@@ -128,7 +128,7 @@ static int find_target(struct task *t, struct error **err)
         return -1;
     if (!t->target)
         t->target = xstrdup(disk->target);
-    return !t->plan ? 0 : change_check_plan(t->plan, m->uuid, t->before, err);
+    return !t->plan ? 0 : change_check_plan(t->plan, m->uuid, disk, err);
 }
 
 static int edit(struct task *t, struct error **err)

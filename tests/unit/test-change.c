@@ -216,13 +216,16 @@ static void test_plan_is_for(void **state)
 {
     (void)state;
     cleanup_error struct error *err = NULL;
+    cleanup_domain_model struct domain_model *m =
+        domain_model_from_xml(domain, strlen(domain), NULL);
+    const struct domain_disk *disk = domain_model_disk(m, "vda", NULL);
     cleanup_json json_t *other = json_pack("{s:{s:s}, s:s, s:s}", "domain", "uuid", "another",
                                            "target", "vda", "disk_sha256", "x");
-    assert_int_equal(change_check_plan(other, UUID, domain, &err), -1);
+    assert_int_equal(change_check_plan(other, UUID, disk, &err), -1);
     assert_non_null(strstr(err->message, "is for the domain another"));
     cleanup_json json_t *old = json_pack("{s:{s:s}, s:s, s:s}", "domain", "uuid", UUID, "target",
                                          "vda", "disk_sha256", "x");
-    assert_int_equal(change_check_plan(old, UUID, domain, &err), -1);
+    assert_int_equal(change_check_plan(old, UUID, disk, &err), -1);
     assert_non_null(strstr(err->message, "has changed since"));
 }
 
