@@ -158,11 +158,12 @@ class Run:
 
 
 def run(*arguments, timeout=PATIENCE, **more):
-    result = Run(*arguments, **more).wait(timeout)
-    # The leak sanitizer's own crash, when the program has ended: it says nothing of that. Seen once in thousands.
-    if "LeakSanitizer has encountered a fatal error" in result.err and "Tracer caught signal" in result.err:
-        print(f"# once more: {result.err.splitlines()[-2:]}")
+    for attempt in range(3):
         result = Run(*arguments, **more).wait(timeout)
+        # The leak sanitizer's own crash, when the program has ended: it says nothing of that. Seen twice in thousands.
+        if "LeakSanitizer has encountered a fatal error" not in result.err:
+            break
+        _comment(f"once more: {result.err}")
     return result
 
 
@@ -336,8 +337,9 @@ def _run_case(number, name, function):
         print(f"ok {number} - {name} # SKIP {' '.join(str(reason).split())}", flush=True)
         return True
     except Exception:
-        print(f"not ok {number} - {name}", flush=True)
+        # Before the line, as cmocka has it: what comes last is the reason that the summary gives.
         _comment(traceback.format_exc())
+        print(f"not ok {number} - {name}", flush=True)
         return False
     print(f"ok {number} - {name}", flush=True)
     _comment(f"{time.monotonic() - begin:.1f} s")
