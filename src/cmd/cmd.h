@@ -165,6 +165,19 @@ void raced_follow(struct raced *r, struct raced *earlier);
 unsigned raced_count(const struct raced *r);
 #define cleanup_raced at_scope_end(raced_done)
 
+/* --- probed.c --------------------------------------------------------------------------------- */
+
+struct subject;
+
+/* Reads the disk that the operand names, of the domain of a file where `xml` is one, else through a
+ * connection that becomes the ground's; *directory and *connect that say nothing are as it is.
+ * Errors: those of subject.h. */
+int probed_find(const char *xml, const struct operand *operand, char **directory, char **connect,
+                struct ground *ground, struct subject *ret, struct error **err);
+
+/* Appends what the probe guest has not of the domain. */
+void probed_doubt(const struct subject *subject, enum accelerator accelerator, GPtrArray *warnings);
+
 /* --- batches.c -------------------------------------------------------------------------------- */
 
 /* As raced_run, in as many races one after the other as there is room for the candidates. */

@@ -92,7 +92,7 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
     double seconds = (double)(clock_now_ns() - run->start_ns) / 1e9;
     past_record(&run->past, raced, seconds);
     if (subject)
-        tune_doubt_subject(subject, stage->probe->accelerator, run->warnings);
+        probed_doubt(subject, stage->probe->accelerator, run->warnings);
     struct tune_report report = {
         .directory = a->directory,
         .accelerator = accelerator_name(stage->probe->accelerator),

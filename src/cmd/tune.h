@@ -51,10 +51,6 @@ int tune_find_subject(struct tune_arguments *a, struct ground *ground, struct su
 int tune_write_plan(const struct tune_arguments *a, const struct subject *subject,
                     const struct tune_report *report, char **ret_path, struct error **err);
 
-/* Appends what the probe guest has not of the domain. */
-void tune_doubt_subject(const struct subject *subject, enum accelerator accelerator,
-                        GPtrArray *warnings);
-
 /* --- past.c ----------------------------------------------------------------------------------- */
 
 /* What is known of an earlier race of the same kind. */

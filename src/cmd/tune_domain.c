@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tune_domain.c - tune for the disk of a domain: what is read of it before, and the plan after.
+ * tune_domain.c - tune for the disk of a domain: which it is, and the plan for it.
  */
 #include "cmd/tune.h"
 
@@ -18,48 +18,14 @@ bool tune_has_subject(const struct tune_arguments *a)
     return a->operand.value || a->xml;
 }
 
-/* --- Before ----------------------------------------------------------------------------------- */
-
-static int read_subject(const struct tune_arguments *a, struct ground *ground, struct subject *ret,
-                        struct error **err)
-{
-    if (a->xml)
-        return subject_from_file(a->xml, a->operand.value, a->directory, ret, err);
-    ground->connection = connection_open(a->common.connect, err);
-    if (!ground->connection || connection_require_local_qemu(ground->connection, err) < 0)
-        return -1;
-    return subject_from_domain(ground->connection, a->operand.value, a->directory, ret, err);
-}
-
-static void take_over(char **option, const char *value)
-{
-    if (!*option && value)
-        *option = g_strdup(value);
-}
-
 int tune_find_subject(struct tune_arguments *a, struct ground *ground, struct subject *ret,
                       struct error **err)
 {
-    if (read_subject(a, ground, ret, err) < 0)
+    if (probed_find(a->xml, &a->operand, &a->directory, &a->common.connect, ground, ret, err) < 0)
         return -1;
-    const struct domain_model *m = ret->definitions.next;
-    take_over(&a->directory, ret->directory);
-    take_over(&a->common.connect, ret->uri);
     if (!a->guest.vcpus)
-        a->choice.vcpus = m->vcpus;
-    return option_directory(&a->directory, err);
-}
-
-/* --- After ------------------------------------------------------------------------------------ */
-
-void tune_doubt_subject(const struct subject *subject, enum accelerator accelerator,
-                        GPtrArray *warnings)
-{
-    for (guint i = 0; i < subject->notes->len; i++)
-        trust_say(warnings, "%s", (const char *)subject->notes->pdata[i]);
-    if (accelerator == ACCELERATOR_TCG && subject->mirror.vcpu_pin_count)
-        trust_say(warnings, "the domain's vCPUs are pinned; under TCG libvirt pins none, and the "
-                            "probe guest's were not");
+        a->choice.vcpus = ret->definitions.next->vcpus;
+    return 0;
 }
 
 /* What was measured of the current configuration and of the one that is recommended. */
