@@ -132,7 +132,7 @@ void report_apply_text(const struct apply_report *r, FILE *out)
     if (done)
         print_edits(r, out);
     if (r->left && r->left->len)
-        report_print_list("Not done:", r->left, out);
+        report_print_list("Not done", r->left, out);
     if (done && r->stand_in && strcmp(r->stand_in, "started") != 0)
         fprintf(out, "Whether it starts was not tried: %s.\n", r->stand_in);
     print_next(r, out);
@@ -199,5 +199,5 @@ void report_changes_text(const GPtrArray *changes, GPtrArray *notes, FILE *out)
         if (c->what)
             fprintf(out, "%s/%s: %s\n", c->domain, c->target, c->what);
     }
-    report_print_list("Could not be read:", notes, out);
+    report_print_list("Could not be read", notes, out);
 }
