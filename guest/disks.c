@@ -98,3 +98,14 @@ char *disks_find(const char *serial, struct error **err)
         error_set(err, "the guest has no disk with the serial %s", serial);
     return search.path;
 }
+
+int disks_stat(const char *serial, struct disk_stat *ret, struct error **err)
+{
+    cleanup_free char *path = disks_find(serial, err);
+    if (!path)
+        return -1;
+    cleanup_free char *text = read_attribute(strrchr(path, '/') + 1, "stat");
+    return text && disk_stat_read(text, ret) == 0
+               ? 0
+               : error_set(err, "%s has no statistics that can be read", path);
+}

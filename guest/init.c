@@ -224,12 +224,23 @@ static json_t *do_forget(json_t *command, struct error **err)
     return json_object();
 }
 
+static json_t *do_diskstat(json_t *command, struct error **err)
+{
+    struct disk_stat stat;
+    const char *serial = json_string_value(json_object_get(command, "serial"));
+    if (disks_stat(serial ? serial : "", &stat, err) < 0)
+        return NULL;
+    return json_pack("{s:I, s:I}", "requests",
+                     (json_int_t)(stat.reads + stat.writes + stat.flushes), "busy_ms",
+                     (json_int_t)disk_stat_busy_ms(&stat));
+}
+
 static const struct {
     const char *name;
     json_t *(*run)(json_t *command, struct error **err);
 } commands[] = {
-    {"clock", do_clock}, {"fill", do_fill},           {"prepare", do_prepare},
-    {"run", do_run},     {"latencies", do_latencies}, {"forget", do_forget},
+    {"clock", do_clock},         {"fill", do_fill},     {"prepare", do_prepare},   {"run", do_run},
+    {"latencies", do_latencies}, {"forget", do_forget}, {"diskstat", do_diskstat},
 };
 
 static json_t *dispatch(json_t *command, struct error **err)

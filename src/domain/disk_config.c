@@ -52,6 +52,11 @@ uint64_t disk_config_poll_ns(const struct disk_config *c)
     return c->poll_max_ns ? (uint64_t)c->poll_max_ns : DISK_POLL_DEFAULT_NS;
 }
 
+bool disk_config_is_null(const struct disk_config *c)
+{
+    return strcmp(c->format, DISK_FORMAT_NULL) == 0;
+}
+
 bool disk_config_is_direct(const struct disk_config *c)
 {
     return strcmp(c->cache, "none") == 0 || strcmp(c->cache, "directsync") == 0;

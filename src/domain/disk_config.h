@@ -47,6 +47,11 @@ json_t *disk_config_to_json(const struct disk_config *c);
 bool disk_config_equal(const struct disk_config *a, const struct disk_config *b);
 bool disk_config_same_image(const struct disk_config *a, const struct disk_config *b);
 
+/* A disk with no image: QEMU answers every request at once and has no data at all. What a request
+ * takes on it is what a virtual disk takes before anything is behind it. */
+#define DISK_FORMAT_NULL "null"
+bool disk_config_is_null(const struct disk_config *c);
+
 /* Whether QEMU goes round the host's page cache. */
 bool disk_config_is_direct(const struct disk_config *c);
 

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "host/process.h"
+#include "measure/disk_stat.h"
 
 /* A sector of these counters is 512 bytes, whatever the disk's own is. */
 #define SECTOR 512
@@ -26,16 +27,16 @@ int load_read(const char *sysroot, const char *path, struct load *ret, struct er
     cleanup_free char *name =
         xasprintf("%s/sys/dev/block/%u:%u/stat", sysroot, major(st.st_dev), minor(st.st_dev));
     cleanup_free char *text = file_read(name, NULL, err);
-    uint64_t reads, read_sectors, writes, written_sectors;
+    struct disk_stat stat;
     if (!text)
         return -1;
-    if (sscanf(text, "%" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64, &reads,
-               &read_sectors, &writes, &written_sectors) != 4)
+    if (disk_stat_read(text, &stat) < 0)
         return error_set(err, "%s is not what it should be", name);
     *ret = (struct load){
         .at_ns = clock_now_ns(),
-        .requests = reads + writes,
-        .bytes = (read_sectors + written_sectors) * SECTOR,
+        .requests = stat.reads + stat.writes,
+        .bytes = (stat.read_sectors + stat.written_sectors) * SECTOR,
+        .busy_ns = disk_stat_busy_ms(&stat) * NS_PER_MS,
     };
     return 0;
 }

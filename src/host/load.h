@@ -15,6 +15,8 @@ struct load {
     uint64_t at_ns; /* clock.h */
     uint64_t requests;
     uint64_t bytes;
+    uint64_t busy_ns; /* of all requests, each from its start to its end, flushes included; counted
+                       * in whole milliseconds */
 };
 
 /* A guest that is neither ours nor idle spoils a figure as any other load does, but can be named.

@@ -10,6 +10,7 @@
  *   host:  {"do":"run","group":0,"order":[2,0,1],"budget":{…}}
  *                                                        -> {"slices":[[{…}, …], …]}
  *   host:  {"do":"latencies","disk":0,"work":0}          -> a histogram (histogram.h)
+ *   host:  {"do":"diskstat","serial":"d0"}               -> {"requests":…,"busy_ms":…}
  *   host:  {"do":"forget"}                               -> {}: latencies start anew
  *   host:  {"do":"quit"}                                 -> nothing: the guest powers off
  *

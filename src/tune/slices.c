@@ -72,7 +72,9 @@ int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned
     cleanup_json json_t *reply = probe_request(s->probe, command, patience(count, budget), err);
     if (!reply || read_slices(json_object_get(reply, "slices"), count, works, ret, err) < 0)
         return -1;
-    account(s, ret, count * works);
+    for (size_t i = 0; i < count; i++)
+        if (!stage_lane_is_null(s, lanes[i]))
+            account(s, &ret[i * works], works);
     return 0;
 }
 

@@ -30,6 +30,12 @@ static struct candidate *candidate_of(const struct stage *s, const struct lane *
     return s->candidates->pdata[lane->candidate];
 }
 
+bool stage_lane_is_null(const struct stage *s, size_t lane)
+{
+    const struct lane *l = &s->lanes[lane];
+    return l->candidate != LANE_HOST && disk_config_is_null(&candidate_of(s, l)->config);
+}
+
 /* --- Lanes and their files -------------------------------------------------------------------- */
 
 static void add_lane(struct stage *s, int candidate, unsigned replica)
@@ -128,6 +134,8 @@ static int create_files(struct stage *s, struct error **err)
                 return -1;
             continue;
         }
+        if (stage_lane_is_null(s, i))
+            continue;
         const struct disk_config *c = &candidate_of(s, lane)->config;
         if (create_image(s, lane->path, c, is_stacked(s, c) ? s->options->like->depth : 0, err) < 0)
             return -1;
@@ -247,12 +255,13 @@ static int fill(struct stage *s, struct error **err)
     for (size_t i = 0; i < s->lane_count; i++) {
         stage_tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
-        int r = lane->failure || stays_empty(s, lane) ? 0
+        bool empty = stage_lane_is_null(s, i) || stays_empty(s, lane);
+        int r = lane->failure || empty ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
                     : fill_guest_lane(s, i - s->host_lanes, err);
-        bool buffered =
-            lane->candidate != LANE_HOST && !disk_config_is_direct(&candidate_of(s, lane)->config);
+        bool buffered = lane->candidate != LANE_HOST && !stage_lane_is_null(s, i) &&
+                        !disk_config_is_direct(&candidate_of(s, lane)->config);
         s->filled_bytes = s->written_bytes;
         if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ||
             stage_rest(s, err) < 0)

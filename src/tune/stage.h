@@ -83,6 +83,9 @@ struct stage *stage_new(const struct stage_options *options, GPtrArray *candidat
 /* Tells whoever listens what is going on, and how far it got. */
 void stage_tell(const struct stage *s, const char *what, size_t done, size_t all);
 
+/* Whether nothing is behind a lane (disk_config.h): it moves no bytes. */
+bool stage_lane_is_null(const struct stage *s, size_t lane);
+
 /* Waits until what was moved so far is no more than the rate allows. What comes next goes at full
  * speed: a slice that was slowed down would measure nothing. Errors: a signal. */
 int stage_rest(struct stage *s, struct error **err);

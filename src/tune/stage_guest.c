@@ -3,10 +3,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "host/claim.h"
 #include "host/directories.h"
+#include "probe/plug.h"
 #include "probe/readback.h"
 
 /* The disk of a guest lane, by its number among these. */
@@ -19,14 +22,15 @@ static struct probe_disk disk_of(const struct stage *s, size_t number)
     return disk;
 }
 
-/* The disks of the guest lanes that have no failure, in their order. The caller frees. */
+/* The disks of the guest lanes that have an image and no failure, in their order. The caller frees.
+ */
 static struct probe_disk *probe_disks(const struct stage *s, size_t *ret_count)
 {
     size_t all = s->lane_count - s->host_lanes;
     struct probe_disk *disks = xcalloc(all, sizeof(*disks));
     *ret_count = 0;
     for (size_t i = 0; i < all; i++)
-        if (!s->lanes[s->host_lanes + i].failure)
+        if (!s->lanes[s->host_lanes + i].failure && !stage_lane_is_null(s, s->host_lanes + i))
             disks[(*ret_count)++] = disk_of(s, i);
     return disks;
 }
@@ -66,7 +70,7 @@ static size_t find_refused(struct stage *s, const struct probe_options *options)
         struct probe_disk disk = disk_of(s, i);
         struct lane *lane = lane_of(s, &disk);
         cleanup_error struct error *refusal = NULL;
-        if (lane->replica || lane->failure)
+        if (lane->replica || lane->failure || stage_lane_is_null(s, s->host_lanes + i))
             continue;
         stage_tell(s, "finding what is refused", i, all);
         if (probe_accepts(s->options->ground->connection, options, &disk, &refusal) == 0)
@@ -77,6 +81,53 @@ static size_t find_refused(struct stage *s, const struct probe_options *options)
         refused++;
     }
     return refused;
+}
+
+/* How long a guest may take to see what is plugged in: a second or two, emulated. */
+#define PLUG_PATIENCE_NS (30 * NS_PER_SECOND)
+
+/* Waits until the guest sees a disk that was plugged in. */
+static int wait_for_disk(struct stage *s, const char *serial, struct error **err)
+{
+    for (uint64_t end = clock_now_ns() + PLUG_PATIENCE_NS;;) {
+        cleanup_error struct error *absent = NULL;
+        json_t *command = json_pack("{s:s, s:s}", "do", "diskstat", "serial", serial);
+        cleanup_json json_t *reply = probe_request(s->probe, command, 10 * NS_PER_SECOND, &absent);
+        if (reply)
+            return 0;
+        if (clock_now_ns() > end) {
+            if (err)
+                *err = TAKE_PTR(absent);
+            return -1;
+        }
+        if (interrupt_sleep_ms(20, err) < 0)
+            return -1;
+    }
+}
+
+static int plug_null_disks(struct stage *s, struct error **err)
+{
+    struct plug plugs[PLUG_MAX];
+    char serials[PLUG_MAX][sizeof(((struct probe_disk *)0)->serial)];
+    size_t count = 0, all = s->lane_count - s->host_lanes;
+    for (size_t i = 0; i < all && count < PLUG_MAX; i++) {
+        if (!stage_lane_is_null(s, s->host_lanes + i))
+            continue;
+        struct probe_disk disk = disk_of(s, i);
+        memcpy(serials[count], disk.serial, sizeof(disk.serial));
+        plugs[count] = (struct plug){
+            .serial = serials[count],
+            .node = plug_null_node(s->options->size_bytes, 0),
+            .iothread = disk.config->iothread,
+        };
+        count++;
+    }
+    if (count && plug_disks(s->probe, plugs, count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (wait_for_disk(s, serials[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 static int start(struct stage *s, const struct probe_options *options, bool *ret_refused,
@@ -90,7 +141,7 @@ static int start(struct stage *s, const struct probe_options *options, bool *ret
     if (!s->probe ||
         (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
         return -1;
-    return read_back(s, disks, count, err);
+    return plug_null_disks(s, err) < 0 ? -1 : read_back(s, disks, count, err);
 }
 
 int stage_guest_start(struct stage *s, struct error **err)
