@@ -18,6 +18,7 @@ static const struct {
     {"apply", cmd_apply, "change the definition of a domain's disk"},
     {"capture", cmd_capture, "pack what check reads of this host, to be looked at elsewhere"},
     {"check", cmd_check, "find what is configured badly, without any load"},
+    {"explain", cmd_explain, "tell where a request's time goes"},
     {"history", cmd_history, "list the races of the past"},
     {"measure", cmd_measure, "measure the disk, in the host and in a guest"},
     {"rollback", cmd_rollback, "take back what apply changed"},

@@ -27,6 +27,7 @@ enum exit_status {
 int cmd_apply(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 int cmd_history(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
 int cmd_rollback(int argc, char **argv);
@@ -134,6 +135,10 @@ void trust_watched(struct watch *w, uint64_t own_bytes, const char *name, GPtrAr
  * speed decays, long slices that disagree with short ones. */
 void trust_check_race(const struct stage *stage, const struct race *race,
                       const struct outcome *outcome, GPtrArray *warnings);
+
+/* The guest: emulation, and by how much its clock ran otherwise than the host's. */
+void trust_check_guest(const struct probe *probe, double drift, double uncertainty,
+                       GPtrArray *warnings);
 
 /* A run that was not steady. */
 void trust_check_run(const struct run_result *run, const char *name, GPtrArray *warnings);

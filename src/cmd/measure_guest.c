@@ -16,21 +16,6 @@
 #define SLICE_NS (5 * NS_PER_MS)
 #define REPLICAS 2
 
-static GPtrArray *the_candidate(const char *id, struct error **err)
-{
-    struct candidate_facts facts = candidate_facts_read("", REPLICAS);
-    g_autoptr(GPtrArray) candidates = candidates_for_new_disk(&facts);
-    if (strchr(id, ',') || strchr(id, '/')) {
-        error_set(err, "--disk is one configuration, not '%s'", id);
-        return NULL;
-    }
-    if (candidates_select(candidates, id, err) < 0) {
-        error_prefix(err, "--disk");
-        return NULL;
-    }
-    return g_steal_pointer(&candidates);
-}
-
 static void take_figures(const struct suite *suite, bool fresh, const struct raced *raced,
                          struct measured_set *set)
 {
@@ -65,9 +50,9 @@ static void take_guest(const struct raced *raced, const char *disk, struct measu
 int measure_in_guest(const struct measure_task *t, const struct suite *suite, bool fresh,
                      struct measure_report *report, struct measured_set *set, struct error **err)
 {
-    g_autoptr(GPtrArray) candidates = the_candidate(t->disk, err);
+    g_autoptr(GPtrArray) candidates = candidate_only(t->disk, REPLICAS, err);
     if (!candidates)
-        return -1;
+        return error_prefix(err, "--disk");
     struct stage_options stage = {
         .ground = t->ground,
         .directory = t->directory,

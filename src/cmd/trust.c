@@ -110,19 +110,20 @@ void trust_check_run(const struct run_result *run, const char *name, GPtrArray *
 /* Half of a figure's interval, as a part of the figure, above which it says little. */
 #define WIDE 0.10
 
-static void check_clocks(const struct stage *stage, const struct race *race, GPtrArray *warnings)
+void trust_check_guest(const struct probe *probe, double drift, double uncertainty,
+                       GPtrArray *warnings)
 {
-    const char *note = stage->probe->accelerator_note;
-    if (stage->probe->accelerator == ACCELERATOR_TCG)
+    const char *note = probe->accelerator_note;
+    if (probe->accelerator == ACCELERATOR_TCG)
         trust_say(warnings,
                   "the guest's CPU was emulated (TCG): its own share of each request is "
                   "inflated%s%s",
                   note ? "; " : "", note ? note : "");
-    if (fabs(race->clock_drift) > 0.01 + race->clock_uncertainty)
+    if (fabs(drift) > 0.01 + uncertainty)
         trust_say(warnings,
                   "the guest's clock runs %+.1f %% against the host's: its figures are off "
                   "by that",
-                  race->clock_drift * 100);
+                  drift * 100);
 }
 
 /* The host's time per request in a tenth of the rounds, from `first` on. */
@@ -212,7 +213,7 @@ void trust_check_race(const struct stage *stage, const struct race *race,
     if (race->interrupted)
         trust_say(warnings, "interrupted after %zu rounds%s", race->rounds,
                   race->passes ? "" : ", without long slices");
-    check_clocks(stage, race, warnings);
+    trust_check_guest(stage->probe, race->clock_drift, race->clock_uncertainty, warnings);
     if (stage->options->replicas < 2)
         trust_say(warnings,
                   "one disk for each configuration: the intervals do not know how much two "

@@ -156,3 +156,14 @@ int candidates_select(GPtrArray *candidates, const char *selection, struct error
         g_ptr_array_add(candidates, g_ptr_array_steal_index(chosen, 0));
     return 0;
 }
+
+GPtrArray *candidate_only(const char *id, unsigned lanes, struct error **err)
+{
+    struct candidate_facts facts = candidate_facts_read("", lanes);
+    g_autoptr(GPtrArray) candidates = candidates_for_new_disk(&facts);
+    if (strchr(id, ',') || strchr(id, '/')) {
+        error_set(err, "'%s' is not one configuration", id);
+        return NULL;
+    }
+    return candidates_select(candidates, id, err) < 0 ? NULL : g_steal_pointer(&candidates);
+}

@@ -35,6 +35,10 @@ struct candidate_facts candidate_facts_read(const char *sysroot, unsigned contex
  * struct candidate *, which owns them. */
 GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 
+/* The one of these with this id, alone in its array; `lanes` disks have it. Errors: there is none
+ * with it, or it names several. */
+GPtrArray *candidate_only(const char *id, unsigned lanes, struct error **err);
+
 /* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
  * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
  * that a race must find equal. The current disk stays, named or not. Errors: an id that is not

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * explain.c - virt-disktune explain: where a request's time goes, from the program in the guest
+ * down to the device.
+ */
+#include "cmd/cmd.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "report/explain.h"
+#include "report/report.h"
+#include "tune/subject.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+struct arguments {
+    struct common_options common;
+    struct workload_options work;
+    struct guest_options guest;
+    char *directory, *xml, *disk, *size, *time, *rounds, *slice, *seed;
+    struct operand operand; /* the domain and its disk */
+
+    struct guest_choice choice;
+    struct suite *suite;
+    GPtrArray *notes, *warnings;
+    uint64_t size_bytes, time_ns, max_rounds, slice_ns, seed_number;
+};
+
+/* --- Arguments -------------------------------------------------------------------------------- */
+
+static int parse_options(int argc, char **argv, struct arguments *a, struct error **err)
+{
+    const GOptionEntry own[] = {
+        {"directory", 'd', 0, G_OPTION_ARG_FILENAME, &a->directory,
+         "Explain a new disk in this directory", "DIR"},
+        {"disk", 0, 0, G_OPTION_ARG_STRING, &a->disk,
+         "Configuration of the new disk, a candidate of tune's [qcow2-threads]", "ID"},
+        {"xml", 0, 0, G_OPTION_ARG_FILENAME, &a->xml,
+         "Take the domain from this file, and the argument for the target of a disk", "FILE"},
+        {"time", 0, 0, G_OPTION_ARG_STRING, &a->time, "Bound on the whole run [60]", "SECONDS"},
+        {"rounds", 0, 0, G_OPTION_ARG_STRING, &a->rounds, "At most this many rounds", "N"},
+        {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [100ms]", "TIME"},
+        {"size", 0, 0, G_OPTION_ARG_STRING, &a->size,
+         "Size of each scratch image [128M; with --fresh 512M]", "SIZE"},
+        {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
+        {NULL},
+    };
+    return options_parse(argc, argv, "tell where a request's time goes", own, &a->common, &a->work,
+                         &a->guest, &a->operand, err);
+}
+
+/* One work that goes as fast as it can: a paced one waits for its own clock. */
+static int make_suite(struct arguments *a, struct error **err)
+{
+    a->suite = options_suite(&a->work, "dd", a->size_bytes, 0, a->notes, err);
+    if (!a->suite)
+        return -1;
+    if (a->suite->count > 1) {
+        error_set(err, "requests of one work can be explained at a time, and these are %u",
+                  a->suite->count);
+        return error_hint(err, "name one: --workload dd");
+    }
+    if (a->suite->works[0].workload.rate_iops)
+        return error_set(err,
+                         "requests that come at a given rate wait for no disk: without a rate, "
+                         "please");
+    return options_fit_suite(&a->work, a->suite, a->size_bytes, a->notes, err);
+}
+
+static int check_place(struct arguments *a, struct error **err)
+{
+    bool of_domain = a->operand.value || a->xml;
+    if (!a->directory && !of_domain) {
+        error_set(err, "explain needs a domain, or --directory DIR");
+        return error_hint(err, "the directory that disk images are, or will be, stored in");
+    }
+    if (a->disk && of_domain)
+        return error_set(err, "--disk: the domain's disk is explained as it is configured");
+    return a->directory ? option_directory(&a->directory, err) : 0;
+}
+
+static int parse(int argc, char **argv, struct arguments *a, struct error **err)
+{
+    a->operand.name = "[DOMAIN[/TARGET]] ";
+    a->time_ns = 60 * NS_PER_SECOND;
+    a->slice_ns = 100 * NS_PER_MS;
+    a->max_rounds = UINT32_MAX;
+    a->seed_number = clock_now_ns() & INT32_MAX;
+    a->notes = g_ptr_array_new_with_free_func(g_free);
+    a->warnings = g_ptr_array_new_with_free_func(g_free);
+    if (parse_options(argc, argv, a, err) < 0)
+        return -1;
+    a->size_bytes = (a->work.fresh ? 512 : 128) * MIB;
+    if (option_image_size("--size", a->size, &a->size_bytes, err) < 0 ||
+        option_duration("--time", a->time, &a->time_ns, err) < 0 ||
+        option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
+        option_number("--rounds", a->rounds, 2, UINT32_MAX, &a->max_rounds, err) < 0 ||
+        option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
+        options_guest(&a->guest, &a->choice, err) < 0 || check_place(a, err) < 0)
+        return -1;
+    if (a->slice_ns < 20 * NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
+        return error_set(err, "--slice: has to be between 20ms and 10s: kernels tell milliseconds");
+    return make_suite(a, err);
+}
+
+static void free_arguments(struct arguments *a)
+{
+    g_clear_pointer(&a->suite, suite_free);
+    g_clear_pointer(&a->notes, g_ptr_array_unref);
+    g_clear_pointer(&a->warnings, g_ptr_array_unref);
+}
+
+/* --- The run ---------------------------------------------------------------------------------- */
+
+struct run {
+    struct arguments *a;
+    uint64_t start_ns;
+    struct ground ground;
+    struct subject subject; /* empty where there is no domain */
+    GPtrArray *new_disks;   /* where the configuration of a new one is from */
+    struct disk_config config;
+    GPtrArray *variants, *candidates;
+    struct stage *stage;
+};
+
+static void run_done(struct run *r)
+{
+    stage_free(r->stage);
+    g_clear_pointer(&r->candidates, g_ptr_array_unref);
+    g_clear_pointer(&r->variants, g_ptr_array_unref);
+    g_clear_pointer(&r->new_disks, g_ptr_array_unref);
+    subject_done(&r->subject);
+    ground_done(&r->ground);
+}
+#define cleanup_run at_scope_end(run_done)
+
+static bool has_subject(const struct run *r)
+{
+    return r->subject.disk;
+}
+
+/* The disk to be explained: of the domain, or of tune's candidates. */
+static int find_disk(struct run *r, struct error **err)
+{
+    struct arguments *a = r->a;
+    if (a->operand.value || a->xml) {
+        if (probed_find(a->xml, &a->operand, &a->directory, &a->common.connect, &r->ground,
+                        &r->subject, err) < 0)
+            return -1;
+        r->config = r->subject.current;
+        if (!a->guest.vcpus)
+            a->choice.vcpus = r->subject.definitions.next->vcpus;
+        return 0;
+    }
+    r->new_disks = candidate_only(a->disk ? a->disk : "qcow2-threads", 1, err);
+    if (!r->new_disks)
+        return error_prefix(err, "--disk");
+    r->config = ((struct candidate *)r->new_disks->pdata[0])->config;
+    return 0;
+}
+
+static int find_variants(struct run *r, struct error **err)
+{
+    struct arguments *a = r->a;
+    struct candidate_facts facts = candidate_facts_read("", 8);
+    if (ground_take(&r->ground, a->common.connect, err) < 0 ||
+        ground_connect(&r->ground, a->common.connect, err) < 0)
+        return -1;
+    if (!a->guest.emulator)
+        facts.versions = connection_versions(r->ground.connection);
+    struct variants_options options = {
+        .disk = &r->config,
+        .fresh = a->work.fresh,
+        .vcpus = a->choice.vcpus,
+        .disk_bytes =
+            has_subject(r) ? MAX(a->size_bytes, r->subject.images.virtual_bytes) : a->size_bytes,
+        .facts = &facts,
+    };
+    r->variants = variants_new(&options);
+    r->candidates = variants_candidates(r->variants);
+    const struct candidate *disk = r->candidates->pdata[0];
+    return disk->left_out
+               ? error_set(err, "the disk cannot be run as it is configured: %s", disk->left_out)
+               : 0;
+}
+
+static int set_stage(struct run *r, struct stage_options *options, struct progress *progress,
+                     struct error **err)
+{
+    struct arguments *a = r->a;
+    const struct subject *subject = has_subject(r) ? &r->subject : NULL;
+    *options = (struct stage_options){
+        .ground = &r->ground,
+        .like = subject ? &subject->images : NULL,
+        .mirror = subject ? &subject->mirror : NULL,
+        .directory = a->directory,
+        .uri = a->common.connect,
+        .suite = a->suite,
+        .size_bytes = a->size_bytes,
+        .replicas = 1,
+        .fresh = a->work.fresh,
+        .seed = a->seed_number,
+        .accelerator = a->choice.accelerator,
+        .vcpus = a->choice.vcpus,
+        .kernel = a->guest.kernel,
+        .emulator =
+            a->guest.emulator || !subject ? a->guest.emulator : subject->definitions.next->emulator,
+        .progress = progress_show,
+        .progress_data = progress,
+    };
+    r->stage = stage_new(options, r->candidates, err);
+    return r->stage ? 0 : -1;
+}
+
+static void print_report(const struct run *r, const struct explanation *explanation)
+{
+    const struct arguments *a = r->a;
+    const struct subject *subject = has_subject(r) ? &r->subject : NULL;
+    const struct probe *probe = r->stage->probe;
+    const struct explain_report report = {
+        .domain = subject ? subject->definitions.next->name : NULL,
+        .disk = subject ? subject->disk->target : NULL,
+        .image = subject ? subject->image : NULL,
+        .directory = a->directory,
+        .accelerator = accelerator_name(probe->accelerator),
+        .accelerator_note = probe->accelerator_note,
+        .kernel = r->stage->kernel->release,
+        .vcpus = probe->hello.vcpus,
+        .config = &r->config,
+        .work = &a->suite->works[0],
+        .fresh = a->work.fresh,
+        .size_bytes = a->size_bytes,
+        .slice_ns = a->slice_ns,
+        .written_bytes = r->stage->written_bytes,
+        .seconds = (double)(clock_now_ns() - r->start_ns) / 1e9,
+        .explanation = explanation,
+        .notes = a->notes,
+        .warnings = a->warnings,
+    };
+    if (!a->common.json) {
+        report_explain_text(&report, stdout);
+        return;
+    }
+    cleanup_json json_t *json = report_explain_json(&report);
+    report_print_json(json, stdout);
+}
+
+/* Libvirt and init take a second or two to be rid of a guest. */
+#define TIME_TO_CLEAN_UP (2 * NS_PER_SECOND)
+
+/* The exit status, or -1. */
+static int explain(struct arguments *a, struct progress *progress, uint64_t start_ns,
+                   struct error **err)
+{
+    cleanup_run struct run run = {.a = a, .start_ns = start_ns};
+    struct stage_options options;
+    if (find_disk(&run, err) < 0 || find_variants(&run, err) < 0)
+        return -1;
+    double others = trust_look_before(a->directory);
+    if (set_stage(&run, &options, progress, err) < 0)
+        return -1;
+    uint64_t begin_ns = clock_now_ns();
+    struct watch watch = trust_watch(a->directory, run.stage->probe->pid);
+    const struct rounds_options rounds_options = {
+        .slice_ns = a->slice_ns,
+        .max_rounds = a->max_rounds,
+        .deadline_ns = start_ns + a->time_ns - MIN(a->time_ns / 10, TIME_TO_CLEAN_UP),
+        .seed = a->seed_number,
+    };
+    cleanup_rounds struct rounds *rounds = rounds_run(run.stage, &rounds_options, err);
+    cleanup_explanation struct explanation *e =
+        rounds ? explanation_new(run.stage, run.variants, rounds, err) : NULL;
+    progress_clear(progress);
+    trust_watched(&watch, run.stage->sliced_bytes, "the slices", a->warnings);
+    if (!e)
+        return -1;
+    double seconds = (double)(clock_now_ns() - begin_ns) / 1e9;
+    trust_check_idle(others, (double)run.stage->sliced_bytes / 1e6 / seconds, a->warnings);
+    trust_check_guest(run.stage->probe, rounds->clock_drift, rounds->clock_uncertainty,
+                      a->warnings);
+    if (has_subject(&run))
+        probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
+    print_report(&run, e);
+    if (finish_output(err) < 0)
+        return -1;
+    return rounds->interrupted ? EXIT_NO : EXIT_DONE;
+}
+
+int cmd_explain(int argc, char **argv)
+{
+    static struct arguments a;
+    cleanup_error struct error *err = NULL;
+    uint64_t start_ns = clock_now_ns();
+    struct progress progress = {.options = &a.common};
+    int r = parse(argc, argv, &a, &err);
+    if (r == 0) {
+        progress.deadline_ns = start_ns + a.time_ns;
+        r = explain(&a, &progress, start_ns, &err);
+    }
+    progress_clear(&progress);
+    free_arguments(&a);
+    return r < 0 ? fail(err) : r;
+}
