@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "host/load.h"
 #include "probe/qmp.h"
+#include "tune/stage.h"
 
 struct clocks {
     struct stage *stage;

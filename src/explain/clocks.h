@@ -13,7 +13,13 @@
  */
 #pragma once
 
-#include "tune/stage.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct stage;
 
 enum clock {
     CLOCK_GUEST,  /* the guest's block layer: /sys/block/vdX/stat */

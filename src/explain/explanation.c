@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "measure/stats.h"
+#include "tune/stage.h"
 
 static const struct {
     const char *id, *name, *measured;

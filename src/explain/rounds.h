@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "explain/clocks.h"
 
 struct rounds_options {
