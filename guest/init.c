@@ -231,7 +231,7 @@ static json_t *do_diskstat(json_t *command, struct error **err)
     if (disks_stat(serial ? serial : "", &stat, err) < 0)
         return NULL;
     return json_pack("{s:I, s:I}", "requests",
-                     (json_int_t)(stat.reads + stat.writes + stat.flushes), "busy_ms",
+                     (json_int_t)(stat.reads + stat.writes), "busy_ms",
                      (json_int_t)disk_stat_busy_ms(&stat));
 }
 

@@ -16,6 +16,7 @@ static const struct {
     [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less a disk that has them"},
     [LAYER_FORMAT] = {"format", "image format", "less a raw image"},
     [LAYER_AIO] = {"aio", "QEMU's block layer, AIO", "raw image less the host's file"},
+    [LAYER_KERNEL] = {"kernel", "QEMU, AIO, host's kernel", "QEMU's clock less the device's"},
     [LAYER_CACHE] = {"cache", "QEMU, host's page cache", "QEMU's clock"},
     [LAYER_HOST] = {"host", "host's file system", "host's file less its device"},
     [LAYER_DEVICE] = {"device", "device", "the device's clock"},
@@ -32,8 +33,10 @@ const char *layer_name(enum layer_kind kind)
     return kinds[kind].name;
 }
 
-const char *layer_measured(enum layer_kind kind)
+const char *layer_measured(enum layer_kind kind, unsigned in_flight)
 {
+    if (kind == LAYER_VIRTIO && in_flight > 1)
+        return "clocks of guest and QEMU";
     return kinds[kind].measured;
 }
 
@@ -123,10 +126,15 @@ static void cut_below(struct cut *c, int disk, int raw)
         add_layer(c, LAYER_CACHE, qemu, NULL);
         return;
     }
-    const double *host_device = inside(c, 0, CLOCK_DEVICE);
+    const double *host_device = inside(c, 0, CLOCK_DEVICE),
+                 *raw_device = inside(c, raw, CLOCK_DEVICE);
     bool has_device = !isnan(host_device[0]);
-    add_layer(c, LAYER_AIO, qemu, host);
-    add_layer(c, LAYER_HOST, host, has_device ? host_device : NULL);
+    if (c->rounds->in_flight > 1) {
+        add_layer(c, LAYER_KERNEL, qemu, has_device ? raw_device : NULL);
+    } else {
+        add_layer(c, LAYER_AIO, qemu, host);
+        add_layer(c, LAYER_HOST, host, has_device ? host_device : NULL);
+    }
     add_layer(c, LAYER_DEVICE, inside(c, disk, CLOCK_DEVICE), NULL);
 }
 
@@ -135,8 +143,8 @@ static void cut_layers(struct cut *c, int disk)
     int floor = lane_of_role(c, VARIANT_FLOOR), written = lane_of_role(c, VARIANT_WRITTEN);
     int base = written >= 0 ? written : disk, raw = lane_of_role(c, VARIANT_RAW);
     add_layer(c, LAYER_GUEST, program(c, disk), inside(c, disk, CLOCK_GUEST));
-    /* Where there is no such disk, its own two clocks have to do. */
-    int own = floor >= 0 ? floor : disk;
+    /* Where there is no such disk, or its queues are others, its own two clocks have to do. */
+    int own = floor >= 0 && c->rounds->in_flight == 1 ? floor : disk;
     add_layer(c, LAYER_VIRTIO, inside(c, own, CLOCK_GUEST), inside(c, own, CLOCK_QEMU));
     if (written >= 0)
         add_layer(c, LAYER_ALLOCATION, inside(c, disk, CLOCK_QEMU), inside(c, base, CLOCK_QEMU));

@@ -25,6 +25,12 @@
  * with nothing behind it never does; caches that are cold by then; and what the device does
  * otherwise for the guest than for the host.
  *
+ * With several requests in flight each time is that of a request in a layer, waiting for the others
+ * included, and by Little's law goes with how many are there at a time. On the host's own file all
+ * of them are in the host's kernel, on a disk with nothing behind it all are before QEMU: neither
+ * has the queues of the disk, and neither's time is a part of its. Then virtio is G - Q of the disk
+ * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it.
+ *
  * A disk that uses the host's page cache has no such counterpart on the host, whose work goes round
  * that. There "cache" takes the place of aio, host and device: all that QEMU waits for below the
  * format.
@@ -43,6 +49,7 @@ enum layer_kind {
     LAYER_ALLOCATION,
     LAYER_FORMAT,
     LAYER_AIO,
+    LAYER_KERNEL,
     LAYER_CACHE,
     LAYER_HOST,
     LAYER_DEVICE,
@@ -82,8 +89,8 @@ struct explanation {
 const char *layer_id(enum layer_kind kind);
 const char *layer_name(enum layer_kind kind);
 
-/* How it was measured, one line; static. */
-const char *layer_measured(enum layer_kind kind);
+/* How it was measured with so many requests in flight, one line; static. */
+const char *layer_measured(enum layer_kind kind, unsigned in_flight);
 
 /* The layer that a variant with this role differs in. */
 enum layer_kind layer_of_variant(enum variant_role role);

@@ -19,5 +19,5 @@ int disk_stat_read(const char *text, struct disk_stat *ret)
 
 uint64_t disk_stat_busy_ms(const struct disk_stat *s)
 {
-    return s->read_ms + s->write_ms + s->flush_ms;
+    return s->read_ms + s->write_ms;
 }

@@ -16,5 +16,7 @@ struct disk_stat {
 /* Reads the text of such a file; -1 where it is not one. */
 int disk_stat_read(const char *text, struct disk_stat *ret);
 
-/* How long all its requests took, flushes included. */
+/* How long all its requests took, flushes included: those are not added, as the write that asks for
+ * one, an empty one for a sync, is counted until its flush is done (block/blk-flush.c: "accounting
+ * the containing request is enough"). */
 uint64_t disk_stat_busy_ms(const struct disk_stat *s);

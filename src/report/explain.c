@@ -35,7 +35,7 @@ static json_t *layers_json(const struct explanation *e)
         json_object_set_new(layer, "layer", json_string(layer_id(l->kind)));
         json_object_set_new(layer, "share", report_number_json(l->share));
         json_object_set_new(layer, "zero", json_boolean(l->is_zero));
-        json_object_set_new(layer, "measured", json_string(layer_measured(l->kind)));
+        json_object_set_new(layer, "measured", json_string(layer_measured(l->kind, e->in_flight)));
         json_array_append_new(all, layer);
     }
     return all;
@@ -107,10 +107,10 @@ json_t *report_explain_json(const struct explain_report *r)
 
 #define BAR_COLUMNS 76
 
-static const char marks[] = {
-    [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v', [LAYER_ALLOCATION] = 'n',
-    [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',    [LAYER_CACHE] = 'c',
-    [LAYER_HOST] = 'h',   [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
+static const char marks[LAYERS] = {
+    [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v',      [LAYER_ALLOCATION] = 'n', [LAYER_KERNEL] = 'k',
+    [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',         [LAYER_CACHE] = 'c',      [LAYER_HOST] = 'h',
+    [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
 };
 
 /* A letter a layer, as long as its part of what takes time at all; what is below zero has none.
@@ -148,7 +148,7 @@ static void print_layers(const struct explanation *e, FILE *out)
             table_cell(t, "≈ 0");
         else
             table_cell(t, "%.1f %%", 100 * l->share);
-        table_cell(t, "%s", layer_measured(l->kind));
+        table_cell(t, "%s", layer_measured(l->kind, e->in_flight));
     }
     table_print(t, out);
 }
