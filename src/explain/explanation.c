@@ -154,7 +154,7 @@ static void cut_layers(struct cut *c, int disk)
 }
 
 /* What is left is so in the table, too: the locations of the layers need not add up as their means
- * do. */
+ * do, and by how much they do not is part of the interval. */
 static void close_sum(struct cut *c)
 {
     struct explanation *e = c->result;
@@ -162,6 +162,7 @@ static void close_sum(struct cut *c)
     double half = (rest.high - rest.low) / 2, left = e->guest_ns.value;
     for (size_t i = 0; i < e->layer_count; i++)
         left -= e->layers[i].ns.value;
+    half = fmax(half, fabs(left - rest.value));
     e->layers[e->layer_count++] =
         (struct layer){.kind = LAYER_UNEXPLAINED, .ns = {left, left - half, left + half}};
     for (size_t i = 0; i < e->layer_count; i++) {
