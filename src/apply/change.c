@@ -18,13 +18,51 @@ static int check_saved(virDomainPtr domain, const char *name, struct error **err
     return error_hint(err, "start it and shut it down, or: virsh managedsave-remove %s", name);
 }
 
+/* What libvirt says where it knows of no such job: a driver without any, or a domain or a disk that
+ * is gone meanwhile. */
+static bool is_no_job(void)
+{
+    virErrorPtr last = virGetLastError();
+    switch (last ? last->code : VIR_ERR_OK) {
+    case VIR_ERR_NO_SUPPORT:
+    case VIR_ERR_OPERATION_UNSUPPORTED:
+    case VIR_ERR_OPERATION_INVALID:
+    case VIR_ERR_INVALID_ARG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* libvirt waits its 30 s for whoever has the domain: that is no leave to go on. */
+static int not_told(const char *name, struct error **err)
+{
+    connection_error(err, "libvirt does not tell whether a job is at work on %s", name);
+    return error_hint(err, "wait until the domain answers again (virsh domjobinfo %s)", name);
+}
+
 static int check_job(virDomainPtr domain, const char *name, struct error **err)
 {
     virDomainJobInfo job = {0};
-    if (virDomainGetJobInfo(domain, &job) < 0 || job.type == VIR_DOMAIN_JOB_NONE)
+    if (virDomainGetJobInfo(domain, &job) < 0)
+        return is_no_job() ? 0 : not_told(name, err);
+    if (job.type == VIR_DOMAIN_JOB_NONE)
         return 0;
-    error_set(err, "%s is at a job (a migration, a dump, a save)", name);
+    error_set(err, "%s is at a job (a migration, a dump, a save, a backup)", name);
     return error_hint(err, "wait until it is done (virsh domjobinfo %s)", name);
+}
+
+static int check_block_job(virDomainPtr domain, const char *name, const char *target,
+                           struct error **err)
+{
+    virDomainBlockJobInfo job;
+    int found = virDomainGetBlockJobInfo(domain, target, &job, 0);
+    if (found < 0)
+        return is_no_job() ? 0 : not_told(name, err);
+    if (!found)
+        return 0;
+    error_set(err, "a block job is at work on %s/%s", name, target);
+    return error_hint(err, "wait until it is done (virsh blockjob %s %s)", name, target);
 }
 
 static int check_block_jobs(virDomainPtr domain, const char *name, struct error **err)
@@ -34,14 +72,9 @@ static int check_block_jobs(virDomainPtr domain, const char *name, struct error 
         xml ? domain_model_from_xml(xml, strlen(xml), err) : NULL;
     if (!xml)
         return connection_error(err, "cannot read what runs of %s", name);
-    for (size_t i = 0; m && i < m->disk_count; i++) {
-        virDomainBlockJobInfo job;
-        if (virDomainGetBlockJobInfo(domain, m->disks[i].target, &job, 0) != 1)
-            continue;
-        error_set(err, "a block job is at work on %s/%s", name, m->disks[i].target);
-        return error_hint(err, "wait until it is done (virsh blockjob %s %s)", name,
-                          m->disks[i].target);
-    }
+    for (size_t i = 0; m && i < m->disk_count; i++)
+        if (m->disks[i].target && check_block_job(domain, name, m->disks[i].target, err) < 0)
+            return -1;
     return m ? 0 : -1;
 }
 

@@ -11,7 +11,7 @@
 
 /* An error where a change of the definition would be lost or come at a bad time: the domain is
  * transient; there is a saved state, which has its own definition; it is at a job, or one of its
- * disks is. */
+ * disks is, or libvirt does not tell, because somebody else has the domain. */
 int change_check_domain(virDomainPtr domain, struct error **err);
 
 /* The definition for the next start, with its secrets: libvirt would lose them otherwise. The
