@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "check/images.h"
 #include "check/rule.h"
+#include "domain/metadata_cache.h"
 #include "domain/xml.h"
 
 #define SIZE_TEXT 32
@@ -43,17 +44,13 @@ static xmlNodePtr cache_element(const struct look *at)
 
 enum cache_size { CACHE_UNSTATED, CACHE_STATED, CACHE_UNREADABLE };
 
-/* Reads a size with its unit, which is bytes where there is none. */
 static enum cache_size read_cache(const struct look *at, uint64_t *ret)
 {
-    xmlNodePtr cache = cache_element(at), size = xml_child(cache, "max_size");
-    if (!size)
+    xmlNodePtr cache = cache_element(at);
+    if (!xml_child(cache, "max_size"))
         return CACHE_UNSTATED;
-    const char *unit = look_attribute(size, "unit");
-    bool bytes = !*unit || strcmp(unit, "bytes") == 0 || strcmp(unit, "B") == 0;
-    cleanup_free char *number = xml_child_text(cache, "max_size");
-    cleanup_free char *text = xasprintf("%s%s", number, bytes ? "" : unit);
-    return text_parse_size(text, ret, NULL) == 0 && *ret ? CACHE_STATED : CACHE_UNREADABLE;
+    *ret = metadata_cache_bytes(cache);
+    return *ret ? CACHE_STATED : CACHE_UNREADABLE;
 }
 
 /* The disk's <driver> with a cache of this size. */

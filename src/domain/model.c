@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "domain/metadata_cache.h"
 #include "domain/xml.h"
 
 /* --- Values ----------------------------------------------------------------------------------- */
@@ -60,6 +61,7 @@ static void read_config(xmlNodePtr disk, struct domain_disk *d)
         .io = word(driver, "io", "threads"),
         .iothread = d->iothread != 0,
         .queues = xml_number(threads, "queues", 0),
+        .metadata_cache_bytes = metadata_cache_bytes(xml_child(driver, "metadata_cache")),
         .discard = strcmp(word(driver, "discard", "ignore"), "unmap") == 0,
         .detect_zeroes = strcmp(word(driver, "detect_zeroes", "off"), "off") != 0,
     };

@@ -47,7 +47,7 @@ struct domain_model {
     struct domain_pin *iothread_pins;
     size_t iothread_pin_count;
     char *numa_mode, *numa_nodeset; /* of its memory */
-    uint64_t memory_kib;          /* 0: not known */
+    uint64_t memory_kib;            /* 0: not known */
     uint64_t hugepage_kib;          /* of its memory; 0: ordinary pages */
     struct domain_disk *disks;
     size_t disk_count;
@@ -64,8 +64,8 @@ void domain_model_free(struct domain_model *m);
 CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)
 #define cleanup_domain_model at_scope_end(cleanup_domain_model_handler)
 
-/* The <controller> that a <disk> on bus scsi is on, by its address or as the first one; NULL where the
- * XML has none. Its <driver> has the disk's iothread and queues. */
+/* The <controller> that a <disk> on bus scsi is on, by its address or as the first one; NULL where
+ * the XML has none. Its <driver> has the disk's iothread and queues. */
 struct _xmlNode *domain_disk_controller(struct _xmlNode *disk);
 
 /* The disk with this target; NULL for the only one whose device is "disk". Errors: there is none of

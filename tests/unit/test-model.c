@@ -96,6 +96,31 @@ static void test_everything_said(void **state)
     assert_true(d->config.discard && d->config.detect_zeroes);
 }
 
+static void test_metadata_cache(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *element;
+        uint64_t bytes;
+    } rows[] = {
+        {"", 0},
+        {"<metadata_cache/>", 0},
+        {"<metadata_cache><max_size/></metadata_cache>", 0},
+        {"<metadata_cache><max_size>0</max_size></metadata_cache>", 0},
+        {"<metadata_cache><max_size>much</max_size></metadata_cache>", 0},
+        {"<metadata_cache><max_size unit='pages'>8</max_size></metadata_cache>", 0},
+        {"<metadata_cache><max_size>4096</max_size></metadata_cache>", 4096},
+        {"<metadata_cache><max_size unit='bytes'> 327680 </max_size></metadata_cache>", 327680},
+        {"<metadata_cache><max_size unit='MiB'>8</max_size></metadata_cache>", 8 << 20},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_free char *disk =
+            xasprintf(FILE_DISK("<driver type='qcow2'>%s</driver>"), rows[i].element);
+        cleanup_domain_model struct domain_model *m = with_devices(disk);
+        assert_int_equal(m->disks[0].config.metadata_cache_bytes, rows[i].bytes);
+    }
+}
+
 /* A SCSI disk has its iothread and queues from its controller. */
 static void test_scsi(void **state)
 {
@@ -265,12 +290,19 @@ static void test_absurd_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_storys_disk), cmocka_unit_test(test_what_is_left_out),
-        cmocka_unit_test(test_everything_said), cmocka_unit_test(test_scsi),
-        cmocka_unit_test(test_choosing),        cmocka_unit_test(test_a_hash_is_of_what_is_said),
-        cmocka_unit_test(test_the_machine),     cmocka_unit_test(test_hugepages_of_any_size),
-        cmocka_unit_test(test_namespaces),      cmocka_unit_test(test_what_is_no_domain),
-        cmocka_unit_test(test_deep_xml),        cmocka_unit_test(test_absurd_numbers),
+        cmocka_unit_test(test_the_storys_disk),
+        cmocka_unit_test(test_what_is_left_out),
+        cmocka_unit_test(test_everything_said),
+        cmocka_unit_test(test_metadata_cache),
+        cmocka_unit_test(test_scsi),
+        cmocka_unit_test(test_choosing),
+        cmocka_unit_test(test_a_hash_is_of_what_is_said),
+        cmocka_unit_test(test_the_machine),
+        cmocka_unit_test(test_hugepages_of_any_size),
+        cmocka_unit_test(test_namespaces),
+        cmocka_unit_test(test_what_is_no_domain),
+        cmocka_unit_test(test_deep_xml),
+        cmocka_unit_test(test_absurd_numbers),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * metadata_cache.h - the <metadata_cache> of a disk: how much of a qcow2's tables QEMU may keep.
+ */
+#pragma once
+
+#include <libxml/tree.h>
+#include <stdint.h>
+
+/* The size that the element allows, which may be NULL; 0 where it says none, or none that can be
+ * read. */
+uint64_t metadata_cache_bytes(xmlNodePtr cache);
