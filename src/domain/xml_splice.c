@@ -80,13 +80,20 @@ int xml_text_set_number(struct xml_text *t, xmlNodePtr node, const char *digits,
 
 /* --- Elements --------------------------------------------------------------------------------- */
 
+/* Where the blanks in front of what is at `end` begin: at the last line break. */
+static size_t start_of_blanks(const char *text, size_t end)
+{
+    size_t start = end;
+    while (start && strchr(XML_BLANKS, text[start - 1]) && text[start] != '\n')
+        start--;
+    if (start && text[start] == '\n' && text[start - 1] == '\r')
+        start--;
+    return start;
+}
+
 char *xml_text_indentation(const struct xml_text *t, xmlNodePtr node)
 {
-    size_t end = xml_text_span(t, node)->start, start = end;
-    while (start && strchr(XML_BLANKS, t->text[start - 1]) && t->text[start] != '\n')
-        start--;
-    if (start && t->text[start] == '\n' && t->text[start - 1] == '\r')
-        start--;
+    size_t end = xml_text_span(t, node)->start, start = start_of_blanks(t->text, end);
     return xasprintf("%.*s", (int)(end - start), t->text + start);
 }
 
@@ -194,6 +201,88 @@ int xml_text_remove_inserted(struct xml_text *t, xmlNodePtr node, const char *ra
     xmlUnlinkNode(node);
     xmlFreeNode(node);
     return splice(t, from, to, "", err);
+}
+
+int xml_text_replace_element(struct xml_text *t, xmlNodePtr node, const char *element,
+                             struct error **err)
+{
+    const struct xml_span span = *xml_text_span(t, node);
+    xmlNodePtr other = node_for(t, element, err);
+    if (!other)
+        return -1;
+    xmlReplaceNode(node, other);
+    xmlFreeNode(node);
+    return splice(t, span.start, span.end, element, err);
+}
+
+/* Where the children begin that stand behind another one, or behind none. */
+static size_t end_of_previous(const struct xml_text *t, xmlNodePtr parent, xmlNodePtr previous)
+{
+    return previous ? xml_text_span(t, previous)->end : xml_text_span(t, parent)->tag_end;
+}
+
+int xml_text_remove_element(struct xml_text *t, xmlNodePtr node, char **ret_raw, char **ret_behind,
+                            struct error **err)
+{
+    const struct xml_span span = *xml_text_span(t, node);
+    xmlNodePtr previous = xmlPreviousElementSibling(node);
+    size_t from = end_of_previous(t, node->parent, previous);
+    cleanup_free char *raw = xasprintf("%.*s", (int)(span.end - from), t->text + from);
+    cleanup_free char *behind = previous ? xstrdup((const char *)previous->name) : NULL;
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+    if (splice(t, start_of_blanks(t->text, span.start), span.end, "", err) < 0)
+        return -1;
+    *ret_raw = TAKE_PTR(raw);
+    *ret_behind = TAKE_PTR(behind);
+    return 0;
+}
+
+static bool is_blank(xmlNodePtr node)
+{
+    return node->type == XML_TEXT_NODE && xmlIsBlankNode(node);
+}
+
+/* How many nodes this text is: comments, and what else stands between two elements. */
+static unsigned count_nodes(const char *text)
+{
+    unsigned count = 0;
+    cleanup_free char *element = xasprintf("<a>%s</a>", text);
+    cleanup_xml xmlDocPtr doc = xml_parse(element, strlen(element), NULL);
+    xmlNodePtr node = doc ? xmlDocGetRootElement(doc)->children : NULL;
+    for (; node; node = node->next)
+        count += !is_blank(node);
+    return count;
+}
+
+/* Puts a node behind so many others, blanks not counted. */
+static void add_behind(xmlNodePtr parent, xmlNodePtr previous, unsigned count, xmlNodePtr node)
+{
+    xmlNodePtr next = previous ? previous->next : parent->children;
+    for (; next && count; next = next->next)
+        count -= !is_blank(next);
+    if (next)
+        xmlAddPrevSibling(next, node);
+    else
+        xmlAddChild(parent, node);
+}
+
+int xml_text_put_back_element(struct xml_text *t, xmlNodePtr parent, const char *element,
+                              const char *raw, const char *behind, struct error **err)
+{
+    if (strlen(raw) < strlen(element))
+        return error_set(err, "<%s> was written otherwise", (const char *)parent->name);
+    size_t start = strlen(raw) - strlen(element), blanks = start_of_blanks(raw, start);
+    cleanup_free char *before = xasprintf("%.*s", (int)blanks, raw);
+    xmlNodePtr previous = behind ? xml_child(parent, behind) : NULL;
+    size_t at = end_of_previous(t, parent, previous);
+    xmlNodePtr node = node_for(t, element, err);
+    if (!node)
+        return -1;
+    bool is_there = strncmp(t->text + at, before, blanks) == 0;
+    add_behind(parent, previous, is_there ? count_nodes(before) : 0, node);
+    at += is_there ? blanks : 0;
+    return splice(t, at, at, raw + blanks, err);
 }
 
 bool xml_text_is_element(xmlNodePtr node, const char *element)

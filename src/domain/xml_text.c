@@ -245,6 +245,12 @@ char *xml_text_raw_value(const struct xml_text *t, xmlNodePtr node, const char *
     return xml_written_find(t, node, name, &a, NULL) ? copy_range(t, a.value, a.value_end) : NULL;
 }
 
+char *xml_text_raw_element(const struct xml_text *t, xmlNodePtr node)
+{
+    const struct xml_span *span = xml_text_span(t, node);
+    return copy_range(t, span->start, span->end);
+}
+
 char xml_text_quote(const struct xml_text *t, xmlNodePtr node)
 {
     for (; node && node->type == XML_ELEMENT_NODE; node = node->parent) {

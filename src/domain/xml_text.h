@@ -60,6 +60,9 @@ char *xml_text_compose_attribute(const struct xml_text *t, xmlNodePtr node, cons
 /* The quote of the element's last attribute, or of the nearest element around it that has one. */
 char xml_text_quote(const struct xml_text *t, xmlNodePtr node);
 
+/* An element as it is written. The caller frees. */
+char *xml_text_raw_element(const struct xml_text *t, xmlNodePtr node);
+
 /* The blanks in front of an element, from the last line break on; all of them where there is no
  * line break. The caller frees. */
 char *xml_text_indentation(const struct xml_text *t, xmlNodePtr node);
@@ -97,6 +100,17 @@ int xml_text_insert_behind(struct xml_text *t, xmlNodePtr sibling, const char *e
  * came with it. */
 int xml_text_remove_inserted(struct xml_text *t, xmlNodePtr node, const char *raw,
                              struct error **err);
+/* Replaces one by another one that is written so. */
+int xml_text_replace_element(struct xml_text *t, xmlNodePtr node, const char *element,
+                             struct error **err);
+/* Removes any element, with the blanks in front of it. *ret_raw is all that was written from the
+ * element before it (or from the start tag around it) to its own end, *ret_behind that element's
+ * name, NULL for none; the caller frees both. */
+int xml_text_remove_element(struct xml_text *t, xmlNodePtr node, char **ret_raw, char **ret_behind,
+                            struct error **err);
+/* Puts one back that was removed so, where the comments before it still are, if they are. */
+int xml_text_put_back_element(struct xml_text *t, xmlNodePtr parent, const char *element,
+                              const char *raw, const char *behind, struct error **err);
 /* Whether the element is what is written there, and nothing else. */
 bool xml_text_is_element(xmlNodePtr node, const char *element);
 
