@@ -113,12 +113,30 @@ static const char *setting_value(json_t *value)
     return g_intern_string(text);
 }
 
-/* What the plan has under "set" that no setting does. */
-static bool is_beyond(const char *key)
+#define CACHE_KEY "metadata_cache_bytes"
+
+/* The plan has the unit in its key, and 0 for what QEMU takes unasked. */
+static struct disk_setting setting_of(const char *key, json_t *value)
 {
-    static const char *const beyond[] = {"bus", "iothreads", "poll_max_ns", "metadata_cache_bytes",
-                                         NULL};
-    return g_strv_contains(beyond, key);
+    if (strcmp(key, CACHE_KEY) != 0)
+        return (struct disk_setting){key, setting_value(value)};
+    bool unasked = json_is_integer(value) && json_integer_value(value) == 0;
+    return (struct disk_setting){"metadata_cache", unasked ? NULL : setting_value(value)};
+}
+
+/* Whether the disk is what the plan's settings are for without its image being made anew. */
+static bool is_qcow2_already(json_t *plan)
+{
+    const char *format = NULL;
+    json_unpack(plan, "{s:{s:s}}", "current", "format", &format);
+    return format && strcmp(format, "qcow2") == 0;
+}
+
+/* What the plan has under "set" that no setting does. */
+static bool is_beyond(json_t *plan, const char *key)
+{
+    static const char *const beyond[] = {"bus", "iothreads", "poll_max_ns", NULL};
+    return g_strv_contains(beyond, key) || (strcmp(key, CACHE_KEY) == 0 && !is_qcow2_already(plan));
 }
 
 static void note_beyond(const char *key, json_t *value, GPtrArray *left)
@@ -135,8 +153,8 @@ GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error 
     json_t *value;
     size_t i;
     json_object_foreach (json_object_get(plan, "set"), key, value) {
-        const struct disk_setting s = {key, setting_value(value)};
-        if (is_beyond(key)) {
+        const struct disk_setting s = setting_of(key, value);
+        if (is_beyond(plan, key)) {
             note_beyond(key, value, ret_left);
             continue;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "apply/effective.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -163,6 +164,15 @@ static void compare_zeroes(const struct told *t, xmlNodePtr disk, GPtrArray *out
             word_of(t->format, "detect-zeroes", "off"));
 }
 
+/* libvirt gives one to the node that reads the qcow2. */
+static void compare_cache_size(const struct told *t, const struct domain_disk *d, GPtrArray *out)
+{
+    uint64_t bytes = d->config.metadata_cache_bytes;
+    cleanup_free char *said = bytes ? xasprintf("%" PRIu64, bytes) : xstrdup("unasked");
+    cleanup_free char *runs = text_of(t->format, "cache-size");
+    compare(out, "metadata_cache", said, runs ? runs : "unasked");
+}
+
 static void compare_told(const struct told *t, const struct domain_disk *d, GPtrArray *out)
 {
     const struct disk_config *c = &d->config;
@@ -170,6 +180,7 @@ static void compare_told(const struct told *t, const struct domain_disk *d, GPtr
     compare(out, "io", c->io, word_of(t->storage, "aio", "threads"));
     compare(out, "discard", c->discard ? "unmap" : "ignore",
             word_of(t->format, "discard", "ignore"));
+    compare_cache_size(t, d, out);
     compare_threads(t, d, out);
 }
 

@@ -50,8 +50,7 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
     const GOptionEntry own[] = {
         {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &a->set,
          "A setting of the disk: cache, io, discard, detect_zeroes, queues, iothread (an id or "
-         "new); "
-         "KEY= takes one away",
+         "new), metadata_cache (a size); KEY= takes one away",
          "KEY=VALUE"},
         {"xml", 0, 0, G_OPTION_ARG_FILENAME, &a->xml,
          "Edit this file's domain, and print it; then TARGET is the argument", "FILE"},

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "domain/edit.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "domain/edit_iothreads.h"
 #include "domain/edit_place.h"
+#include "domain/metadata_cache.h"
 #include "domain/xml.h"
 #include "domain/xml_text.h"
 
@@ -97,6 +99,18 @@ static int check_type(xmlNodePtr disk, const struct disk_setting *settings, size
     return 0;
 }
 
+/* libvirt refuses the element for anything else. */
+static int check_cache(xmlNodePtr driver, const struct disk_setting *settings, size_t count,
+                       struct error **err)
+{
+    const struct disk_setting *set = find_setting(settings, count, "metadata_cache");
+    cleanup_free char *format = xml_attribute(driver, "type");
+    if (!set || !set->value || (format && strcmp(format, "qcow2") == 0))
+        return 0;
+    return error_set(err, "metadata_cache is for the tables of a qcow2, and the disk is %s",
+                     format ? format : "raw");
+}
+
 static int check_disk(const struct editing *e, const struct disk_setting *settings, size_t count,
                       struct error **err)
 {
@@ -107,7 +121,8 @@ static int check_disk(const struct editing *e, const struct disk_setting *settin
     if (xml_next(driver, "driver"))
         return error_set(err, "the disk has several <driver>");
     return check_type(disk, settings, count, err) < 0 ||
-                   check_native(driver, settings, count, err) < 0
+                   check_native(driver, settings, count, err) < 0 ||
+                   check_cache(driver, settings, count, err) < 0
                ? -1
                : 0;
 }
@@ -270,18 +285,27 @@ static int define_iothread(struct editing *e, const char *id, struct error **err
 
 /* --- Attributes ------------------------------------------------------------------------------- */
 
+/* Opens an element, for another one to go into it. */
+static int open_tag(struct editing *e, const char *where, struct error **err)
+{
+    xmlNodePtr node = place_find(domain_of(e), where);
+    if (!xml_text_span(e->t, node)->self_closed)
+        return 0;
+    if (xml_text_open(e->t, node, err) < 0)
+        return -1;
+    note(e, &(struct edit){.kind = EDIT_TAG, .where = where, .before = "/>", .after = ">"});
+    return 0;
+}
+
 /* Makes the <driver> that a disk or a controller lacks. */
 static int insert_driver(struct editing *e, const char *where, struct error **err)
 {
     bool of_disk = g_str_has_prefix(where, "disk:");
     cleanup_free char *parent = xasprintf("%.*s", (int)(strlen(where) - strlen("/driver")), where);
+    /* What has a disk in it is open. */
+    if (!of_disk && open_tag(e, parent, err) < 0)
+        return -1;
     xmlNodePtr node = place_parent(domain_of(e), where);
-    if (xml_text_span(e->t, node)->self_closed) {
-        if (xml_text_open(e->t, node, err) < 0)
-            return -1;
-        note(e, &(struct edit){.kind = EDIT_TAG, .where = parent, .before = "/>", .after = ">"});
-        node = place_parent(domain_of(e), where);
-    }
     char quote = xml_text_quote(e->t, node);
     cleanup_free char *element =
         of_disk ? xasprintf("<driver name=%cqemu%c/>", quote, quote) : xstrdup("<driver/>");
@@ -323,6 +347,53 @@ static int change_attribute(struct editing *e, const char *where, const char *ke
     return 0;
 }
 
+/* --- The cache of a qcow2's tables ------------------------------------------------------------ */
+
+static int insert_cache(struct editing *e, const char *where, const char *bytes, struct error **err)
+{
+    cleanup_free char *driver = xasprintf("disk:%s/driver", e->target), *raw = NULL;
+    if (open_tag(e, driver, err) < 0)
+        return -1;
+    xmlNodePtr node = place_find(domain_of(e), driver);
+    cleanup_free char *element = metadata_cache_with(NULL, bytes, xml_text_quote(e->t, node), err);
+    if (xml_text_insert_first(e->t, node, element, &raw, err) < 0)
+        return -1;
+    note(e, &(struct edit){.kind = EDIT_ELEMENT, .where = where, .after = element, .raw = raw});
+    return 0;
+}
+
+static int replace_cache(struct editing *e, const char *where, const char *bytes,
+                         struct error **err)
+{
+    xmlNodePtr node = place_find(domain_of(e), where);
+    cleanup_free char *before = xml_text_raw_element(e->t, node), *raw = NULL, *behind = NULL;
+    cleanup_free char *after =
+        bytes ? metadata_cache_with(before, bytes, xml_text_quote(e->t, node), err) : NULL;
+    if (bytes && (!after || xml_text_replace_element(e->t, node, after, err) < 0))
+        return -1;
+    if (!bytes && xml_text_remove_element(e->t, node, &raw, &behind, err) < 0)
+        return -1;
+    note(e, &(struct edit){.kind = EDIT_ELEMENT,
+                           .where = where,
+                           .before = before,
+                           .after = after,
+                           .raw = raw,
+                           .behind = behind});
+    return 0;
+}
+
+static int change_cache(struct editing *e, const char *bytes, struct error **err)
+{
+    cleanup_free char *where = xasprintf("disk:%s/driver/metadata_cache", e->target);
+    xmlNodePtr node = place_find(domain_of(e), where);
+    cleanup_free char *now = xasprintf("%" PRIu64, metadata_cache_bytes(node));
+    if (bytes ? strcmp(now, bytes) == 0 : !node)
+        return 0;
+    return node ? replace_cache(e, where, bytes, err) : insert_cache(e, where, bytes, err);
+}
+
+/* --- One setting ------------------------------------------------------------------------------ */
+
 static bool is_so(const char *now, const char *value)
 {
     /* "default" is the word for what is not said. */
@@ -332,6 +403,8 @@ static bool is_so(const char *now, const char *value)
 static int apply(struct editing *e, const struct disk_setting *s, struct error **err)
 {
     bool define = false;
+    if (strcmp(s->key, "metadata_cache") == 0)
+        return change_cache(e, s->value, err);
     cleanup_free char *where = place_of(e, s, err), *value = NULL;
     if (!where)
         return -1;

@@ -12,15 +12,17 @@
 #include "base/error.h"
 
 /* One setting of a disk, in libvirt's words: "cache", "io", "discard", "detect_zeroes", "queues",
- * "iothread". The value is one of these that the attribute can have, and NULL where it is to be
- * absent; an iothread is an id, or "new": one that serves nothing else. Nothing is owned. */
+ * "iothread", "metadata_cache". The value is one of these that the attribute can have, and NULL
+ * where it is to be absent; an iothread is an id, or "new": one that serves nothing else; a
+ * metadata_cache is a number of bytes. Nothing is owned. */
 struct disk_setting {
     const char *key;
     const char *value;
 };
 
-/* Reads "io=native", or "queues=", which is for NULL. The value points into the text. Errors: there
- * is no such setting, or no such value of it, with those that there are as a hint. */
+/* Reads "io=native", or "queues=", which is for NULL; a size is read as people write it. The value
+ * points into the text, or is interned. Errors: there is no such setting, or no such value of it,
+ * with those that there are as a hint. */
 int disk_setting_parse(const char *text, struct disk_setting *ret, struct error **err);
 
 /* The same for a setting that comes from elsewhere. */
@@ -29,28 +31,34 @@ int disk_setting_check(const struct disk_setting *setting, struct error **err);
 /* What was changed. */
 enum edit_kind {
     EDIT_ATTRIBUTE, /* "attribute": before or after is NULL where it was not there, or is no more */
-    EDIT_ELEMENT,   /* "element": one was inserted, after is what it was, as XML */
+    EDIT_ELEMENT,   /* "element": before or after, as XML, is NULL where there was none, or is none
+                       any more */
     EDIT_TEXT,      /* "text": of an element */
     EDIT_TAG,       /* "tag": a self-closed element was opened, for another one to go into it */
 };
 
 struct edit {
     enum edit_kind kind;
-    /* "disk:vda/driver", "controller:scsi:0", "controller:scsi:0/driver", "iothreads",
-     * "iothreadids/iothread:3" */
+    /* "disk:vda/driver", "disk:vda/driver/metadata_cache", "controller:scsi:0",
+     * "controller:scsi:0/driver", "iothreads", "iothreadids/iothread:3" */
     const char *where;
     const char *attribute; /* NULL unless the kind is this */
     const char *before, *after;
-    /* As it was written: an attribute that is no more, the value of one that has another, or an
-     * element that was inserted, with blanks; NULL where nothing is. */
+    /* As it was written: an attribute that is no more, the value of one that has another, an
+     * element that was inserted, with blanks, or one that is no more, with what stood in front of
+     * it; NULL where nothing is. */
     const char *raw;
-    const char
-        *behind; /* the attribute that one stood behind which is no more; NULL: it was first */
+    /* The attribute or the element that one stood behind which is no more; NULL: it was first. */
+    const char *behind;
 };
 
 /* A copy that owns its strings, and its end. */
 struct edit *edit_copy(const struct edit *e);
 void edit_free(struct edit *e);
+
+/* The setting that an edit makes, "io=native", or "io=" of one that it takes away; NULL where it is
+ * none by itself. The caller frees. */
+char *edit_to_setting(const struct edit *e);
 
 /* Arrays of struct edit *, which they own: [{"kind","where","attribute","before","after","raw",
  * "behind"}]. The caller owns the result. Errors: it is no such array. */

@@ -59,6 +59,16 @@ static bool is_number(const char *text)
     return text && *text && strspn(text, "0123456789") == strlen(text);
 }
 
+/* An element that is written otherwise or goes, too, has to say how it was. */
+static bool is_whole_cache(const struct edit *e)
+{
+    const char *const texts[] = {e->before, e->after};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (texts[i] && !g_str_has_prefix(texts[i], "<metadata_cache"))
+            return false;
+    return e->after || e->raw;
+}
+
 /* Whether it has what its kind needs, so that whoever takes it back need not ask. */
 static bool is_whole(const struct edit *e)
 {
@@ -69,13 +79,16 @@ static bool is_whole(const struct edit *e)
         return false;
     switch (e->kind) {
     case EDIT_ATTRIBUTE:
-        return of_driver && disk_setting_check(&(struct disk_setting){e->attribute}, NULL) == 0;
+        return of_driver && strcmp(e->attribute, "metadata_cache") != 0 &&
+               disk_setting_check(&(struct disk_setting){e->attribute}, NULL) == 0;
     case EDIT_ELEMENT:
+        if (g_str_has_suffix(e->where, "/metadata_cache"))
+            return is_whole_cache(e);
         return !e->before && (of_driver || g_str_has_prefix(e->where, "iothread"));
     case EDIT_TEXT:
         return strcmp(e->where, "iothreads") == 0 && is_number(e->before) && is_number(e->after);
     case EDIT_TAG:
-        return !of_driver && g_str_has_prefix(e->where, "controller:");
+        return g_str_has_prefix(e->where, of_driver ? "disk:" : "controller:");
     }
     return false;
 }

@@ -177,10 +177,10 @@ char *place_controller_others(xmlNodePtr disk)
 
 /* --- Places ----------------------------------------------------------------------------------- */
 
-/* A place is an element, or its child. */
+/* A place is an element, its child, or a child of that. */
 struct place {
     char *name; /* what stands between prefix and child: "vda", "0", "3" */
-    const char *child;
+    const char *child, *grandchild;
     xmlNodePtr (*find)(xmlNodePtr domain, const char *name);
 };
 
@@ -218,21 +218,24 @@ static xmlNodePtr iothreads_at(xmlNodePtr domain, const char *name)
 }
 
 static const struct {
-    const char *prefix, *child;
+    const char *prefix, *child, *grandchild;
     xmlNodePtr (*find)(xmlNodePtr domain, const char *name);
 } kinds[] = {
-    {"disk:", "driver", disk_at},
-    {"controller:scsi:", "driver", controller_at},
-    {"controller:scsi:", NULL, controller_at},
-    {"iothreadids/iothread:", NULL, iothread_at},
-    {"iothreads", NULL, iothreads_at},
+    {"disk:", "driver", "metadata_cache", disk_at},
+    {"disk:", "driver", NULL, disk_at},
+    {"controller:scsi:", "driver", NULL, controller_at},
+    {"controller:scsi:", NULL, NULL, controller_at},
+    {"iothreadids/iothread:", NULL, NULL, iothread_at},
+    {"iothreads", NULL, NULL, iothreads_at},
 };
 
 /* Takes a place apart; find is NULL where it is none. */
 static struct place place_parse(const char *where)
 {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        cleanup_free char *suffix = kinds[i].child ? xasprintf("/%s", kinds[i].child) : xstrdup("");
+        cleanup_free char *suffix = xasprintf(
+            "%s%s%s%s", kinds[i].child ? "/" : "", kinds[i].child ? kinds[i].child : "",
+            kinds[i].grandchild ? "/" : "", kinds[i].grandchild ? kinds[i].grandchild : "");
         size_t prefix = strlen(kinds[i].prefix), end = strlen(suffix);
         if (!g_str_has_prefix(where, kinds[i].prefix) || strlen(where) < prefix + end ||
             !g_str_has_suffix(where, suffix))
@@ -240,6 +243,7 @@ static struct place place_parse(const char *where)
         return (struct place){
             .name = xasprintf("%.*s", (int)(strlen(where) - prefix - end), where + prefix),
             .child = kinds[i].child,
+            .grandchild = kinds[i].grandchild,
             .find = kinds[i].find,
         };
     }
@@ -250,7 +254,8 @@ xmlNodePtr place_find(xmlNodePtr domain, const char *where)
 {
     at_scope_end(place_done) struct place p = place_parse(where);
     xmlNodePtr node = p.find ? p.find(domain, p.name) : NULL;
-    return p.child ? xml_child(node, p.child) : node;
+    node = p.child ? xml_child(node, p.child) : node;
+    return p.grandchild ? xml_child(node, p.grandchild) : node;
 }
 
 xmlNodePtr place_parent(xmlNodePtr domain, const char *where)
@@ -260,6 +265,8 @@ xmlNodePtr place_parent(xmlNodePtr domain, const char *where)
         return xml_child(domain, "iothreadids");
     if (p.find == iothreads_at)
         return domain;
+    if (p.grandchild)
+        return xml_child(p.find(domain, p.name), p.child);
     return p.child ? p.find(domain, p.name) : xml_child(domain, "devices");
 }
 

@@ -38,10 +38,23 @@ static enum standing attribute_standing(xmlNodePtr domain, const struct edit *e)
                : compare(unless_default(now), unless_default(e->before), unless_default(e->after));
 }
 
+/* Whether an element is written otherwise and goes, too: others are only inserted. */
+static bool is_cache(const struct edit *e)
+{
+    return e->kind == EDIT_ELEMENT && g_str_has_suffix(e->where, "/metadata_cache");
+}
+
+static bool is_written(xmlNodePtr node, const char *element)
+{
+    return node && element ? xml_text_is_element(node, element) : !node && !element;
+}
+
 /* A <driver> that has more in it since, as libvirt completes it, is still the one. */
 static enum standing element_standing(xmlNodePtr domain, const struct edit *e)
 {
     xmlNodePtr node = place_find(domain, e->where);
+    if (is_cache(e))
+        return is_written(node, e->after) ? STANDS : is_written(node, e->before) ? GONE : OTHERWISE;
     if (!node)
         return GONE;
     return strcmp(e->where, "iothreads") != 0 || xml_text_is_element(node, e->after) ? STANDS
@@ -57,7 +70,7 @@ static enum standing text_standing(xmlNodePtr domain, const struct edit *e)
 static enum standing standing_of(xmlNodePtr domain, const struct edit *e)
 {
     if (!place_parent(domain, e->where))
-        return e->kind == EDIT_ELEMENT ? GONE : OTHERWISE;
+        return e->kind == EDIT_ELEMENT && !e->before ? GONE : OTHERWISE;
     switch (e->kind) {
     case EDIT_ATTRIBUTE:
         return attribute_standing(domain, e);
@@ -196,6 +209,32 @@ static int remove_element(struct undoing *u, const struct edit *e, struct error 
     return xml_text_remove_inserted(u->t, node, e->raw ? e->raw : e->after, err);
 }
 
+/* Where libvirt has closed the <driver> since, it goes in as a new one does. */
+static int put_back_element(struct undoing *u, const struct edit *e, struct error **err)
+{
+    xmlNodePtr parent = place_parent(domain_of(u), e->where);
+    cleanup_free char *raw = NULL;
+    if (!xml_text_span(u->t, parent)->self_closed)
+        return xml_text_put_back_element(u->t, parent, e->before, e->raw, e->behind, err);
+    if (xml_text_open(u->t, parent, err) < 0)
+        return -1;
+    return xml_text_insert_first(u->t, place_parent(domain_of(u), e->where), e->before, &raw, err);
+}
+
+static int undo_cache(struct undoing *u, const struct edit *e, struct error **err)
+{
+    enum standing standing = standing_of(domain_of(u), e);
+    xmlNodePtr node = place_find(domain_of(u), e->where);
+    if (standing == GONE)
+        return 0;
+    if (standing == OTHERWISE)
+        return leave(u, e, node ? "it is another one now" : "it is not there any more");
+    if (!e->before)
+        return xml_text_remove_inserted(u->t, node, e->raw ? e->raw : e->after, err);
+    return e->after ? xml_text_replace_element(u->t, node, e->before, err)
+                    : put_back_element(u, e, err);
+}
+
 static int undo_tag(struct undoing *u, const struct edit *e, struct error **err)
 {
     xmlNodePtr node = place_find(domain_of(u), e->where);
@@ -288,7 +327,7 @@ static int undo_group(struct undoing *u, const GPtrArray *edits, guint first, gu
     case EDIT_ATTRIBUTE:
         return undo_attribute(u, e, err);
     case EDIT_ELEMENT:
-        return remove_element(u, e, err);
+        return is_cache(e) ? undo_cache(u, e, err) : remove_element(u, e, err);
     case EDIT_TAG:
         return undo_tag(u, e, err);
     case EDIT_TEXT:

@@ -68,7 +68,7 @@ static char *edit_text(const struct edit *e)
 {
     if (e->kind == EDIT_TAG)
         return xasprintf("%s: opened", e->where);
-    if (e->kind == EDIT_ELEMENT)
+    if (e->kind == EDIT_ELEMENT && !e->before)
         return xasprintf("%s: %s", e->where, e->after);
     return xasprintf("%s%s%s: %s → %s", e->where, e->attribute ? " " : "",
                      e->attribute ? e->attribute : "", e->before ? e->before : "(none)",
@@ -168,10 +168,9 @@ static char *edits_text(const GPtrArray *edits)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < edits->len; i++) {
-        const struct edit *e = edits->pdata[i];
-        if (e->kind == EDIT_ATTRIBUTE)
-            g_string_append_printf(text, "%s%s=%s", text->len ? " " : "", e->attribute,
-                                   e->after ? e->after : "");
+        cleanup_free char *setting = edit_to_setting(edits->pdata[i]);
+        if (setting)
+            g_string_append_printf(text, "%s%s", text->len ? " " : "", setting);
     }
     return text->len ? xstrdup(text->str) : xstrdup("-");
 }

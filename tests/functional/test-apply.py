@@ -167,6 +167,43 @@ def running():
     domain.gone()
 
 
+def cache_element(size):
+    return ["<metadata_cache>", f"<max_size unit='bytes'>{size}</max_size>", "</metadata_cache>"]
+
+
+@case("the size of the cache of a qcow2's tables: set, changed and taken away, as QEMU then runs, and all of it taken back")
+def metadata_cache():
+    domain = Domain()
+    first = domain.xml
+    equal(apply(domain, "metadata_cache=1M", "io=native")["state"], "defined", "the result")
+    gone, new = changed_lines(first, domain.xml)
+    equal(gone, ["<driver name='qemu' type='qcow2' cache='none'/>"], "what is no more")
+    equal(new, ["<driver name='qemu' type='qcow2' cache='none' io='native'>", *cache_element(1 << 20), "</driver>"],
+          "what is new")
+    equal(apply(domain, "metadata_cache=1024k")["state"], "unchanged", "the same again")
+    domain.start()
+    equal([row["state"] for row in status(domain)], ["effective"], "the status")
+    assert "metadata_cache=1048576 io=native" in run("status", *SYSTEM, domain.name).out
+    second = domain.xml
+    equal(apply(domain, "metadata_cache=4M")["state"], "pending", "another size")
+    equal(changed_lines(second, domain.xml), (cache_element(1 << 20)[1:2], cache_element(4 << 20)[1:2]), "the change")
+    third = domain.xml
+    shown = run("apply", *SYSTEM, domain.disk, "--set", "metadata_cache=", "--dry-run")
+    assert re.search("^-.*<metadata_cache>.*^-.*4194304.*^-.*</metadata_cache>", shown.out, re.M | re.S), shown.out
+    equal(apply(domain, "metadata_cache=")["state"], "pending", "none")
+    equal(domain.driver, "<driver name='qemu' type='qcow2' cache='none' io='native'/>", "the driver without")
+    virsh("destroy", domain.name)
+    domain.start()
+    equal(status(domain)[-1]["state"], "effective", "the status of none")
+    for before in (third, second, first):
+        rollback(domain)
+        equal(domain.xml, before, "the definition after a rollback")
+    domain.gone()
+    raw = Domain(form="raw")
+    assert_error(apply(raw, "metadata_cache=1M", json_too=False), "is for the tables of a qcow2, and the disk is raw")
+    raw.gone()
+
+
 @case("--dry-run shows a unified diff and changes nothing; without a terminal nobody is asked")
 def dry_run():
     domain = Domain()

@@ -133,11 +133,28 @@ static void maybe_iothread(struct random_domain *d)
         number(d, "iothread", 1 + below(d, d->iothreads));
 }
 
+static void metadata_cache(struct random_domain *d)
+{
+    static const char *const units[] = {"bytes", "bytes", "B", "KiB"};
+    static const char *const sizes[] = {"4096", "4096", " 8 "};
+    begin(d, "metadata_cache");
+    if (chance(d, 10)) {
+        end_empty(d, "metadata_cache");
+        return;
+    }
+    begin_children(d);
+    begin(d, "max_size");
+    if (chance(d, 80))
+        attribute(d, "unit", pick(d, units));
+    g_string_append_printf(d->xml, ">%s</max_size>", pick(d, sizes));
+    end(d, "metadata_cache");
+}
+
 static void disk_driver(struct random_domain *d, bool virtio)
 {
     static const struct random_attribute all[] = {
         {"name", {"qemu"}},
-        {"type", {"raw", "qcow2"}},
+        {"type", {"raw", "qcow2", "qcow2", "qcow2"}},
         {"cache", {"none", "none", "directsync", "writeback", "default", "unsafe"}},
         {"io", {"threads", "native", "io_uring"}},
         {"discard", {"unmap", "ignore"}},
@@ -150,14 +167,12 @@ static void disk_driver(struct random_domain *d, bool virtio)
         maybe_iothread(d);
     if (virtio && chance(d, 20))
         number(d, "queues", 1 + below(d, 8));
-    if (chance(d, 90)) {
+    if (chance(d, 80)) {
         end_empty(d, "driver");
         return;
     }
     begin_children(d);
-    new_line(d);
-    g_string_append(d->xml, "<metadata_cache><max_size unit='bytes'>4096</max_size>"
-                            "</metadata_cache>");
+    metadata_cache(d);
     end(d, "driver");
 }
 

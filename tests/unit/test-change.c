@@ -212,6 +212,31 @@ static void test_settings_of_plan(void **state)
     assert_non_null(strstr(err->message, "is no io of a disk"));
 }
 
+/* The size of a cache is a setting of a disk that is a qcow2, and not of one that would be. */
+static void test_cache_of_plan(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format;
+        int bytes;
+        const char *value; /* NULL: it goes */
+        bool left;
+    } rows[] = {
+        {"qcow2", 327680, "327680", false}, {"qcow2", 0, NULL, false}, {"raw", 327680, NULL, true}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_json json_t *plan = json_pack("{s:{s:i}, s:{s:s}}", "set", "metadata_cache_bytes",
+                                              rows[i].bytes, "current", "format", rows[i].format);
+        g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(free);
+        g_autoptr(GArray) settings = change_settings_of_plan(plan, left, NULL);
+        assert_int_equal(left->len, rows[i].left);
+        assert_int_equal(settings->len, !rows[i].left);
+        const struct disk_setting *s = (const struct disk_setting *)(void *)settings->data;
+        if (!rows[i].left && g_strcmp0(s->value, rows[i].value) != 0)
+            fail_msg("%d became %s", rows[i].bytes, s->value);
+        assert_true(rows[i].left || strcmp(s->key, "metadata_cache") == 0);
+    }
+}
+
 static void test_plan_is_for(void **state)
 {
     (void)state;
@@ -232,10 +257,10 @@ static void test_plan_is_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clone),       cmocka_unit_test(test_clone_of_nothing),
-        cmocka_unit_test(test_record),      cmocka_unit_test(test_record_is_private),
-        cmocka_unit_test(test_damaged),     cmocka_unit_test(test_settings_of_plan),
-        cmocka_unit_test(test_plan_is_for),
+        cmocka_unit_test(test_clone),         cmocka_unit_test(test_clone_of_nothing),
+        cmocka_unit_test(test_record),        cmocka_unit_test(test_record_is_private),
+        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_settings_of_plan),
+        cmocka_unit_test(test_cache_of_plan), cmocka_unit_test(test_plan_is_for),
     };
     return cmocka_run_group_tests_name("change", tests, scratch_set_up, scratch_tear_down);
 }

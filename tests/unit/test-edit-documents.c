@@ -10,6 +10,7 @@
 #undef NDEBUG
 #include <assert.h>
 #include <fts.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 #include <libxml/xpath.h>
 
 #include "base/file.h"
+#include "domain/metadata_cache.h"
 #include "domain/xml.h"
 #include "edit_round.h"
 #include "random_domain.h"
@@ -61,6 +63,7 @@ static const struct random_attribute words[] = {
     {"detect_zeroes", {"off", "on", "unmap"}},
     {"queues", {"1", "4", "256"}},
     {"iothread", {"new", "new", "1", "2"}},
+    {"metadata_cache", {"4096", "1", "8192", "9223372036854775807"}},
 };
 
 /* Some settings in any order, each of which may be absent. */
@@ -133,13 +136,25 @@ static void remove_blank_nodes(xmlNodePtr parent)
     }
 }
 
-static void forget_attributes(xmlNodePtr driver, const struct asked *a)
+static bool is_asked_for(const struct asked *a, const char *key)
 {
+    bool asked = false;
+    for (size_t i = 0; i < a->count; i++)
+        asked |= strcmp(a->settings[i].key, key) == 0;
+    return asked;
+}
+
+static void forget_settings(xmlNodePtr driver, const struct asked *a)
+{
+    if (driver && is_asked_for(a, "metadata_cache"))
+        remove_node(xml_child(driver, "metadata_cache"));
     for (size_t i = 0; driver && i < a->count; i++)
         xmlUnsetNsProp(driver, NULL, BAD_CAST a->settings[i].key);
     /* One that is bare now may have been made for these. */
     xmlAttrPtr left = driver ? driver->properties : NULL;
     cleanup_free char *name = xml_attribute(driver, "name");
+    if (driver)
+        remove_blank_nodes(driver);
     if (driver && !driver->children &&
         (!left || (!left->next && name && strcmp(name, "qemu") == 0)))
         remove_node(driver);
@@ -150,8 +165,8 @@ static char *rest_of(const char *xml, const struct asked *a)
 {
     cleanup_xml xmlDocPtr doc = xml_parse(xml, strlen(xml), NULL);
     assert(doc);
-    forget_attributes(driver_of(doc, a->target, "io"), a);
-    forget_attributes(driver_of(doc, a->target, "queues"), a);
+    forget_settings(driver_of(doc, a->target, "io"), a);
+    forget_settings(driver_of(doc, a->target, "queues"), a);
     remove_node(find(doc, "/domain/iothreads"));
     xmlNodePtr named;
     while ((named = find(doc, "/domain/iothreadids/iothread[last()]")))
@@ -190,13 +205,23 @@ static bool iothreads_are_well(const char *xml, const char *after, const struct 
     return (now == before || (wanted && now == before + 1)) && more_named && (!wanted || id);
 }
 
+/* What a setting is, as text; NULL. */
+static char *value_of(xmlDocPtr doc, const struct asked *a, const char *key)
+{
+    xmlNodePtr driver = driver_of(doc, a->target, key);
+    xmlNodePtr cache = xml_child(driver, "metadata_cache");
+    if (strcmp(key, "metadata_cache") != 0)
+        return xml_attribute(driver, key);
+    return cache ? xasprintf("%" PRIu64, metadata_cache_bytes(cache)) : NULL;
+}
+
 /* Whether every setting is what was asked for. */
 static bool is_as_asked(const char *after, const struct asked *a)
 {
     cleanup_xml xmlDocPtr doc = xml_parse(after, strlen(after), NULL);
     for (size_t i = 0; i < a->count; i++) {
         const struct disk_setting *s = &a->settings[i];
-        cleanup_free char *is = xml_attribute(driver_of(doc, a->target, s->key), s->key);
+        cleanup_free char *is = value_of(doc, a, s->key);
         bool same = g_strcmp0(is, s->value) == 0;
         if (!same && !(is && g_strcmp0(s->value, "new") == 0) &&
             !(!is && g_strcmp0(s->value, "default") == 0))

@@ -151,6 +151,50 @@ static void test_elements(void **state)
         check_row(&rows[i]);
 }
 
+#define QCOW2(content) DOMAIN("", DISK("<driver type='qcow2'>" content "</driver>"))
+#define CACHE(size) "<metadata_cache><max_size unit='bytes'>" size "</max_size></metadata_cache>"
+#define CACHE_AT "disk:vda/driver/metadata_cache: "
+
+static void test_metadata_cache(void **state)
+{
+    (void)state;
+    static const char *const bare = DOMAIN("", DISK("<driver type='qcow2'/>"));
+    static const char *const large = QCOW2(CACHE("8"));
+    static const struct row rows[] = {
+        /* Inserted. */
+        {bare, "vda", "metadata_cache=8", ">8<", ">9<", QCOW2(CACHE("9")),
+         CACHE_AT "it is another one now", EDITS_MIXED},
+        {bare, "vda", "metadata_cache=8", CACHE("8"), "", bare, "", EDITS_ABSENT},
+        {bare, "vda", "metadata_cache=8", CACHE("8"), "\n" CACHE("8") "<iothreads/>",
+         QCOW2("<iothreads/>"), "", EDITS_PRESENT},
+        {bare, "vda", "metadata_cache=8", "<driver type='qcow2'>" CACHE("8") "</driver>", "",
+         DOMAIN("", DISK("")), "", EDITS_ABSENT},
+        /* Changed. */
+        {QCOW2(CACHE("4")), "vda", "metadata_cache=8", ">8<", ">9<", QCOW2(CACHE("9")),
+         CACHE_AT "it is another one now", EDITS_MIXED},
+        {QCOW2(CACHE("4")), "vda", "metadata_cache=8", CACHE("8"), "", QCOW2(""),
+         CACHE_AT "it is not there any more", EDITS_MIXED},
+        {QCOW2(CACHE("4")), "vda", "metadata_cache=8", ">8<", ">4<", QCOW2(CACHE("4")), "",
+         EDITS_ABSENT},
+        {QCOW2("<metadata_cache><max_size unit='KiB'>4</max_size></metadata_cache>"), "vda",
+         "metadata_cache=8k", "<metadata_cache>", "<metadata_cache>\n ",
+         QCOW2("<metadata_cache><max_size unit='KiB'>4</max_size></metadata_cache>"), "",
+         EDITS_PRESENT},
+        /* Removed. libvirt closes what is empty. */
+        {large, "vda", "metadata_cache=", "></driver>", "/>", large, "", EDITS_PRESENT},
+        {large, "vda", "metadata_cache=", "></driver>", ">" CACHE("9") "</driver>",
+         QCOW2(CACHE("9")), CACHE_AT "it is another one now", EDITS_MIXED},
+        {large, "vda", "metadata_cache=", "<driver type='qcow2'></driver>", "",
+         DOMAIN("", DISK("")), CACHE_AT "it is not there any more", EDITS_MIXED},
+        {QCOW2("<!-- a --><iothreads/><!-- b -->" CACHE("8")), "vda", "metadata_cache=",
+         "<!-- b -->", "", QCOW2("<!-- a --><iothreads/>" CACHE("8")), "", EDITS_PRESENT},
+        {QCOW2("<iothreads/>" CACHE("8") "<a/>"), "vda", "metadata_cache=", "<iothreads/>", "",
+         QCOW2(CACHE("8") "<a/>"), "", EDITS_PRESENT},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        check_row(&rows[i]);
+}
+
 static void test_iothreads(void **state)
 {
     (void)state;
@@ -253,6 +297,12 @@ static void test_what_are_no_edits(void **state)
         EDIT("element", "disk:vda/driver", ",\"before\":\"<driver/>\""),
         EDIT("element", "controller:scsi:0", ",\"after\":\"<controller/>\""),
         EDIT("element", "iothreadsx", ",\"after\":\"<iothreads/>\""),
+        EDIT("attribute", "disk:vda/driver", ",\"attribute\":\"metadata_cache\",\"after\":\"1\""),
+        EDIT("element", "disk:vda/driver/metadata_cache", ",\"before\":\"<metadata_cache/>\""),
+        EDIT("element", "disk:vda/driver/metadata_cache", ",\"after\":\"<iothreads/>\""),
+        EDIT("text", "disk:vda/driver/metadata_cache", ",\"before\":\"1\",\"after\":\"2\""),
+        EDIT("tag", "disk:vda/driver/metadata_cache", ",\"after\":\">\""),
+        EDIT("tag", "disk:vda", ",\"after\":\">\""),
         EDIT("text", "iothreads", ",\"before\":\"1\",\"after\":\"2<\""),
         EDIT("text", "iothreads", ",\"after\":\"2\""),
         EDIT("text", "disk:vda/driver", ",\"before\":\"1\",\"after\":\"2\""),
@@ -288,8 +338,17 @@ static void test_what_lies(void **state)
         {EDIT("attribute", "disk:vda/driver",
               ",\"attribute\":\"cache\",\"before\":\"a\",\"after\":\"none\",\"raw\":\"a<\""),
          "the edited XML"},
+        {EDIT("element", "disk:vda/driver/metadata_cache",
+              ",\"before\":\"<metadata_cache/>\",\"raw\":\"<iothreads/><metadata_cache>\""),
+         "the edited XML"},
+        {EDIT("element", "disk:vda/driver/metadata_cache",
+              ",\"before\":\"<metadata_cache/>\",\"raw\":\"\""),
+         "written otherwise"},
+        {EDIT("element", "disk:vda/driver/metadata_cache",
+              ",\"before\":\"<metadata_cache/><a/>\",\"raw\":\"<metadata_cache/><a/>\""),
+         "no XML"},
     };
-    const char *xml = DOMAIN("", DISK("<driver cache='none'/>"));
+    const char *xml = DOMAIN("", DISK("<driver cache='none'></driver>"));
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         cleanup_error struct error *err = NULL;
         cleanup_json json_t *json = json_loads(rows[i].edits, 0, NULL);
@@ -320,10 +379,10 @@ static void test_no_domain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_attributes),        cmocka_unit_test(test_elements),
-        cmocka_unit_test(test_iothreads),         cmocka_unit_test(test_several),
-        cmocka_unit_test(test_what_are_no_edits), cmocka_unit_test(test_what_lies),
-        cmocka_unit_test(test_no_domain),
+        cmocka_unit_test(test_attributes),     cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_metadata_cache), cmocka_unit_test(test_iothreads),
+        cmocka_unit_test(test_several),        cmocka_unit_test(test_what_are_no_edits),
+        cmocka_unit_test(test_what_lies),      cmocka_unit_test(test_no_domain),
     };
     return cmocka_run_group_tests_name("edit-undo", tests, NULL, NULL);
 }

@@ -186,6 +186,62 @@ static void test_no_driver(void **state)
     check_rows(rows);
 }
 
+/* --- The cache of a qcow2's tables ------------------------------------------------------------ */
+
+#define CACHE(size) "<metadata_cache><max_size unit='bytes'>" size "</max_size></metadata_cache>"
+#define QCOW2(content) DOMAIN("", DISK("      <driver type='qcow2'>" content "      </driver>\n"))
+
+static void test_metadata_cache(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {ONE(" name='qemu' type='qcow2'"), "vda", "metadata_cache=64k",
+         DOMAIN("", DISK("      <driver name='qemu' type='qcow2'>\n        " CACHE(
+                        "65536") "\n      </driver>\n"))},
+        {ONE(" type=\"qcow2\" "), "vda", "metadata_cache=1 io=threads",
+         DOMAIN("", DISK("      <driver type=\"qcow2\" io=\"threads\" >\n        "
+                         "<metadata_cache><max_size unit=\"bytes\">1</max_size></metadata_cache>\n"
+                         "      </driver>\n"))},
+        {"<domain><name>a</name><devices><disk><driver type='qcow2'></driver><target dev='vda'/>"
+         "</disk></devices></domain>",
+         "vda", "metadata_cache=4096",
+         "<domain><name>a</name><devices><disk><driver type='qcow2'>" CACHE(
+             "4096") "</driver><target dev='vda'/></disk></devices></domain>"},
+        {QCOW2("<!-- ours -->\n        <iothreads/>\n"), "vda", "metadata_cache=4096",
+         QCOW2("\n        " CACHE("4096") "<!-- ours -->\n        <iothreads/>\n")},
+        /* Another size, and all else as it is written. */
+        {QCOW2(CACHE("4096")), "vda", "metadata_cache=8M", QCOW2(CACHE("8388608"))},
+        {QCOW2("\n<metadata_cache >\n\t<!-- a -->\n\t<max_size unit = \"KiB\"> 4 </max_size>\n"
+               "</metadata_cache>"),
+         "vda", "metadata_cache=8k",
+         QCOW2("\n<metadata_cache >\n\t<!-- a -->\n\t<max_size unit = \"bytes\"> 8192 </max_size>\n"
+               "</metadata_cache>")},
+        {QCOW2("<metadata_cache><max_size>4096</max_size></metadata_cache><iothreads/>"), "vda",
+         "metadata_cache=1",
+         QCOW2("<metadata_cache><max_size>1</max_size></metadata_cache>"
+               "<iothreads/>")},
+        {QCOW2("<metadata_cache/>"), "vda", "metadata_cache=4096", QCOW2(CACHE("4096"))},
+        {QCOW2("<metadata_cache><max_size unit='pages'>9</max_size></metadata_cache>"), "vda",
+         "metadata_cache=4096", QCOW2(CACHE("4096"))},
+        /* None, wherever it stood. */
+        {QCOW2("\n        " CACHE("4096") "\n"), "vda", "metadata_cache=", QCOW2("\n")},
+        {QCOW2(CACHE("4096")), "vda", "metadata_cache= io=threads",
+         DOMAIN("", DISK("      <driver type='qcow2' io='threads'>      </driver>\n"))},
+        {QCOW2("<metadata_cache/>"), "vda", "metadata_cache=", QCOW2("")},
+        {QCOW2("\n\n  <!-- a --> <?pi ?>\n\n  " CACHE("1") "<!-- b -->\n  <iothreads/>\n"), "vda",
+         "metadata_cache=", QCOW2("\n\n  <!-- a --> <?pi ?>\n<!-- b -->\n  <iothreads/>\n")},
+        {QCOW2("<!-- a --><iothreads/><!-- <b> -->  " CACHE("1") "<!-- c --><d/>"), "vda",
+         "metadata_cache=", QCOW2("<!-- a --><iothreads/><!-- <b> --><!-- c --><d/>")},
+        /* So already. */
+        {QCOW2(CACHE("4096")), "vda", "metadata_cache=4k"},
+        {QCOW2("<metadata_cache><max_size unit='MiB'>1</max_size></metadata_cache>"), "vda",
+         "metadata_cache=1M"},
+        {ONE(""), "vda", "metadata_cache="},
+        {DOMAIN("", DISK("")), "vda", "metadata_cache="},
+    };
+    check_rows(rows);
+}
+
 /* --- Iothreads -------------------------------------------------------------------------------- */
 
 #define THREADS(count) "  <iothreads>" count "</iothreads>\n"
@@ -353,6 +409,11 @@ static void test_refused(void **state)
         {DOMAIN("", CONTROLLER "/>" SCSI_DISK("sda", "0")
                         SCSI_DISK("sdb", "0") "<hostdev type='scsi'/>"),
          "sda", "queues=2", "others too: sdb, hostdev"},
+        {ONE(""), "vda", "metadata_cache=1M", "the disk is raw"},
+        {ONE(" type='qed'"), "vda", "metadata_cache=1M", "the disk is qed"},
+        {DOMAIN("", DISK("")), "vda", "metadata_cache=1M", "the disk is raw"},
+        {QCOW2("<metadata_cache><max_size>1<!-- --></max_size></metadata_cache>"), "vda",
+         "metadata_cache=1M", "more in it than a number"},
         {"<domain type='xen'><name>a</name></domain>", "vda", "io=threads", "type is 'xen'"},
         {"<network/>", "vda", "io=threads", "no domain"},
         {"<domain xmlns='urn:x'/>", "vda", "io=threads", "no domain"},
@@ -368,48 +429,13 @@ static void test_refused(void **state)
         assert_refused(&rows[i]);
 }
 
-static void test_words(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *message, *hint;
-    } rows[] = {
-        {"io", "'io' is no setting", "KEY=VALUE"},
-        {"bus=virtio", "no setting 'bus'", "cache, io, discard, detect_zeroes, queues, iothread"},
-        {"=a", "no setting ''", "cache"},
-        {"io=aio", "'aio' is no io", "threads, native, io_uring"},
-        {"cache=unsafe", "loses data", NULL},
-        {"queues=0", "'0' is no queues", "1 to 256"},
-        {"queues=04", "'04' is no queues", "1 to 256"},
-        {"queues=257", "'257' is no queues", "1 to 256"},
-        {"iothread=own", "'own' is no iothread", "or new"},
-        {"discard=on'", "'on'' is no discard", "unmap, ignore"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        cleanup_error struct error *err = NULL;
-        struct disk_setting setting = {0};
-        assert_int_equal(disk_setting_parse(rows[i].text, &setting, &err), -1);
-        assert_non_null(strstr(err->message, rows[i].message));
-        assert_int_equal(!err->hint, !rows[i].hint);
-        assert_true(!rows[i].hint || strstr(err->hint, rows[i].hint));
-        assert_null(setting.key);
-    }
-    struct disk_setting setting;
-    assert_int_equal(disk_setting_parse("queues=", &setting, NULL), 0);
-    assert_string_equal(setting.key, "queues");
-    assert_null(setting.value);
-    /* A plan's come without being parsed. */
-    assert_int_equal(disk_setting_check(&(struct disk_setting){"bus", "scsi"}, NULL), -1);
-    assert_int_equal(disk_setting_check(&(struct disk_setting){"iothread", "new"}, NULL), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attributes), cmocka_unit_test(test_what_is_not_meant),
-        cmocka_unit_test(test_no_driver),  cmocka_unit_test(test_iothreads),
-        cmocka_unit_test(test_scsi),       cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_no_driver),  cmocka_unit_test(test_metadata_cache),
+        cmocka_unit_test(test_iothreads),  cmocka_unit_test(test_scsi),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("edit", tests, NULL, NULL);
 }

@@ -64,6 +64,14 @@ static const struct {
      FORMAT(DIRECT ",\"discard\":\"unmap\",\"detect-zeroes\":\"on\""), DEVICE(WRITE_CACHE), ""},
     {"cache='none' detect_zeroes='unmap'", STORAGE(DIRECT),
      FORMAT(DIRECT ",\"detect-zeroes\":\"on\""), DEVICE(WRITE_CACHE), ""},
+    {"cache='none'><metadata_cache><max_size unit='bytes'>327680</max_size></metadata_cache"
+     "></driver><driver",
+     STORAGE(DIRECT), FORMAT(DIRECT ",\"cache-size\":327680"), DEVICE(WRITE_CACHE), ""},
+    {"cache='none'><metadata_cache><max_size unit='bytes'>327680</max_size></metadata_cache"
+     "></driver><driver",
+     STORAGE(DIRECT), FORMAT(DIRECT), DEVICE(WRITE_CACHE), "metadata_cache='327680'"},
+    {"cache='none'", STORAGE(DIRECT), FORMAT(DIRECT ",\"cache-size\":327680"), DEVICE(WRITE_CACHE),
+     "metadata_cache='unasked'"},
     /* As libvirt wrote devices before QEMU could read JSON there. */
     {"cache='none' iothread='1' queues='2'", STORAGE(DIRECT), FORMAT(DIRECT),
      "virtio-blk-pci,iothread=iothread1,num-queues=2,serial=a,,b,drive=libvirt-1-format,"
