@@ -4,6 +4,7 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
+#include "apply/by_hand.h"
 #include "base/memory.h"
 #include "domain/model.h"
 
@@ -124,50 +125,22 @@ static struct disk_setting setting_of(const char *key, json_t *value)
     return (struct disk_setting){"metadata_cache", unasked ? NULL : setting_value(value)};
 }
 
-/* Whether the disk is what the plan's settings are for without its image being made anew. */
-static bool is_qcow2_already(json_t *plan)
-{
-    const char *format = NULL;
-    json_unpack(plan, "{s:{s:s}}", "current", "format", &format);
-    return format && strcmp(format, "qcow2") == 0;
-}
-
-/* What the plan has under "set" that no setting does. */
-static bool is_beyond(json_t *plan, const char *key)
-{
-    static const char *const beyond[] = {"bus", "iothreads", "poll_max_ns", NULL};
-    return g_strv_contains(beyond, key) || (strcmp(key, CACHE_KEY) == 0 && !is_qcow2_already(plan));
-}
-
-static void note_beyond(const char *key, json_t *value, GPtrArray *left)
-{
-    cleanup_free char *text = json_dumps(value, JSON_ENCODE_ANY);
-    g_ptr_array_add(left, xasprintf("%s=%s is not changed here: edit the definition by hand", key,
-                                    json_is_string(value) ? json_string_value(value) : text));
-}
-
 GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error **err)
 {
     g_autoptr(GArray) settings = g_array_new(FALSE, FALSE, sizeof(struct disk_setting));
     const char *key;
     json_t *value;
-    size_t i;
     json_object_foreach (json_object_get(plan, "set"), key, value) {
         const struct disk_setting s = setting_of(key, value);
-        if (is_beyond(plan, key)) {
-            note_beyond(key, value, ret_left);
+        if (by_hand_is_left(plan, key))
             continue;
-        }
         if (disk_setting_check(&s, err) < 0) {
             error_prefix(err, "the plan");
             return NULL;
         }
         g_array_append_val(settings, s);
     }
-    json_array_foreach (json_object_get(plan, "commands"), i, value)
-        if (json_is_string(value))
-            g_ptr_array_add(ret_left, xasprintf("the image is not converted here: %s",
-                                                json_string_value(value)));
+    by_hand_say(plan, ret_left);
     return g_steal_pointer(&settings);
 }
 

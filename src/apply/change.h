@@ -19,8 +19,8 @@ int change_check_domain(virDomainPtr domain, struct error **err);
 char *change_read(virDomainPtr domain, struct error **err);
 
 /* The settings of a plan ("set"), which they refer to; the caller frees (g_array_unref) the array
- * of struct disk_setting. `ret_left` gets what of the plan no setting does (strings): the image's
- * conversion, another bus, the cache of a qcow2 that is none yet. Errors: it sets what is no setting of a disk. */
+ * of struct disk_setting. `ret_left` gets what of the plan is left to people (strings; by_hand.h).
+ * Errors: it sets what is no setting of a disk. */
 GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error **err);
 
 /* An error unless the plan is for this domain, and its disk still as it was measured for. */

@@ -110,7 +110,9 @@ static const char *headline(const struct apply_report *r)
 {
     switch (r->state) {
     case APPLY_UNCHANGED:
-        return r->undoes ? "nothing to take back" : "is so already";
+        if (r->undoes)
+            return "nothing to take back";
+        return r->left && r->left->len ? "nothing of it is changed here" : "is so already";
     case APPLY_SHOWN:
         return "nothing was changed";
     case APPLY_DECLINED:

@@ -43,7 +43,8 @@ static json_t *changes(const struct disk_config *from, const struct disk_config 
         json_object_set_new(set, "queues", to->queues ? json_integer(to->queues) : json_null());
     set_number(set, "iothreads", disk_config_iothreads(from), disk_config_iothreads(to),
                to->iothreads > 1);
-    set_number(set, "poll_max_ns", from->poll_max_ns, to->poll_max_ns, true);
+    if (from->poll_max_ns != to->poll_max_ns)
+        json_object_set_new(set, "poll_max_ns", json_integer((int64_t)disk_config_poll_ns(to)));
     set_number(set, "metadata_cache_bytes", (int64_t)from->metadata_cache_bytes,
                (int64_t)to->metadata_cache_bytes, true);
     return set;

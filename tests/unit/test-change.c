@@ -195,8 +195,8 @@ static void test_settings_of_plan(void **state)
 {
     (void)state;
     cleanup_json json_t *plan =
-        json_pack("{s:{s:s, s:n, s:i, s:s, s:i}, s:[s]}", "set", "io", "native", "iothread",
-                  "queues", 4, "bus", "scsi", "poll_max_ns", 0, "commands", "qemu-img convert");
+        json_pack("{s:{s:s, s:n, s:i, s:i, s:i}, s:[s]}", "set", "io", "native", "iothread",
+                  "queues", 4, "iothreads", 2, "poll_max_ns", 0, "commands", "qemu-img convert");
     g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(free);
     g_autoptr(GArray) settings = change_settings_of_plan(plan, left, NULL);
     assert_int_equal(settings->len, 3);
@@ -210,6 +210,96 @@ static void test_settings_of_plan(void **state)
     cleanup_json json_t *hostile = json_pack("{s:{s:s}}", "set", "io", "native' x='");
     assert_null(change_settings_of_plan(hostile, left, &err));
     assert_non_null(strstr(err->message, "is no io of a disk"));
+}
+
+/* What is left is said in the lines and commands that it takes. */
+static const struct {
+    const char *set, *current, *chosen, *commands;
+    guint settings; /* how many are not left */
+    const char *left[3];
+} left_rows[] = {
+    {"'bus':'scsi','iothread':'new','queues':4,'io':'native'",
+     "qcow2",
+     "'bus':'scsi','format':'qcow2','iothread':true,'iothreads':1,'queues':4",
+     "",
+     1,
+     {"bus=scsi is not changed here. Once the guest has virtio_scsi in its initramfs, by "
+      "virsh edit web: in the disk <target dev='sdb' bus='scsi'/>, and "
+      "<address type='drive' controller='INDEX'/> instead of its address, no iothread= and "
+      "queues= in its <driver>; <controller type='scsi' index='INDEX' model='virtio-scsi'>"
+      "<driver queues='4' iothread='1'/></controller> in <devices>, with an INDEX that is free; "
+      "<iothreads>1</iothreads> in <domain>, unless it has as many that are free"}},
+    {"'bus':'virtio'",
+     "raw",
+     "'bus':'virtio','format':'raw','iothread':false,'iothreads':0",
+     "",
+     0,
+     {"bus=virtio is not changed here. Once the guest has virtio_blk in its initramfs, by "
+      "virsh edit web: in the disk <target dev='vdb' bus='virtio'/>, and its <address> taken out"}},
+    {"'bus':'virtio','iothreads':2",
+     "raw",
+     "'bus':'virtio','format':'raw','iothread':true,'iothreads':2,'queues':2",
+     "",
+     0,
+     {"bus=virtio is not changed here. Once the guest has virtio_blk in its initramfs, by "
+      "virsh edit web: in the disk <target dev='vdb' bus='virtio'/>, and its <address> taken out; "
+      "in its <driver> queues='2' and "
+      "<iothreads><iothread id='1'/><iothread id='2'/></iothreads>; "
+      "<iothreads>2</iothreads> in <domain>, unless it has as many that are free"}},
+    {"'iothread':'new','iothreads':2",
+     "raw",
+     "'bus':'scsi','format':'raw','iothread':true,'iothreads':2",
+     "",
+     1,
+     {"iothreads=2 is not changed here. By virsh edit web: <iothreads>2</iothreads> in <domain>, "
+      "and <iothreads><iothread id='1'/><iothread id='2'/></iothreads> in the <driver> of the "
+      "disk's controller instead of its iothread=, with the ids of those that serve nothing "
+      "else"}},
+    {"'poll_max_ns':-1",
+     "raw",
+     "'bus':'virtio'",
+     "",
+     0,
+     {"poll_max_ns=0 is not changed here. Until web is shut down: virsh iothreadset web ID "
+      "--poll-max-ns 0, with the ID of each iothread of the disk; from libvirt 9.4 on, for good, "
+      "by virsh edit web: "
+      "<iothreadids><iothread id='ID'><poll max='0'/></iothread></iothreadids> in <domain>"}},
+    {"'metadata_cache_bytes':65536,'io':'native'",
+     "raw",
+     "'format':'qcow2'",
+     "'qemu-img convert OLD NEW'",
+     1,
+     {"metadata_cache=65536 is for a qcow2, which the image is not. Once it is: "
+      "virt-disktune apply web/sdb --set metadata_cache=65536",
+      "the image is not converted here. While web is off: qemu-img convert OLD NEW; then, by "
+      "virsh edit web, NEW in the <source> of sdb, and type='qcow2' in its <driver>"}},
+    {"",
+     "qcow2",
+     "'format':'qcow2'",
+     "'qemu-img convert OLD NEW'",
+     0,
+     {"the image is not converted here. While web is off: qemu-img convert OLD NEW; then, by "
+      "virsh edit web, NEW in the <source> of sdb"}},
+};
+
+static void test_left_to_people(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(left_rows); i++) {
+        cleanup_free char *text = xasprintf("{'domain':{'name':'web'},'target':'sdb','set':{%s},"
+                                            "'current':{'format':'%s'},'chosen':{%s},"
+                                            "'commands':[%s]}",
+                                            left_rows[i].set, left_rows[i].current,
+                                            left_rows[i].chosen, left_rows[i].commands);
+        cleanup_json json_t *plan = json_loads(g_strdelimit(text, "'", '"'), 0, NULL);
+        assert_non_null(plan);
+        g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(free);
+        g_autoptr(GArray) settings = change_settings_of_plan(plan, left, NULL);
+        assert_int_equal(settings->len, left_rows[i].settings);
+        for (guint n = 0; n < left->len; n++)
+            assert_string_equal(left->pdata[n], left_rows[i].left[n]);
+        assert_null(left_rows[i].left[left->len]);
+    }
 }
 
 /* The size of a cache is a setting of a disk that is a qcow2, and not of one that would be. */
@@ -257,10 +347,11 @@ static void test_plan_is_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clone),         cmocka_unit_test(test_clone_of_nothing),
-        cmocka_unit_test(test_record),        cmocka_unit_test(test_record_is_private),
-        cmocka_unit_test(test_damaged),       cmocka_unit_test(test_settings_of_plan),
-        cmocka_unit_test(test_cache_of_plan), cmocka_unit_test(test_plan_is_for),
+        cmocka_unit_test(test_clone),          cmocka_unit_test(test_clone_of_nothing),
+        cmocka_unit_test(test_record),         cmocka_unit_test(test_record_is_private),
+        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_settings_of_plan),
+        cmocka_unit_test(test_left_to_people), cmocka_unit_test(test_cache_of_plan),
+        cmocka_unit_test(test_plan_is_for),
     };
     return cmocka_run_group_tests_name("change", tests, scratch_set_up, scratch_tear_down);
 }

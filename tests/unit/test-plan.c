@@ -61,6 +61,19 @@ static void test_what_differs(void **state)
     assert_set(&to, "{\"cache\":\"directsync\",\"detect_zeroes\":\"unmap\",\"discard\":\"unmap\"}");
 }
 
+/* As long as it is to be, whatever that is written as inside. */
+static void test_polling(void **state)
+{
+    (void)state;
+    struct disk_config to = usual;
+    to.iothread = true;
+    assert_set(&to, "{\"iothread\":\"new\"}");
+    to.poll_max_ns = DISK_POLL_OFF;
+    assert_set(&to, "{\"iothread\":\"new\",\"poll_max_ns\":0}");
+    to.poll_max_ns = 200000;
+    assert_set(&to, "{\"iothread\":\"new\",\"poll_max_ns\":200000}");
+}
+
 /* null takes away what is there. */
 static void test_what_goes(void **state)
 {
@@ -144,9 +157,13 @@ static void test_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_differs),    cmocka_unit_test(test_what_goes),
-        cmocka_unit_test(test_images),          cmocka_unit_test(test_read_is_what_was_written),
-        cmocka_unit_test(test_what_is_no_plan), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_what_differs),
+        cmocka_unit_test(test_what_goes),
+        cmocka_unit_test(test_polling),
+        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_read_is_what_was_written),
+        cmocka_unit_test(test_what_is_no_plan),
+        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests_name("plan", tests, scratch_set_up, scratch_tear_down);
 }
