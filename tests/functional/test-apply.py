@@ -3,81 +3,20 @@
 """Holds `apply`, `rollback` and `status` to their contract, with domains of a real libvirtd: what is meant is changed
 and nothing else, it can be taken back, and nothing is lost whatever happens in between."""
 
-import json
 import os
-import platform
 import pty
 import random
 import re
-import signal
-import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
-from daemon import alone, define, need_daemon, virsh
-from harness import (PATIENCE, PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted,
-                     run, run_json, scratch, shared_state, wait_until)
-
-SYSTEM = ("-c", "qemu:///system")
-_count = iter(range(1, 10000))
+from changed_domain import SYSTEM, Domain, apply, rollback, status
+from daemon import alone, virsh
+from harness import (PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
+                     run_json, scratch, shared_state)
 
 
-# --- Domains --------------------------------------------------------------------------------------
-
-class Domain:
-    """A domain of its own, defined and off: one qcow2 under virtio as in the story, and what else is asked for."""
-
-    def __init__(self, driver="cache='none'", more="", disks="", form="qcow2", bus="virtio", controller="", directory=None):
-        need_daemon()
-        number = next(_count)
-        self.name, self.uuid = f"web{number}", f"4dea22b3-1d52-d8f3-2516-{number:012x}"
-        self.directory = directory or scratch("images")
-        self.image = self.directory / f"disk.{form}"
-        subprocess.run(["qemu-img", "create", "-q", "-f", form, str(self.image), "64M"], check=True)
-        define(f"""<domain type='qemu'><name>{self.name}</name><uuid>{self.uuid}</uuid>
-  <metadata><app:note xmlns:app='http://example.org/app'>kept</app:note></metadata>
-  <memory unit='MiB'>64</memory><vcpu>1</vcpu>{more}
-  <os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>
-  <devices>
-    <disk type='file' device='disk'><driver name='qemu' type='{form}' {driver}/>
-      <source file='{self.image}'/><target dev='vda' bus='{bus}'/><serial>A1</serial></disk>{disks}{controller}
-    <graphics type='vnc' passwd='secret'/><memballoon model='none'/>
-  </devices></domain>""", self.directory)
-
-    @property
-    def xml(self):
-        return virsh("dumpxml", "--inactive", "--security-info", self.name).stdout
-
-    @property
-    def disk(self):
-        return f"{self.name}/vda"
-
-    @property
-    def driver(self):
-        return re.search(r"<driver name='qemu'[^>]*>", self.xml).group()
-
-    def start(self):
-        virsh("start", self.name)
-
-    def gone(self):
-        virsh("destroy", self.name, check=False)
-        virsh("undefine", self.name, "--managed-save", check=False)
-
-
-def apply(domain, *settings, json_too=True, **more):
-    words = [word for setting in settings for word in ("--set", setting)]
-    call = run_json if json_too else run
-    return call("apply", *SYSTEM, domain.disk, *words, "--yes", **more)
-
-
-def rollback(domain, *more):
-    return run_json("rollback", *SYSTEM, domain.disk, "--yes", *more)
-
-
-def status(domain):
-    return run_json("status", *SYSTEM, domain.name)["changes"]
-
+# --- Helpers --------------------------------------------------------------------------------------
 
 def records():
     return sorted((shared_state() / "changes").glob("*.json"))
@@ -266,84 +205,6 @@ def refused():
     assert_error(apply(domain, "io=native", json_too=False), "is transient", "--xml")
     virsh("destroy", domain.name)
     assert_error(apply(domain, "io=native", json_too=False), "there is no domain")
-
-
-@contextmanager
-def block_job(domain):
-    """A copy of the disk that goes on at the least speed that libvirt knows, and is given up."""
-    copy = domain.directory / "copy.qcow2"
-    virsh("blockcopy", domain.name, "vda", "--dest", copy, "--bandwidth", "1", "--transient-job")
-    try:
-        yield
-    finally:
-        virsh("blockjob", domain.name, "vda", "--abort")
-        copy.unlink(missing_ok=True)
-
-
-@contextmanager
-def dump_job(domain):
-    """A dump into a pipe that is open and not read, which then is read to its end."""
-    pipe = domain.directory / "dump"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    dump = subprocess.Popen(["virsh", "-q", "-c", SYSTEM[1], "dump", "--memory-only", domain.name, pipe])
-    try:
-        wait_until(lambda: "Unbounded" in virsh("domjobinfo", domain.name).stdout, PATIENCE, "the dump does not begin")
-        yield
-    finally:
-        os.set_blocking(reader, True)
-        while os.read(reader, 1 << 20):
-            pass
-        os.close(reader)
-        pipe.unlink()
-        equal(dump.wait(PATIENCE), 0, "the dump's exit status")
-
-
-@case("while a dump or a block job is at work it is refused, soon and with what to wait for; afterwards it is done")
-def at_work():
-    domain = Domain()
-    before = domain.xml
-    # What a copy has to do, for 16 s if nobody ends it.
-    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 1 0 16M", str(domain.image)], check=True,
-                   stdout=subprocess.DEVNULL)
-    domain.start()
-    for job, error, hint in (block_job, f"block job is at work on {domain.disk}", f"virsh blockjob {domain.disk}"), \
-                            (dump_job, f"{domain.name} is at a job", f"virsh domjobinfo {domain.name}"):
-        with job(domain):
-            begin = time.monotonic()
-            assert_error(apply(domain, "io=native", json_too=False), error, hint.replace("/", " "))
-            took = time.monotonic() - begin
-            equal(domain.xml, before, "the definition")
-        # As long libvirt lets its calls wait for each other, which none is to do here.
-        assert took < 30, f"the error took {took} s"
-        equal(apply(domain, "io=native")["state"], "pending", "the same after the job")
-        rollback(domain)
-        equal(domain.xml, before, "the definition after the rollback")
-    virsh("destroy", domain.name)
-    equal(sorted(p.name for p in domain.directory.iterdir()), ["disk.qcow2"], "what is in the image's directory")
-    domain.gone()
-
-
-@case("a QEMU that hangs while somebody asks it something: refused when libvirt has given up waiting, and not done")
-def hangs():
-    domain = Domain()
-    before = domain.xml
-    domain.start()
-    qemu = int(Path(f"/run/libvirt/qemu/{domain.name}.pid").read_text())
-    os.kill(qemu, signal.SIGSTOP)
-    asker = subprocess.Popen(["virsh", "-q", "-c", SYSTEM[1], "qemu-monitor-command", domain.name,
-                              '{"execute": "query-status"}'], stdout=subprocess.DEVNULL)
-    try:
-        # Nothing tells that it has come there, but that whoever comes after it waits.
-        time.sleep(2)
-        assert_error(apply(domain, "io=native", json_too=False),
-                     f"does not tell whether a job is at work on {domain.name}: .*state change lock", "domjobinfo")
-        equal(domain.xml, before, "the definition")
-    finally:
-        os.kill(qemu, signal.SIGCONT)
-        equal(asker.wait(PATIENCE), 0, "the exit status of who asked")
-    equal(apply(domain, "io=native")["state"], "pending", "the same afterwards")
-    domain.gone()
 
 
 @case("a connection to look only: the error says which right is missing")
