@@ -2,8 +2,13 @@
 #include "domain/lookup.h"
 
 #include <glib.h>
+#include <poll.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "base/interrupt.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "domain/xml.h"
@@ -29,7 +34,7 @@ static char *list_names(const struct connection *c)
     return list->len ? xstrdup(list->str) : NULL;
 }
 
-virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err)
+static virDomainPtr find_domain(const struct connection *c, const char *name, struct error **err)
 {
     uint64_t id;
     virDomainPtr domain = NULL;
@@ -47,6 +52,90 @@ virDomainPtr lookup_domain(const struct connection *c, const char *name, struct 
     error_hint(err, names ? "%s has %s" : "%s has no domain%s", uri ? uri : "libvirt",
                names ? names : "");
     return NULL;
+}
+
+/* --- With patience that ends ------------------------------------------------------------------ */
+
+/* libvirt looks at a domain only when whoever has it lets go, and has no bound for that: a dump
+ * into a pipe that nobody opens keeps it for ever. Where libvirt has one, between calls, it is 30
+ * s. */
+#define PATIENCE_SECONDS 40
+
+/* Asked in a thread of its own, which is left behind where it hangs; whoever goes last frees it. */
+struct question {
+    struct connection connection; /* a reference of its own */
+    char *name;
+    int answered; /* an eventfd */
+    virDomainPtr domain;
+    struct error *err;
+};
+
+static void question_clear(void *data)
+{
+    struct question *q = data;
+    if (q->domain)
+        virDomainFree(q->domain);
+    virConnectClose(q->connection.handle);
+    error_free(q->err);
+    close(q->answered);
+    free(q->name);
+}
+
+static void question_release(struct question *q)
+{
+    g_atomic_rc_box_release_full(q, question_clear);
+}
+CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+
+static void *answer(void *data)
+{
+    struct question *q = data;
+    q->domain = find_domain(&q->connection, q->name, &q->err);
+    eventfd_write(q->answered, 1);
+    question_release(q);
+    return NULL;
+}
+
+/* Until there is an answer, the patience is over, or a signal came. */
+static int await_answer(const struct question *q, struct error **err)
+{
+    struct pollfd wait = {.fd = q->answered, .events = POLLIN};
+    for (int steps = 0; steps < PATIENCE_SECONDS * 10; steps++) {
+        int ready = poll(&wait, 1, /* milliseconds = */ 100);
+        if (ready > 0)
+            return 0;
+        if (interrupt_check(err) < 0)
+            return -1;
+    }
+    error_set(err, "libvirt has not found the domain '%s' within %d s: somebody has it", q->name,
+              PATIENCE_SECONDS);
+    return error_hint(err, "is a dump or a save waiting for what it writes to? virsh waits, too");
+}
+
+virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err)
+{
+    pthread_t thread;
+    at_scope_end(cleanup_question_handler) struct question *q =
+        g_atomic_rc_box_new0(struct question);
+    q->connection = *c;
+    virConnectRef(c->handle);
+    q->name = xstrdup(name);
+    q->answered = eventfd(0, EFD_CLOEXEC);
+    g_atomic_rc_box_acquire(q);
+    int r = interrupt_start_thread(&thread, answer, q);
+    if (r) {
+        question_release(q);
+        error_set_errno(err, r, "cannot start a thread");
+        return NULL;
+    }
+    pthread_detach(thread);
+    if (await_answer(q, err) < 0)
+        return NULL;
+    if (q->err && err) {
+        error_free(*err);
+        *err = TAKE_PTR(q->err);
+    }
+    return TAKE_PTR(q->domain);
 }
 
 static char *read_xml(virDomainPtr domain, unsigned flags, struct error **err)

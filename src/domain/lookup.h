@@ -10,7 +10,8 @@
 #include "domain/model.h"
 
 /* The domain of this name, UUID, or number of a running one, as virsh has it. The caller frees with
- * virDomainFree. Errors: there is none, with those that there are; libvirt's. */
+ * virDomainFree. Errors: there is none, with those that there are; libvirt's; it has not answered
+ * for longer than its own calls wait for each other; a signal came. */
 virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err);
 
 /* The XML of its definition for the next start, and, where it runs, of what runs (else NULL); a

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from changed_domain import SYSTEM, Domain, apply, rollback
 from daemon import alone, virsh
-from harness import PATIENCE, assert_error, case, equal, main, wait_until
+from harness import PATIENCE, Run, assert_error, case, equal, main, wait_until
 
 
 @contextmanager
@@ -89,6 +89,34 @@ def hangs():
     finally:
         os.kill(qemu, signal.SIGCONT)
         equal(asker.wait(PATIENCE), 0, "the exit status of who asked")
+    equal(apply(domain, "io=native")["state"], "pending", "the same afterwards")
+    domain.gone()
+
+
+@case("a dump that hangs in libvirt itself: what asks for the domain ends by a signal at once, and else in bounded time")
+def hangs_in_libvirt():
+    domain = Domain()
+    before = domain.xml
+    domain.start()
+    pipe = domain.directory / "dump"
+    os.mkfifo(pipe)
+    # Nobody has the pipe open, and libvirt keeps the domain while it waits for somebody.
+    dump = subprocess.Popen(["virsh", "-q", "-c", SYSTEM[1], "dump", "--memory-only", domain.name, pipe])
+    try:
+        time.sleep(2)
+        stopped = Run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes")
+        time.sleep(1)
+        stopped.signal(signal.SIGINT)
+        assert "interrupted by SIGINT" in stopped.wait(10).err, stopped.err
+        assert_error(apply(domain, "io=native", json_too=False), f"has not found the domain '{domain.name}' within 40 s",
+                     "a dump or a save")
+    finally:
+        with open(pipe, "rb") as reader:
+            while reader.read(1 << 20):
+                pass
+        equal(dump.wait(PATIENCE), 0, "the dump's exit status")
+        pipe.unlink()
+    equal(domain.xml, before, "the definition")
     equal(apply(domain, "io=native")["state"], "pending", "the same afterwards")
     domain.gone()
 
