@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "probe/limit.h"
 #include "report/explain.h"
 #include "report/report.h"
 #include "tune/subject.h"
@@ -173,6 +174,7 @@ static int find_variants(struct run *r, struct error **err)
         facts.versions = connection_versions(r->ground.connection);
     struct variants_options options = {
         .disk = &r->config,
+        .limited = has_subject(r) && r->subject.disk->limit_count,
         .fresh = a->work.fresh,
         .vcpus = a->choice.vcpus,
         .disk_bytes =
@@ -185,6 +187,16 @@ static int find_variants(struct run *r, struct error **err)
     return disk->left_out
                ? error_set(err, "the disk cannot be run as it is configured: %s", disk->left_out)
                : 0;
+}
+
+/* The disk's own lane, and not before it was filled. */
+static int limit_the_disk(struct run *r, struct error **err)
+{
+    const struct domain_disk *d = r->subject.disk;
+    const struct lane *lane = &r->stage->lanes[r->stage->host_lanes];
+    if (!d || !d->limit_count || lane->failure)
+        return 0;
+    return limit_disk(r->stage->probe, lane->path, d->limits, d->limit_count, err);
 }
 
 static int set_stage(struct run *r, struct stage_options *options, struct progress *progress,
@@ -212,7 +224,7 @@ static int set_stage(struct run *r, struct stage_options *options, struct progre
         .progress_data = progress,
     };
     r->stage = stage_new(options, r->candidates, err);
-    return r->stage ? 0 : -1;
+    return r->stage ? limit_the_disk(r, err) : -1;
 }
 
 static void print_report(const struct run *r, const struct explanation *explanation)

@@ -67,6 +67,20 @@ static void read_config(xmlNodePtr disk, struct domain_disk *d)
     };
 }
 
+/* A group's name is no number: what shares its limits with other disks has them for itself here. */
+static void read_limits(xmlNodePtr iotune, struct domain_disk *d)
+{
+    for (xmlNodePtr n = iotune ? xmlFirstElementChild(iotune) : NULL; n;
+         n = xmlNextElementSibling(n)) {
+        cleanup_free char *text = xml_child_text(iotune, (const char *)n->name);
+        uint64_t value = 0;
+        if (!text || text_parse_number(text, 1, INT64_MAX, &value, NULL) < 0)
+            continue;
+        d->limits = xreallocarray(d->limits, d->limit_count + 1, sizeof(*d->limits));
+        d->limits[d->limit_count++] = (struct domain_limit){xstrdup((const char *)n->name), value};
+    }
+}
+
 static void read_disk(xmlNodePtr disk, struct domain_disk *d)
 {
     xmlNodePtr source = xml_child(disk, "source"), target = xml_child(disk, "target");
@@ -86,6 +100,7 @@ static void read_disk(xmlNodePtr disk, struct domain_disk *d)
     g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, canonical, -1);
     d->hash = xstrdup(hash);
     read_config(disk, d);
+    read_limits(xml_child(disk, "iotune"), d);
 }
 
 static void read_disks(xmlNodePtr domain, struct domain_model *m)
@@ -193,6 +208,9 @@ static void disk_done(struct domain_disk *d)
                            d->pool,   d->volume, d->protocol, d->hash};
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
         free(owned[i]);
+    for (size_t i = 0; i < d->limit_count; i++)
+        free(d->limits[i].name);
+    free(d->limits);
 }
 
 static void pins_free(struct domain_pin *pins, size_t count)

@@ -12,6 +12,12 @@
 struct _xmlDoc; /* libxml2's */
 struct _xmlNode;
 
+/* What <iotune> holds a disk to: libvirt's word, as in "total_iops_sec", and its number. */
+struct domain_limit {
+    char *name;
+    uint64_t value;
+};
+
 /* A disk as it is defined; the words are libvirt's, NULL where the XML has none. */
 struct domain_disk {
     char *target; /* "vda" */
@@ -26,7 +32,9 @@ struct domain_disk {
      * those of an image that nobody has looked at: "off", 0, false. */
     struct disk_config config;
     unsigned iothread; /* its id; 0 for none */
-    char *hash;        /* SHA-256 of the element in canonical form, hexadecimal */
+    struct domain_limit *limits;
+    size_t limit_count; /* that are not 0 */
+    char *hash;         /* SHA-256 of the element in canonical form, hexadecimal */
 };
 
 /* Threads, and the CPUs of the host they are pinned to, as in "0-3,^2". */

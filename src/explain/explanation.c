@@ -13,6 +13,7 @@ static const struct {
 } kinds[] = {
     [LAYER_GUEST] = {"guest", "program, guest's kernel", "clocks of program and guest"},
     [LAYER_VIRTIO] = {"virtio", "virtio, exits, interrupts", "disk with nothing behind it"},
+    [LAYER_THROTTLE] = {"throttle", "limits (iotune)", "less a disk without"},
     [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less a disk that has them"},
     [LAYER_FORMAT] = {"format", "image format", "less a raw image"},
     [LAYER_AIO] = {"aio", "QEMU's block layer, AIO", "raw image less the host's file"},
@@ -43,10 +44,11 @@ const char *layer_measured(enum layer_kind kind, unsigned in_flight)
 enum layer_kind layer_of_variant(enum variant_role role)
 {
     static const enum layer_kind layers[] = {
-        [VARIANT_DISK] = LAYER_UNEXPLAINED, [VARIANT_WRITTEN] = LAYER_ALLOCATION,
-        [VARIANT_RAW] = LAYER_FORMAT,       [VARIANT_FLOOR] = LAYER_VIRTIO,
-        [VARIANT_AIO] = LAYER_AIO,          [VARIANT_THREAD] = LAYER_VIRTIO,
-        [VARIANT_CACHE] = LAYER_CACHE,      [VARIANT_TABLES] = LAYER_FORMAT,
+        [VARIANT_DISK] = LAYER_UNEXPLAINED,   [VARIANT_FREE] = LAYER_THROTTLE,
+        [VARIANT_WRITTEN] = LAYER_ALLOCATION, [VARIANT_RAW] = LAYER_FORMAT,
+        [VARIANT_FLOOR] = LAYER_VIRTIO,       [VARIANT_AIO] = LAYER_AIO,
+        [VARIANT_THREAD] = LAYER_VIRTIO,      [VARIANT_CACHE] = LAYER_CACHE,
+        [VARIANT_TABLES] = LAYER_FORMAT,
     };
     return layers[role];
 }
@@ -138,14 +140,25 @@ static void cut_below(struct cut *c, int disk, int raw)
     add_layer(c, LAYER_DEVICE, inside(c, disk, CLOCK_DEVICE), NULL);
 }
 
+/* The disk as it would be without its limits: the disk itself where it has none. */
+static int free_lane(const struct cut *c, int disk)
+{
+    int lane = lane_of_role(c, VARIANT_FREE);
+    return lane >= 0 ? lane : disk;
+}
+
 static void cut_layers(struct cut *c, int disk)
 {
     int floor = lane_of_role(c, VARIANT_FLOOR), written = lane_of_role(c, VARIANT_WRITTEN);
-    int base = written >= 0 ? written : disk, raw = lane_of_role(c, VARIANT_RAW);
-    add_layer(c, LAYER_GUEST, program(c, disk), inside(c, disk, CLOCK_GUEST));
+    int raw = lane_of_role(c, VARIANT_RAW), limited = disk;
+    disk = free_lane(c, limited);
+    int base = written >= 0 ? written : disk;
+    add_layer(c, LAYER_GUEST, program(c, limited), inside(c, limited, CLOCK_GUEST));
     /* Where there is no such disk, or its queues are others, its own two clocks have to do. */
-    int own = floor >= 0 && c->rounds->in_flight == 1 ? floor : disk;
+    int own = floor >= 0 && c->rounds->in_flight == 1 ? floor : limited;
     add_layer(c, LAYER_VIRTIO, inside(c, own, CLOCK_GUEST), inside(c, own, CLOCK_QEMU));
+    if (limited != disk)
+        add_layer(c, LAYER_THROTTLE, inside(c, limited, CLOCK_QEMU), inside(c, disk, CLOCK_QEMU));
     if (written >= 0)
         add_layer(c, LAYER_ALLOCATION, inside(c, disk, CLOCK_QEMU), inside(c, base, CLOCK_QEMU));
     if (raw >= 0)
@@ -188,8 +201,9 @@ static void fill_effects(struct cut *c, int disk)
         for (size_t k = c->stage->host_lanes; !effect->failure && k < c->stage->lane_count; k++)
             if (c->stage->lanes[k].candidate == (int)i)
                 effect->failure = c->stage->lanes[k].failure;
+        int base = v->role == VARIANT_FREE ? disk : free_lane(c, disk);
         for (size_t k = 0; own && k < count; k++)
-            change[k] = own[k] - program(c, disk)[k];
+            change[k] = own[k] - program(c, base)[k];
         effect->ns = locate(own, count);
         effect->change_ns = locate(own ? change : NULL, count);
     }

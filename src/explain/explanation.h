@@ -12,10 +12,10 @@
  *               layer
  *   virtio      G - Q of the disk with nothing behind it: the guest's driver, the exit, the
  *               notifications of both directions
- *   allocation  Q of the disk less Q of one whose clusters are allocated; of first writes alone
- *   format      Q of that less Q of a raw image
- *   aio         Q of the raw image less T of the host's own file: QEMU's block layer, and its way
- *               into the host's kernel
+ *   throttle    Q of the disk less Q of one without its limits; where it has any, and then "the
+ * disk" below is the one without allocation  Q of the disk less Q of one whose clusters are
+ * allocated; of first writes alone format      Q of that less Q of a raw image aio         Q of the
+ * raw image less T of the host's own file: QEMU's block layer, and its way into the host's kernel
  *   host        T of the host's own file less D beside it: system call and file system
  *   device      D beside the disk's own slices
  *
@@ -46,6 +46,7 @@
 enum layer_kind {
     LAYER_GUEST,
     LAYER_VIRTIO,
+    LAYER_THROTTLE,
     LAYER_ALLOCATION,
     LAYER_FORMAT,
     LAYER_AIO,
@@ -69,7 +70,8 @@ struct effect {
     const struct variant *variant;
     const char *failure;       /* why it has no figure, or NULL */
     struct interval ns;        /* a request of the program on it */
-    struct interval change_ns; /* less that on the disk: below 0 it is faster */
+    struct interval change_ns; /* less that on the disk (without its limits, but where the variant
+                                * is that): below 0 it is faster */
 };
 
 struct explanation {

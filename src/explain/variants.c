@@ -38,6 +38,12 @@ static bool is_raw(const struct disk_config *c)
     return strcmp(c->format, "raw") == 0;
 }
 
+static void add_free(GPtrArray *variants, const struct variants_options *o)
+{
+    if (o->limited)
+        add(variants, o, VARIANT_FREE, "no limits", o->disk);
+}
+
 /* Allocated in the image's own tables and not on the host: what the host does for a first write it
  * does here as well. */
 static void add_written(GPtrArray *variants, const struct variants_options *o)
@@ -131,6 +137,7 @@ GPtrArray *variants_new(const struct variants_options *o)
 {
     GPtrArray *variants = g_ptr_array_new_with_free_func(free_variant);
     add(variants, o, VARIANT_DISK, "the disk", o->disk);
+    add_free(variants, o);
     add_written(variants, o);
     add_raw(variants, o);
     add_floor(variants, o);

@@ -13,6 +13,7 @@
  * the others one or none; the disk itself comes first. */
 enum variant_role {
     VARIANT_DISK,    /* the disk as it is */
+    VARIANT_FREE,    /* the same without its limits; where it has any */
     VARIANT_WRITTEN, /* the same, its clusters allocated beforehand; where first writes are
                         explained */
     VARIANT_RAW,     /* a raw image in the place of another format */
@@ -31,6 +32,7 @@ struct variant {
 /* What they are made for. */
 struct variants_options {
     const struct disk_config *disk; /* outlives the variants */
+    bool limited;                   /* the disk has limits (<iotune>), and no variant has them */
     bool fresh;                     /* first writes are explained */
     unsigned vcpus;
     uint64_t disk_bytes; /* what the guest sees of the disk */

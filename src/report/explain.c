@@ -108,9 +108,9 @@ json_t *report_explain_json(const struct explain_report *r)
 #define BAR_COLUMNS 76
 
 static const char marks[LAYERS] = {
-    [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v',      [LAYER_ALLOCATION] = 'n', [LAYER_KERNEL] = 'k',
-    [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',         [LAYER_CACHE] = 'c',      [LAYER_HOST] = 'h',
-    [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
+    [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v', [LAYER_THROTTLE] = 't',    [LAYER_ALLOCATION] = 'n',
+    [LAYER_KERNEL] = 'k', [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',         [LAYER_CACHE] = 'c',
+    [LAYER_HOST] = 'h',   [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
 };
 
 /* A letter a layer, as long as its part of what takes time at all; what is below zero has none.
