@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "disks.h"
+#include "limit.h"
 #include "measure/protocol.h"
 #include "measure/sites.h"
 
@@ -235,12 +236,24 @@ static json_t *do_diskstat(json_t *command, struct error **err)
                      (json_int_t)disk_stat_busy_ms(&stat));
 }
 
+static json_t *do_limit(json_t *command, struct error **err)
+{
+    const char *serial = json_string_value(json_object_get(command, "serial"));
+    uint64_t iops;
+    cleanup_free char *path = disks_find(serial ? serial : "", err);
+    if (!path || protocol_get_u64(command, "iops", &iops, err) < 0 ||
+        limit_disk(path, iops, err) < 0)
+        return NULL;
+    return json_object();
+}
+
 static const struct {
     const char *name;
     json_t *(*run)(json_t *command, struct error **err);
 } commands[] = {
-    {"clock", do_clock},         {"fill", do_fill},     {"prepare", do_prepare},   {"run", do_run},
-    {"latencies", do_latencies}, {"forget", do_forget}, {"diskstat", do_diskstat},
+    {"clock", do_clock},       {"fill", do_fill},           {"prepare", do_prepare},
+    {"run", do_run},           {"latencies", do_latencies}, {"forget", do_forget},
+    {"diskstat", do_diskstat}, {"limit", do_limit},
 };
 
 static json_t *dispatch(json_t *command, struct error **err)

@@ -11,6 +11,8 @@
  *                                                        -> {"slices":[[{…}, …], …]}
  *   host:  {"do":"latencies","disk":0,"work":0}          -> a histogram (histogram.h)
  *   host:  {"do":"diskstat","serial":"d0"}               -> {"requests":…,"busy_ms":…}
+ *   host:  {"do":"limit","serial":"d0","iops":100}       -> {}: the guest's kernel lets no more pass,
+ *                                                           0: any number; for tests
  *   host:  {"do":"forget"}                               -> {}: latencies start anew
  *   host:  {"do":"quit"}                                 -> nothing: the guest powers off
  *
