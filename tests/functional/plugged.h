@@ -2,14 +2,12 @@
 /*
  * plugged.h - disks with known properties for the guest of probe-stage.h, plugged in while it runs.
  *
- * They are the functions of one slot, the first spare root port: QEMU tells the guest of all of
- * them once function 0 is there, which is why that comes last. They are served in an iothread: its
- * timers are good to the nanosecond, those of QEMU's main loop to the millisecond.
+ * Each is served in an iothread: its timers are good to the nanosecond, those of QEMU's main loop
+ * to the millisecond.
  */
 #pragma once
 
 #include <fcntl.h>
-#include <libvirt/libvirt-qemu.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -17,8 +15,7 @@
 #include "host/claim.h"
 #include "measure/pace.h"
 #include "probe-stage.h"
-
-#define PLUGGED_MAX 8 /* functions of a slot */
+#include "probe/plug.h"
 
 static inline void sleep_ms(uint64_t ms)
 {
@@ -27,73 +24,13 @@ static inline void sleep_ms(uint64_t ms)
 
 /* --- Plugging --------------------------------------------------------------------------------- */
 
-/* The "return" of a QMP command, NULL when it is refused; the caller owns it. */
-static inline json_t *plugged_qmp(const char *command, json_t *arguments, struct error **err)
+/* Plugs them in, all at once, and waits until the guest has them. */
+static inline int plugged_all(const struct plug *disks, size_t count, struct error **err)
 {
-    cleanup_json json_t *whole =
-        json_pack("{s:s, s:o}", "execute", command, "arguments", arguments);
-    cleanup_free char *text = json_dumps(whole, JSON_COMPACT);
-    cleanup_free char *answer = NULL;
-    if (virDomainQemuMonitorCommand(stage->probe->domain, text, &answer, 0) < 0) {
-        connection_error(err, "%s", command);
-        return NULL;
-    }
-    cleanup_json json_t *json = json_loads(answer, 0, NULL);
-    json_t *result = json_object_get(json, "return");
-    if (!result)
-        error_set(err, "%s: %s", text, answer);
-    return json_incref(result);
-}
-
-/* The name of a root port that nothing is plugged into; NULL for none. The caller frees. */
-static inline char *plugged_spare_port(void)
-{
-    cleanup_json json_t *buses = plugged_qmp("query-pci", json_object(), NULL);
-    size_t i;
-    json_t *device;
-    json_array_foreach (json_object_get(json_array_get(buses, 0), "devices"), i, device) {
-        json_t *bridge = json_object_get(device, "pci_bridge");
-        const char *name = json_string_value(json_object_get(device, "qdev_id"));
-        if (bridge && name && name[0] && json_array_size(json_object_get(bridge, "devices")) == 0)
-            return xstrdup(name);
-    }
-    return NULL;
-}
-
-/* A disk to be plugged: its serial, and what blockdev-add is told of it. */
-struct plugged {
-    const char *serial;
-    json_t *node;
-};
-
-static inline int plugged_add(const char *port, const struct plugged *disk, unsigned function,
-                              struct error **err)
-{
-    cleanup_free char *address = xasprintf("0x0.0x%x", function);
-    json_object_set_new(disk->node, "node-name", json_string(disk->serial));
-    cleanup_json json_t *node = plugged_qmp("blockdev-add", json_incref(disk->node), err);
-    if (!node)
-        return -1;
-    cleanup_json json_t *device =
-        plugged_qmp("device_add",
-                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "driver", "virtio-blk-pci",
-                              "drive", disk->serial, "serial", disk->serial, "bus", port, "addr",
-                              address, "multifunction", 1, "iothread", "iothread1"),
-                    err);
-    return device ? 0 : -1;
-}
-
-/* Plugs them in, all at once, and waits until the guest has them. Frees the nodes. */
-static inline int plugged_all(const struct plugged *disks, size_t count, struct error **err)
-{
-    const char *serials[PLUGGED_MAX];
-    cleanup_free char *port = plugged_spare_port();
-    int r = port ? 0 : error_set(err, "the guest has no spare root port");
-    for (size_t i = count; i-- > 0;) {
-        r = r ? r : plugged_add(port, &disks[i], (unsigned)i, err);
-        json_decref(disks[i].node);
+    const char *serials[PLUG_MAX];
+    int r = plug_disks(stage->probe, disks, count, err);
+    for (size_t i = 0; i < count; i++)
         serials[i] = disks[i].serial;
-    }
     /* The guest finds disks when it is asked for them by their serials. */
     for (uint64_t end = clock_now_ns() + 30 * NS_PER_SECOND; !r; sleep_ms(50)) {
         cleanup_error struct error *why = NULL;
@@ -147,12 +84,6 @@ static inline json_t *plugged_nbd_node(const char *socket)
                      socket);
 }
 
-static inline json_t *plugged_null_node(uint64_t latency_ns)
-{
-    return json_pack("{s:s, s:I, s:I}", "driver", "null-co", "size", (json_int_t)STAGE_SIZE,
-                     "latency-ns", (json_int_t)latency_ns);
-}
-
 /* --- Disks ------------------------------------------------------------------------------------ */
 
 enum { NULL_ZERO, NULL_2MS, NULL_5MS, NULLS };
@@ -186,14 +117,14 @@ static inline int start_nbdkits(struct error **err)
 
 static inline int plug(struct error **err)
 {
-    struct plugged disks[PLUGGED_MAX];
+    struct plug disks[PLUG_MAX];
     size_t count = 0;
     for (; count < NULLS; count++)
-        disks[count] =
-            (struct plugged){null_serials[count], plugged_null_node(null_latency_ns[count])};
+        disks[count] = (struct plug){null_serials[count],
+                                     plug_null_node(STAGE_SIZE, null_latency_ns[count]), true};
     for (size_t i = 0; have_nbdkit && i < NBDS; i++) {
         cleanup_free char *socket = xasprintf("%s/%s", ground.runtime->path, nbd_serials[i]);
-        disks[count++] = (struct plugged){nbd_serials[i], plugged_nbd_node(socket)};
+        disks[count++] = (struct plug){nbd_serials[i], plugged_nbd_node(socket), true};
     }
     return plugged_all(disks, count, err);
 }
