@@ -8,16 +8,18 @@
  * it in one layer alone (variants.h), tell what that layer adds. With T the time of a request of
  * the program, and G, Q, D that inside of guest, QEMU and device:
  *
- *   guest       T - G of the disk: the program, its system call, the guest's kernel above its block
- *               layer
- *   virtio      G - Q of the disk with nothing behind it: the guest's driver, the exit, the
- *               notifications of both directions
- *   throttle    Q of the disk less Q of one without its limits; where it has any, and then "the
- * disk" below is the one without allocation  Q of the disk less Q of one whose clusters are
- * allocated; of first writes alone format      Q of that less Q of a raw image aio         Q of the
- * raw image less T of the host's own file: QEMU's block layer, and its way into the host's kernel
- *   host        T of the host's own file less D beside it: system call and file system
- *   device      D beside the disk's own slices
+ * - guest is T - G of the disk: the program, its system call, the guest's kernel above its block
+ *   layer;
+ * - virtio is G - Q of the disk with nothing behind it: the guest's driver, the exit, the
+ *   notifications of both directions;
+ * - throttle is Q of the disk less Q of one without its limits; where it has any, and then "the
+ * disk" below is the one without;
+ * - allocation is Q of the disk less Q of one whose clusters are allocated; of first writes alone;
+ * - format is Q of that less Q of a raw image;
+ * - aio is Q of the raw image less T of the host's own file: QEMU's block layer, and its way into
+ * the host's kernel;
+ * - host is T of the host's own file less D beside it: system call and file system;
+ * - device is D beside the disk's own slices.
  *
  * No two of these are parts of one subtraction, so what they leave of T is not zero by
  * construction: it is the unexplained rest, and is given as such. It holds what the layers do to
