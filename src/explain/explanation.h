@@ -31,7 +31,8 @@
  * included, and by Little's law goes with how many are there at a time. On the host's own file all
  * of them are in the host's kernel, on a disk with nothing behind it all are before QEMU: neither
  * has the queues of the disk, and neither's time is a part of its. Then virtio is G - Q of the disk
- * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it.
+ * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it. All of
+ * these but the device's are then clocks of the same requests, and little can be left of them.
  *
  * A disk that uses the host's page cache has no such counterpart on the host, whose work goes round
  * that. There "cache" takes the place of aio, host and device: all that QEMU waits for below the
