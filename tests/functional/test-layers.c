@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-layers.c - T1: a cost that is put into one layer of a disk in the probe guest is found in
+ * that layer, and in no other.
+ *
+ * Theory of operation. One guest is explained three times: as it is, with a ceiling in the guest's
+ * kernel, and with one in QEMU. Both hold requests back, the former above the guest's clock and the
+ * latter below QEMU's. What a request takes longer is what was injected; no figure is held against
+ * a time, only against what the explanations themselves say, with their intervals. What is injected
+ * is a law at least: no more requests than its bucket had pass a ceiling.
+ */
+#undef NDEBUG
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "explain/explanation.h"
+#include "probe-stage.h"
+#include "probe/limit.h"
+
+#define SLICE_NS (400 * NS_PER_MS)
+#define ROUNDS 8
+
+#define CEILING 100 /* a second */
+/* What passes at once: 0.1 s of it, in QEMU's bucket as in the kernel's slice. */
+#define BURST_SECONDS 0.1
+
+static struct disk_config disk = {
+    .bus = "virtio", .format = "raw", .preallocation = "falloc", .cache = "none", .io = "threads"};
+static GPtrArray *variants;
+static struct explanation *plain;
+
+static struct explanation *explain(void)
+{
+    cleanup_error struct error *err = NULL;
+    const struct rounds_options options = {.slice_ns = SLICE_NS,
+                                           .max_rounds = ROUNDS,
+                                           .deadline_ns = clock_now_ns() + 200 * NS_PER_SECOND,
+                                           .seed = 1};
+    cleanup_rounds struct rounds *rounds = rounds_run(stage, &options, &err);
+    struct explanation *e = rounds ? explanation_new(stage, variants, rounds, &err) : NULL;
+    if (!e)
+        fail_msg("%s", err->message);
+    return e;
+}
+
+static const struct layer *find(const struct explanation *e, enum layer_kind kind)
+{
+    for (size_t i = 0; i < e->layer_count; i++)
+        if (e->layers[i].kind == kind)
+            return &e->layers[i];
+    return NULL;
+}
+
+static double half(const struct interval *i)
+{
+    return (i->high - i->low) / 2;
+}
+
+/* That what a request takes longer than in the plain explanation is in this layer: two thirds of it
+ * at least, and of no other a third changed, for all that the intervals tell. */
+static void check_found_in(enum layer_kind kind, const struct explanation *e)
+{
+    double injected = e->guest_ns.value - plain->guest_ns.value;
+    double seconds = (double)SLICE_NS / 1e9;
+    double least = seconds / (CEILING * (seconds + BURST_SECONDS) + 1) * 1e9;
+    bool held = true;
+    print_message("# a request took %.1f µs, and %.1f with the ceiling, which is %.1f at least\n",
+                  plain->guest_ns.value / 1e3, e->guest_ns.value / 1e3, least / 1e3);
+    for (size_t i = 0; i < e->layer_count; i++) {
+        const struct layer *now = &e->layers[i], *before = find(plain, now->kind);
+        assert_non_null(before);
+        double grown = now->ns.value - before->ns.value, slack = half(&now->ns) + half(&before->ns);
+        bool here = now->kind == kind;
+        bool good = here ? grown + slack >= injected * 2 / 3 && grown - slack > injected / 3
+                         : fabs(grown) - slack <= injected / 3;
+        print_message("# %-12s %8.1f ± %.1f -> %8.1f ± %.1f%s\n", layer_id(now->kind),
+                      before->ns.value / 1e3, half(&before->ns) / 1e3, now->ns.value / 1e3,
+                      half(&now->ns) / 1e3, good ? "" : "  WRONG");
+        held = held && good;
+    }
+    assert_non_null(find(e, kind));
+    assert_true(e->guest_ns.high >= least);
+    assert_true(injected > least / 2);
+    assert_true(held);
+}
+
+static void limit_in_guest(int iops)
+{
+    json_decref(
+        stage_ask(json_pack("{s:s, s:s, s:i}", "do", "limit", "serial", "disk-0", "iops", iops)));
+}
+
+static void test_guest(void **state)
+{
+    (void)state;
+    limit_in_guest(CEILING);
+    cleanup_explanation struct explanation *e = explain();
+    limit_in_guest(0);
+    check_found_in(LAYER_GUEST, e);
+}
+
+static void limit_in_qemu(uint64_t iops)
+{
+    cleanup_error struct error *err = NULL;
+    const struct domain_limit limit = {.name = (char *)"total_iops_sec", .value = iops};
+    const char *path = stage->lanes[stage->host_lanes].path;
+    if (limit_disk(stage->probe, path, &limit, 1, &err) < 0)
+        fail_msg("%s", err->message);
+}
+
+static void test_throttle(void **state)
+{
+    (void)state;
+    limit_in_qemu(CEILING);
+    cleanup_explanation struct explanation *e = explain();
+    limit_in_qemu(0);
+    check_found_in(LAYER_THROTTLE, e);
+}
+
+/* Without any, there is none: the two disks of one configuration that are to tell it are equal. */
+static void test_nothing(void **state)
+{
+    (void)state;
+    const struct layer *l = find(plain, LAYER_THROTTLE);
+    assert_non_null(l);
+    print_message("# throttle %.1f ± %.1f µs\n", l->ns.value / 1e3, half(&l->ns) / 1e3);
+    assert_true(fabs(l->ns.value) - half(&l->ns) <= plain->guest_ns.value / 3);
+}
+
+static int set_up(void **state)
+{
+    struct candidate_facts facts = candidate_facts_read("", 8);
+    const struct variants_options options = {
+        .disk = &disk, .limited = true, .vcpus = 2, .disk_bytes = STAGE_SIZE, .facts = &facts};
+    variants = variants_new(&options);
+    if (stage_set_up_with(state, variants_candidates(variants)) < 0)
+        return -1;
+    plain = explain();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    int r = stage_tear_down(state);
+    explanation_free(plain);
+    g_ptr_array_unref(variants);
+    return r;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_guest),
+        cmocka_unit_test(test_throttle),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
