@@ -10,7 +10,9 @@
 #include "measure/random.h"
 #include "tune/slices.h"
 
-/* As in a race (race.h): slow work gets longer slices, and a queue is full before it counts. */
+/* As in a race (race.h): slow work gets longer slices, and a queue is full before it counts. Where
+ * there is none, what counts is all that the clocks see: a ramp is in theirs, and not in the
+ * program's. */
 #define MIN_REQUESTS 8
 #define RAMP 2
 
@@ -66,7 +68,7 @@ static int run_lane(struct run *r, size_t lane, struct error **err)
         .duration_ns = r->options->slice_ns,
         .min_requests = MIN_REQUESTS,
         .max_requests = UINT64_MAX,
-        .ramp = RAMP,
+        .ramp = r->rounds->in_flight > 1 ? RAMP : 0,
     };
     struct slice slice;
     struct reading before, after;
