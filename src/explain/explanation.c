@@ -120,7 +120,7 @@ static void add_layer(struct cut *c, enum layer_kind kind, const double *more, c
 /* --- The layers ------------------------------------------------------------------------------- */
 
 /* Below the format: what the host and its device take where the host's own file says so. */
-static void cut_below(struct cut *c, int disk, int raw)
+static void cut_below(struct cut *c, int raw)
 {
     const double *qemu = inside(c, raw, CLOCK_QEMU), *host = program(c, 0);
     const struct variant *v = c->variants->pdata[0];
@@ -137,7 +137,7 @@ static void cut_below(struct cut *c, int disk, int raw)
         add_layer(c, LAYER_AIO, qemu, host);
         add_layer(c, LAYER_HOST, host, has_device ? host_device : NULL);
     }
-    add_layer(c, LAYER_DEVICE, inside(c, disk, CLOCK_DEVICE), NULL);
+    add_layer(c, LAYER_DEVICE, raw_device, NULL);
 }
 
 /* The disk as it would be without its limits: the disk itself where it has none. */
@@ -163,7 +163,7 @@ static void cut_layers(struct cut *c, int disk)
         add_layer(c, LAYER_ALLOCATION, inside(c, disk, CLOCK_QEMU), inside(c, base, CLOCK_QEMU));
     if (raw >= 0)
         add_layer(c, LAYER_FORMAT, inside(c, base, CLOCK_QEMU), inside(c, raw, CLOCK_QEMU));
-    cut_below(c, disk, raw >= 0 ? raw : base);
+    cut_below(c, raw >= 0 ? raw : base);
 }
 
 /* What is left is so in the table, too: the locations of the layers need not add up as their means

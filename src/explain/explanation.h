@@ -19,7 +19,8 @@
  * - aio is Q of the raw image less T of the host's own file: QEMU's block layer, and its way into
  * the host's kernel;
  * - host is T of the host's own file less D beside it: system call and file system;
- * - device is D beside the disk's own slices.
+ * - device is D beside the raw image's own slices: what the device does for tables, or for
+ * clusters, is in the layers that ask for it.
  *
  * No two of these are parts of one subtraction, so what they leave of T is not zero by
  * construction: it is the unexplained rest, and is given as such. It holds what the layers do to
@@ -31,8 +32,8 @@
  * included, and by Little's law goes with how many are there at a time. On the host's own file all
  * of them are in the host's kernel, on a disk with nothing behind it all are before QEMU: neither
  * has the queues of the disk, and neither's time is a part of its. Then virtio is G - Q of the disk
- * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it. All of
- * these but the device's are then clocks of the same requests, and little can be left of them.
+ * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it,
+ * and the sum is T by construction.
  *
  * A disk that uses the host's page cache has no such counterpart on the host, whose work goes round
  * that. There "cache" takes the place of aio, host and device: all that QEMU waits for below the
