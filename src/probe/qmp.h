@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qmp.h - questions to the QEMU of the probe guest.
+ * qmp.h - questions to a QEMU, mostly that of the probe guest.
  */
 #pragma once
 
@@ -9,7 +9,10 @@
 #include "probe/probe.h"
 
 /* The "return" of a QMP command, whose reference it takes; the caller owns it. Errors: QEMU's, and
- * libvirt's. */
+ * libvirt's. Of a domain that is not ours this leaves a mark: it counts as tainted. */
+json_t *qmp_ask(virDomainPtr domain, json_t *command, struct error **err);
+
+/* The same of the probe guest, whose QEMU is asked what it runs. */
 json_t *qmp(struct probe *p, json_t *command, struct error **err);
 
 /* A property of the object with this path; as above. */
