@@ -26,8 +26,8 @@ static char *value_of(const char *status, const char *name)
     return value ? xasprintf("%.*s", (int)strcspn(value, "\n"), value) : NULL;
 }
 
-/* Whether the name, of which the kernel keeps 15 bytes, is that of a thread that we know. */
-static bool find_role(const char *name, struct task *t)
+/* Of a name the kernel keeps 15 bytes. */
+bool task_find_role(const char *name, struct task *t)
 {
     if (sscanf(name, "IO iothread%9u", &t->id) == 1)
         t->role = TASK_IOTHREAD;
@@ -46,7 +46,7 @@ static void note_task(GPtrArray *tasks, const struct root *r, const char *path, 
     cleanup_free char *status = xasprintf("\n%s", text ? text : "");
     cleanup_free char *name = value_of(status, "Name");
     cleanup_free char *cpus = value_of(status, "Cpus_allowed_list");
-    if (!name || !cpus || (!is_main && !find_role(name, &t)))
+    if (!name || !cpus || (!is_main && !task_find_role(name, &t)))
         return;
     struct task *copy = xcalloc(1, sizeof(*copy));
     *copy = t;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "host/root.h"
@@ -20,6 +21,10 @@ struct task {
     unsigned id; /* of the iothread or the vCPU; 0 for the main loop */
     char *cpus;  /* "0-3,8" */
 };
+
+/* What a thread of this name is: role and id of *ret. Whether it is one that disks depend on; the
+ * main thread has the program's name, and is none here. */
+bool task_find_role(const char *name, struct task *ret);
 
 /* Those whose names tell what they are: libvirt has QEMU name them (debug-threads=on). struct task
  * *, the main one first; of a process with absurdly many threads not all. The caller frees. */
