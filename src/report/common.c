@@ -50,21 +50,26 @@ json_t *report_path_json(const char *path)
     return json_string(valid);
 }
 
-void report_print_wrapped(const char *text, int indent, FILE *out)
+void report_print_wrapped_to(const char *text, int indent, int width, FILE *out)
 {
-    const long columns = 96 - indent;
+    const long columns = width - indent;
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
     long used = 0;
     for (char **word = words; *word; word++) {
-        long width = (long)g_utf8_strlen(*word, -1);
-        if (used && used + 1 + width > columns) {
+        long length = (long)g_utf8_strlen(*word, -1);
+        if (used && used + 1 + length > columns) {
             fputc('\n', out);
             used = 0;
         }
         fprintf(out, "%*s%s", used ? 1 : indent, "", *word);
-        used += width + (used ? 1 : 0);
+        used += length + (used ? 1 : 0);
     }
     fputc('\n', out);
+}
+
+void report_print_wrapped(const char *text, int indent, FILE *out)
+{
+    report_print_wrapped_to(text, indent, 96, out);
 }
 
 void report_print_list(const char *heading, GPtrArray *strings, FILE *out)

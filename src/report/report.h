@@ -134,6 +134,8 @@ json_t *report_path_json(const char *path);
 /* Prints the text in lines of at most 96 columns, broken between words, each behind `indent`
  * blanks. */
 void report_print_wrapped(const char *text, int indent, FILE *out);
+/* The same with lines of another width. */
+void report_print_wrapped_to(const char *text, int indent, int width, FILE *out);
 
 /* Prints the strings under a heading; nothing where there are none. */
 void report_print_list(const char *heading, GPtrArray *strings, FILE *out);
