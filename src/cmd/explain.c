@@ -3,7 +3,7 @@
  * explain.c - virt-disktune explain: where a request's time goes, from the program in the guest
  * down to the device.
  */
-#include "cmd/cmd.h"
+#include "cmd/explain.h"
 
 #include <string.h>
 
@@ -21,6 +21,7 @@ struct arguments {
     struct common_options common;
     struct workload_options work;
     struct guest_options guest;
+    struct explain_live_options live;
     char *directory, *xml, *disk, *size, *time, *rounds, *slice, *seed;
     struct operand operand; /* the domain and its disk */
 
@@ -47,6 +48,7 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
         {"size", 0, 0, G_OPTION_ARG_STRING, &a->size,
          "Size of each scratch image [128M; with --fresh 512M]", "SIZE"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
+        EXPLAIN_LIVE_ENTRIES(&a->live),
         {NULL},
     };
     return options_parse(argc, argv, "tell where a request's time goes", own, &a->common, &a->work,
@@ -83,6 +85,22 @@ static int check_place(struct arguments *a, struct error **err)
     return a->directory ? option_directory(&a->directory, err) : 0;
 }
 
+/* Each way has options of its own. */
+static int check_live(const struct arguments *a, struct error **err)
+{
+    const char *const probing[] = {a->directory,     a->xml,      a->disk,    a->size,
+                                   a->time,          a->rounds,   a->slice,   a->seed,
+                                   a->work.workload, a->work.fio, a->work.rw, a->guest.kernel};
+    if (!a->live.live && (a->live.runtime || a->live.histograms))
+        return error_set(err, "--runtime and --histograms go with --live");
+    for (size_t i = 0; a->live.live && i < ARRAY_SIZE(probing); i++)
+        if (probing[i])
+            return error_set(err,
+                             "--live looks at what runs: it takes neither a place nor work, but "
+                             "a domain");
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct arguments *a, struct error **err)
 {
     a->operand.name = "[DOMAIN[/TARGET]] ";
@@ -92,8 +110,10 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
     a->seed_number = clock_now_ns() & INT32_MAX;
     a->notes = g_ptr_array_new_with_free_func(g_free);
     a->warnings = g_ptr_array_new_with_free_func(g_free);
-    if (parse_options(argc, argv, a, err) < 0)
+    if (parse_options(argc, argv, a, err) < 0 || check_live(a, err) < 0)
         return -1;
+    if (a->live.live)
+        return 0;
     a->size_bytes = (a->work.fresh ? 512 : 128) * MIB;
     if (option_image_size("--size", a->size, &a->size_bytes, err) < 0 ||
         option_duration("--time", a->time, &a->time_ns, err) < 0 ||
@@ -308,7 +328,9 @@ int cmd_explain(int argc, char **argv)
     uint64_t start_ns = clock_now_ns();
     struct progress progress = {.options = &a.common};
     int r = parse(argc, argv, &a, &err);
-    if (r == 0) {
+    if (r == 0 && a.live.live) {
+        r = explain_live(&a.live, &a.common, a.operand.value, &err);
+    } else if (r == 0) {
         progress.deadline_ns = start_ns + a.time_ns;
         r = explain(&a, &progress, start_ns, &err);
     }

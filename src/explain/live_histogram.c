@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "explain/live_histogram.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "probe/qmp.h"
+
+struct live_histogram {
+    virDomainPtr domain;
+    char *alias;
+    char *id; /* by which QEMU knows the device */
+    bool set;
+};
+
+static const struct {
+    enum live_kind kind;
+    const char *field;
+} fields[] = {
+    {LIVE_READ, "rd_latency_histogram"},
+    {LIVE_WRITE, "wr_latency_histogram"},
+    {LIVE_FLUSH, "flush_latency_histogram"},
+};
+
+/* --- Bins ------------------------------------------------------------------------------------- */
+
+/* From 1 µs on, eight for each doubling, up to 16 s: what is above is in the last one. */
+#define FIRST_NS 1000.0
+#define BINS_PER_DOUBLING 8
+#define DOUBLINGS 24
+
+json_t *live_histogram_boundaries(void)
+{
+    json_t *all = json_array();
+    for (int i = 0; i <= DOUBLINGS * BINS_PER_DOUBLING; i++)
+        json_array_append_new(
+            all, json_integer((json_int_t)round(FIRST_NS * exp2((double)i / BINS_PER_DOUBLING))));
+    return all;
+}
+
+static uint64_t count_all(const json_t *bins)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < json_array_size(bins); i++)
+        sum += (uint64_t)json_integer_value(json_array_get(bins, i));
+    return sum;
+}
+
+/* The upper bound of the bin that has the request of this rank; for the last one, which has none,
+ * its lower bound. */
+static double bound_of(const json_t *boundaries, const json_t *bins, uint64_t rank)
+{
+    uint64_t sum = 0;
+    size_t last = json_array_size(boundaries) - 1, i = 0;
+    for (; i < last; i++) {
+        sum += (uint64_t)json_integer_value(json_array_get(bins, i));
+        if (sum >= rank)
+            break;
+    }
+    return (double)json_integer_value(json_array_get(boundaries, i)) / 1000;
+}
+
+int live_histogram_percentiles(const json_t *histogram, struct live_percentiles *ret)
+{
+    const json_t *boundaries = json_object_get(histogram, "boundaries");
+    const json_t *bins = json_object_get(histogram, "bins");
+    *ret = (struct live_percentiles){0, NAN, NAN, NAN, NAN};
+    if (!json_array_size(boundaries) || json_array_size(bins) != json_array_size(boundaries) + 1)
+        return -1;
+    ret->requests = count_all(bins);
+    double n = (double)ret->requests;
+    const struct {
+        double share;
+        double *value;
+    } wanted[] = {
+        {0.5, &ret->p50_us}, {0.95, &ret->p95_us}, {0.99, &ret->p99_us}, {0.999, &ret->p999_us}};
+    for (size_t i = 0; ret->requests && i < ARRAY_SIZE(wanted); i++)
+        *wanted[i].value = bound_of(boundaries, bins, (uint64_t)ceil(wanted[i].share * n));
+    return 0;
+}
+
+/* --- The monitor ------------------------------------------------------------------------------ */
+
+json_t *live_histogram_find(const json_t *blockstats, const char *alias)
+{
+    size_t i;
+    json_t *one;
+    cleanup_free char *path = xasprintf("/machine/peripheral/%s", alias);
+    cleanup_free char *below = xasprintf("%s/", path);
+    json_array_foreach (blockstats, i, one) {
+        const char *id = json_string_value(json_object_get(one, "qdev"));
+        if (id && (strcmp(id, alias) == 0 || strcmp(id, path) == 0 || g_str_has_prefix(id, below)))
+            return one;
+    }
+    return NULL;
+}
+
+/* The device's statistics; the caller owns them. */
+static json_t *read_stats(virDomainPtr domain, const char *alias, char **ret_id, struct error **err)
+{
+    cleanup_json json_t *all =
+        qmp_ask(domain, json_pack("{s:s}", "execute", "query-blockstats"), err);
+    if (!all)
+        return NULL;
+    json_t *one = live_histogram_find(all, alias);
+    json_t *stats = json_object_get(one, "stats");
+    if (!stats) {
+        error_set(err, "QEMU has no statistics of the device %s", alias);
+        return NULL;
+    }
+    if (ret_id)
+        *ret_id = xstrdup(json_string_value(json_object_get(one, "qdev")));
+    return json_incref(stats);
+}
+
+/* Without boundaries it is removed. */
+static int set(const struct live_histogram *h, json_t *boundaries, struct error **err)
+{
+    json_t *arguments = json_pack("{s:s}", "id", h->id);
+    if (boundaries)
+        json_object_set_new(arguments, "boundaries", boundaries);
+    cleanup_json json_t *done = qmp_ask(
+        h->domain,
+        json_pack("{s:s, s:o}", "execute", "block-latency-histogram-set", "arguments", arguments),
+        err);
+    return done ? 0 : -1;
+}
+
+/* A histogram with our boundaries can only be of a run of ours that was killed. */
+static int require_free(const json_t *stats, const char *alias, struct error **err)
+{
+    cleanup_json json_t *ours = live_histogram_boundaries();
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        const json_t *there = json_object_get(stats, fields[i].field);
+        if (!there || json_equal(json_object_get(there, "boundaries"), ours))
+            continue;
+        error_set(err, "QEMU keeps a histogram of %s already, which somebody else has set", alias);
+        return error_hint(err, "block-latency-histogram-set with the device alone removes it");
+    }
+    return 0;
+}
+
+struct live_histogram *live_histogram_start(virDomainPtr domain, const char *alias,
+                                            struct error **err)
+{
+    cleanup_live_histogram struct live_histogram *h = xcalloc(1, sizeof(*h));
+    virDomainRef(domain);
+    h->domain = domain;
+    h->alias = xstrdup(alias);
+    cleanup_json json_t *stats = read_stats(domain, alias, &h->id, err);
+    if (!stats || require_free(stats, alias, err) < 0)
+        return NULL;
+    /* Also where that fails nobody knows whether it is there. */
+    h->set = true;
+    return set(h, live_histogram_boundaries(), err) < 0 ? NULL : TAKE_PTR(h);
+}
+
+int live_histogram_read(const struct live_histogram *h, struct live_disk *d, struct error **err)
+{
+    cleanup_json json_t *stats = read_stats(h->domain, h->alias, NULL, err);
+    if (!stats)
+        return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+        if (live_histogram_percentiles(json_object_get(stats, fields[i].field),
+                                       &d->percentiles[fields[i].kind]) < 0)
+            return error_set(err, "somebody has removed the histogram of %s meanwhile", d->target);
+    d->has_percentiles = true;
+    return 0;
+}
+
+int live_histogram_stop(struct live_histogram *h, struct error **err)
+{
+    if (h->set && set(h, NULL, err) < 0)
+        return error_prefix(err, "the histogram of %s stays in QEMU", h->alias);
+    h->set = false;
+    return 0;
+}
+
+void live_histogram_free(struct live_histogram *h)
+{
+    if (!h)
+        return;
+    live_histogram_stop(h, NULL);
+    virDomainFree(h->domain);
+    free(h->alias);
+    free(h->id);
+    free(h);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * live_histogram.h - has a running QEMU sort the latencies of a disk's requests into bins, for a
+ * while.
+ *
+ * That takes the monitor (block-latency-histogram-set): libvirt marks the domain as tainted
+ * (custom-monitor).
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "domain/connection.h"
+#include "explain/live.h"
+
+/* A histogram that QEMU keeps for us. */
+struct live_histogram;
+
+/* Has it begin. `alias` is libvirt's, of the disk. The caller frees, which removes it from QEMU,
+ * whatever has happened. Errors: QEMU's, libvirt's; somebody else has one of this disk. One that a
+ * killed run of ours has left is taken over. */
+struct live_histogram *live_histogram_start(virDomainPtr domain, const char *alias,
+                                            struct error **err);
+
+/* Fills the disk's percentiles with what came since. Errors: QEMU's, libvirt's. */
+int live_histogram_read(const struct live_histogram *h, struct live_disk *d, struct error **err);
+
+/* Removes it. Errors: it stays; freeing it tries once more. */
+int live_histogram_stop(struct live_histogram *h, struct error **err);
+
+void live_histogram_free(struct live_histogram *h);
+CLEANUP_PTR(cleanup_live_histogram_handler, struct live_histogram, live_histogram_free)
+#define cleanup_live_histogram at_scope_end(cleanup_live_histogram_handler)
+
+/* --- Figures of it ---------------------------------------------------------------------------- */
+
+/* The bounds between bins, in ns: the caller owns it. */
+json_t *live_histogram_boundaries(void);
+
+/* The percentiles of what QEMU has as rd_latency_histogram: {"boundaries","bins"}. -1 where that is
+ * no histogram. */
+int live_histogram_percentiles(const json_t *histogram, struct live_percentiles *ret);
+
+/* The entry of query-blockstats whose "qdev" is the device of this alias, or a part of it: that of
+ * a virtio disk is /machine/peripheral/ALIAS/virtio-backend. NULL; borrowed. */
+json_t *live_histogram_find(const json_t *blockstats, const char *alias);
