@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "explain/cost.h"
+#include "explain/live.h"
 #include "probe/limit.h"
 #include "report/explain.h"
 #include "report/report.h"
@@ -145,11 +147,13 @@ struct run {
     struct disk_config config;
     GPtrArray *variants, *candidates;
     struct stage *stage;
+    GPtrArray *threads; /* what requests cost (cost.h) */
 };
 
 static void run_done(struct run *r)
 {
     stage_free(r->stage);
+    g_clear_pointer(&r->threads, g_ptr_array_unref);
     g_clear_pointer(&r->candidates, g_ptr_array_unref);
     g_clear_pointer(&r->variants, g_ptr_array_unref);
     g_clear_pointer(&r->new_disks, g_ptr_array_unref);
@@ -269,6 +273,7 @@ static void print_report(const struct run *r, const struct explanation *explanat
         .written_bytes = r->stage->written_bytes,
         .seconds = (double)(clock_now_ns() - r->start_ns) / 1e9,
         .explanation = explanation,
+        .threads = r->threads,
         .notes = a->notes,
         .warnings = a->warnings,
     };
@@ -280,8 +285,28 @@ static void print_report(const struct run *r, const struct explanation *explanat
     report_print_json(json, stdout);
 }
 
-/* Libvirt and init take a second or two to be rid of a guest. */
-#define TIME_TO_CLEAN_UP (2 * NS_PER_SECOND)
+/* Libvirt and init take a second or two to be rid of a guest; before that the disk works alone for
+ * one. */
+#define TIME_TO_END (3 * NS_PER_SECOND)
+
+/* The rounds, and then what a request costs. */
+static struct rounds *measure(struct run *r, struct error **err)
+{
+    const struct arguments *a = r->a;
+    const struct rounds_options options = {
+        .slice_ns = a->slice_ns,
+        .max_rounds = a->max_rounds,
+        .deadline_ns = r->start_ns + a->time_ns - MIN(a->time_ns / 5, TIME_TO_END),
+        .seed = a->seed_number,
+    };
+    struct watch watch = trust_watch(a->directory, r->stage->probe->pid);
+    cleanup_rounds struct rounds *rounds = rounds_run(r->stage, &options, err);
+    if (rounds)
+        r->threads = rounds->exhausted || rounds->interrupted ? live_thread_groups_new()
+                                                              : cost_measure(r->stage, err);
+    trust_watched(&watch, r->stage->sliced_bytes, "the slices", a->warnings);
+    return r->threads ? TAKE_PTR(rounds) : NULL;
+}
 
 /* The exit status, or -1. */
 static int explain(struct arguments *a, struct progress *progress, uint64_t start_ns,
@@ -295,18 +320,10 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
     if (set_stage(&run, &options, progress, err) < 0)
         return -1;
     uint64_t begin_ns = clock_now_ns();
-    struct watch watch = trust_watch(a->directory, run.stage->probe->pid);
-    const struct rounds_options rounds_options = {
-        .slice_ns = a->slice_ns,
-        .max_rounds = a->max_rounds,
-        .deadline_ns = start_ns + a->time_ns - MIN(a->time_ns / 10, TIME_TO_CLEAN_UP),
-        .seed = a->seed_number,
-    };
-    cleanup_rounds struct rounds *rounds = rounds_run(run.stage, &rounds_options, err);
+    cleanup_rounds struct rounds *rounds = measure(&run, err);
     cleanup_explanation struct explanation *e =
         rounds ? explanation_new(run.stage, run.variants, rounds, err) : NULL;
     progress_clear(progress);
-    trust_watched(&watch, run.stage->sliced_bytes, "the slices", a->warnings);
     if (!e)
         return -1;
     double seconds = (double)(clock_now_ns() - begin_ns) / 1e9;

@@ -49,6 +49,11 @@ static void free_group(void *data)
     free(g);
 }
 
+GPtrArray *live_thread_groups_new(void)
+{
+    return g_ptr_array_new_with_free_func(free_group);
+}
+
 void live_report_free(struct live_report *r)
 {
     if (!r)
@@ -71,7 +76,7 @@ struct live_report *live_report_new(const char *domain)
         .seconds = NAN,
         .disks = g_ptr_array_new_with_free_func(free_disk),
         .throttles = g_ptr_array_new_with_free_func(live_throttle_free),
-        .threads = g_ptr_array_new_with_free_func(free_group),
+        .threads = live_thread_groups_new(),
     };
     return r;
 }

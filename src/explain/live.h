@@ -119,6 +119,9 @@ struct live_report {
     char *no_threads;     /* why nothing is known of these */
 };
 
+/* An array of struct live_thread_group *, empty, which owns them. */
+GPtrArray *live_thread_groups_new(void);
+
 /* The caller frees. */
 struct live_report *live_report_new(const char *domain);
 void live_report_free(struct live_report *r);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "measure/disk_stat.h"
 
 /* A sector of these statistics, whatever the device's own are. */
 #define SECTOR_BYTES 512
@@ -23,21 +24,14 @@ static uint64_t to_ns(uint64_t ms)
 
 int live_device_parse(const char *fields, struct live_counts *ret)
 {
-    uint64_t f[17] = {0};
-    const char *at = fields;
-    size_t count = 0;
-    for (char *end; count < ARRAY_SIZE(f); count++, at = end) {
-        f[count] = g_ascii_strtoull(at, &end, 10);
-        if (end == at)
-            break;
-    }
-    if (count < 11)
+    struct disk_stat s;
+    if (disk_stat_read(fields, &s) < 0)
         return -1;
     *ret = (struct live_counts){
         .at_ns = clock_now_ns(),
-        .requests = {f[0], f[4], f[15]},
-        .bytes = {f[2] * SECTOR_BYTES, f[6] * SECTOR_BYTES, 0},
-        .time_ns = {to_ns(f[3]), to_ns(f[7]), to_ns(f[16])},
+        .requests = {s.reads, s.writes, s.flushes},
+        .bytes = {s.read_sectors * SECTOR_BYTES, s.written_sectors * SECTOR_BYTES, 0},
+        .time_ns = {to_ns(s.read_ms), to_ns(s.write_ms), to_ns(s.flush_ms)},
     };
     return 0;
 }

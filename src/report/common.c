@@ -122,3 +122,12 @@ void report_print_json(json_t *json, FILE *out)
     json_dumpf(json, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     fputc('\n', out);
 }
+
+char *report_us_text(double us)
+{
+    static const char *const units[] = {"µs", "ms", "s"};
+    size_t unit = 0;
+    for (; us >= 1000 && unit + 1 < ARRAY_SIZE(units); us /= 1000)
+        unit++;
+    return xasprintf(us < 10 ? "%.2f %s" : us < 100 ? "%.1f %s" : "%.0f %s", us, units[unit]);
+}

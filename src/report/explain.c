@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "report/report.h"
 #include "report/table.h"
+#include "report/threads.h"
 
 static double us(double ns)
 {
@@ -93,6 +94,7 @@ json_t *report_explain_json(const struct explain_report *r)
     json_object_set_new(json, "requests_per_request", clocks_json(e->split));
     json_object_set_new(json, "layers", layers_json(e));
     json_object_set_new(json, "variants", effects_json(e));
+    json_object_set_new(json, "threads", report_threads_json(r->threads));
     json_object_set_new(json, "rounds", json_integer((json_int_t)e->rounds));
     json_object_set_new(json, "slice_us", json_real((double)r->slice_ns / 1e3));
     json_object_set_new(json, "size_bytes", json_integer((json_int_t)r->size_bytes));
@@ -239,6 +241,10 @@ void report_explain_text(const struct explain_report *r, FILE *out)
     fputc('\n', out);
     print_effects(e, out);
     print_failures(e, out);
+    if (r->threads->len) {
+        fputc('\n', out);
+        report_threads_text(r->threads, out);
+    }
     report_print_list("Otherwise than fio would", r->notes, out);
     report_print_list("Read these figures with care", r->warnings, out);
 }

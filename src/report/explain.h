@@ -24,6 +24,7 @@ struct explain_report {
     uint64_t size_bytes, slice_ns, written_bytes;
     double seconds; /* of the whole run */
     const struct explanation *explanation;
+    GPtrArray *threads;  /* struct live_thread_group *: QEMU's, while the disk worked alone */
     GPtrArray *notes;    /* strings: what is done otherwise than a fio file says */
     GPtrArray *warnings; /* strings: why figures should be read with care */
 };

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "report/report.h"
 #include "report/table.h"
+#include "report/threads.h"
 
 #define COLUMNS 80
 
@@ -26,19 +27,9 @@ static void number_cell(struct table *t, double value)
         table_cell(t, "-");
 }
 
-/* Three digits or so: "87.3 µs", "4.12 ms", "1.20 s". */
-static char *format_us(double us)
-{
-    static const char *const units[] = {"µs", "ms", "s"};
-    size_t unit = 0;
-    for (; us >= 1000 && unit + 1 < ARRAY_SIZE(units); us /= 1000)
-        unit++;
-    return xasprintf(us < 10 ? "%.2f %s" : us < 100 ? "%.1f %s" : "%.0f %s", us, units[unit]);
-}
-
 static void time_cell(struct table *t, double us)
 {
-    cleanup_free char *text = isfinite(us) ? format_us(us) : NULL;
+    cleanup_free char *text = isfinite(us) ? report_us_text(us) : NULL;
     table_cell(t, "%s", text ? text : "-");
 }
 
@@ -161,7 +152,7 @@ static void print_parts(const struct live_report *r, const struct live_disk *d, 
 {
     static const struct table_column columns[] = {{"", false}, {"time", true}, {"share", true}};
     const struct live_parts *p = &d->parts;
-    cleanup_free char *whole = isfinite(p->request_us) ? format_us(p->request_us) : NULL;
+    cleanup_free char *whole = isfinite(p->request_us) ? report_us_text(p->request_us) : NULL;
     if (!whole)
         return;
     bool alone = isfinite(p->device_us);
@@ -236,35 +227,6 @@ static void print_disk(const struct live_report *r, const struct live_disk *d, F
     print_percentiles(d, out);
 }
 
-/* --- Threads ---------------------------------------------------------------------------------- */
-
-static void print_threads(const struct live_report *r, FILE *out)
-{
-    static const struct table_column columns[] = {
-        {"QEMU's threads", false}, {"CPU", true},      {"waits", true}, {"per request", true},
-        {"may run on", true},      {"ran last", true}, {"node", true}};
-    fputc('\n', out);
-    if (r->no_threads) {
-        fprintf(out, "QEMU's threads: not known: %s\n", r->no_threads);
-        return;
-    }
-    cleanup_table struct table *t = table_new(columns, ARRAY_SIZE(columns));
-    for (guint i = 0; i < r->threads->len; i++) {
-        const struct live_thread_group *g = r->threads->pdata[i];
-        if (g->threads > 1)
-            table_cell(t, "%s (%u)", g->name, g->threads);
-        else
-            table_cell(t, "%s", g->name);
-        table_cell(t, "%.1f %%", 100 * g->cpu);
-        table_cell(t, "%.1f %%", 100 * g->waiting);
-        time_cell(t, g->us_per_request);
-        table_cell(t, "%s", g->allowed ? g->allowed : "-");
-        table_cell(t, "%s", g->last_cpus ? g->last_cpus : "-");
-        table_cell(t, "%s", g->last_nodes ? g->last_nodes : "-");
-    }
-    table_print(t, out);
-}
-
 void report_live_text(const struct live_report *r, FILE *out)
 {
     print_all_throttles(r, out);
@@ -276,5 +238,9 @@ void report_live_text(const struct live_report *r, FILE *out)
     print_wrapped(heading, 0, out);
     for (guint i = 0; i < r->disks->len; i++)
         print_disk(r, r->disks->pdata[i], out);
-    print_threads(r, out);
+    fputc('\n', out);
+    if (r->no_threads)
+        fprintf(out, "QEMU's threads: not known: %s\n", r->no_threads);
+    else
+        report_threads_text(r->threads, out);
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "report/live.h"
 #include "report/report.h"
+#include "report/threads.h"
 
 static const char *const kind_names[LIVE_KINDS] = {"reads", "writes", "flushes"};
 
@@ -109,21 +110,6 @@ static json_t *disk_json(const struct live_disk *d)
                      report_strings_json(d->untold), "percentiles", percentiles_json(d));
 }
 
-static json_t *threads_json(const GPtrArray *threads)
-{
-    json_t *all = json_array();
-    for (guint i = 0; i < threads->len; i++) {
-        const struct live_thread_group *g = threads->pdata[i];
-        json_array_append_new(
-            all, json_pack("{s:s, s:i, s:f, s:f, s:o, s:s?, s:s?, s:s?}", "name", g->name,
-                           "threads", (int)g->threads, "cpu_percent", 100 * g->cpu,
-                           "waiting_percent", 100 * g->waiting, "cpu_us_per_request",
-                           report_number_json(g->us_per_request), "allowed_cpus", g->allowed,
-                           "last_cpus", g->last_cpus, "last_nodes", g->last_nodes));
-    }
-    return all;
-}
-
 json_t *report_live_json(const struct live_report *r)
 {
     json_t *disks = json_array();
@@ -132,5 +118,5 @@ json_t *report_live_json(const struct live_report *r)
     return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:s?}", "domain", r->domain, "accelerator",
                      r->accelerator, "seconds", report_number_json(r->seconds), "throttles",
                      throttles_json(r->throttles), "disks", disks, "threads",
-                     threads_json(r->threads), "no_threads", r->no_threads);
+                     report_threads_json(r->threads), "no_threads", r->no_threads);
 }

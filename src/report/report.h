@@ -125,6 +125,9 @@ json_t *report_time_json(int64_t time);
 /* The same in the local time, by a format of strftime(3); the caller frees with g_free. */
 char *report_time_text(int64_t time, const char *format);
 
+/* A time in three digits or so: "87.3 µs", "4.12 ms", "1.20 s"; the caller frees. */
+char *report_us_text(double us);
+
 /* An array of strings; the caller owns it. */
 json_t *report_strings_json(GPtrArray *strings);
 

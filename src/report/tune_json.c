@@ -129,10 +129,10 @@ static json_t *history_json(const struct tune_report *r)
 
 json_t *report_tune_json(const struct tune_report *r)
 {
-    json_t *json =
-        json_pack("{s:s, s:s, s:s?, s:f, s:s?, s:s?, s:o}", "version", VERSION, "accelerator",
-                  r->accelerator, "accelerator_note", r->accelerator_note, "seconds", r->seconds,
-                  "domain", r->domain, "disk", r->disk, "directory", report_path_json(r->directory));
+    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:s?, s:s?, s:o}", "version", VERSION,
+                             "accelerator", r->accelerator, "accelerator_note", r->accelerator_note,
+                             "seconds", r->seconds, "domain", r->domain, "disk", r->disk,
+                             "directory", report_path_json(r->directory));
     cleanup_free char *goal = goal_text(&r->outcome->goal);
     json_object_set_new(json, "goal", json_string(goal));
     json_object_set_new(json, "workload", workload_json(r));
