@@ -289,6 +289,22 @@ static void print_report(const struct run *r, const struct explanation *explanat
  * one. */
 #define TIME_TO_END (3 * NS_PER_SECOND)
 
+/* More requests of the device for each of ours are not ours, or not of ours alone. */
+#define OTHERS_REQUESTS 1.25
+
+/* The device's clock is everybody's. A request that may be cut up, or put together with its
+ * neighbours, on its way there tells nothing. */
+static void doubt_device(const struct workload *w, const struct explanation *e, GPtrArray *warnings)
+{
+    double own = 1 + (w->sync_every ? 1.0 / w->sync_every : 0);
+    if (w->block_bytes <= 128 * 1024 && e->split[CLOCK_DEVICE] > own * OTHERS_REQUESTS)
+        trust_say(
+            warnings,
+            "the device had %.1f requests for each of the raw image's: others' are among them, "
+            "and their time is in its layer",
+            e->split[CLOCK_DEVICE]);
+}
+
 /* The rounds, and then what a request costs. */
 static struct rounds *measure(struct run *r, struct error **err)
 {
@@ -330,6 +346,7 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
     trust_check_idle(others, (double)run.stage->sliced_bytes / 1e6 / seconds, a->warnings);
     trust_check_guest(run.stage->probe, rounds->clock_drift, rounds->clock_uncertainty,
                       a->warnings);
+    doubt_device(&a->suite->works[0].workload, e, a->warnings);
     if (has_subject(&run))
         probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
     print_report(&run, e);

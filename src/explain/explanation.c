@@ -214,10 +214,14 @@ static void fill_effects(struct cut *c, int disk)
 static void fill_depths(struct cut *c, int disk)
 {
     const struct lane_rounds *l = &c->rounds->lanes[disk];
+    int raw = lane_of_role(c, VARIANT_RAW);
     for (enum clock i = 0; i < CLOCKS; i++) {
         bool known = !isnan(l->inside[i][0]);
         c->result->depth[i] = known ? rounds_depth(c->rounds, (size_t)disk, i) : NAN;
-        c->result->split[i] = known ? l->requests[i] / l->issued : NAN;
+        /* The device is that of the layer, beside the raw image. */
+        const struct lane_rounds *of =
+            &c->rounds->lanes[i == CLOCK_DEVICE && raw >= 0 ? raw : disk];
+        c->result->split[i] = known ? of->requests[i] / of->issued : NAN;
     }
 }
 

@@ -82,7 +82,8 @@ struct explanation {
     size_t rounds;
     unsigned in_flight;       /* as set */
     double depth[CLOCKS];     /* as found inside of each boundary of the disk; NaN: not known */
-    double split[CLOCKS];     /* requests there for one of the program; NaN: not known */
+    double split[CLOCKS];     /* requests there for one of the program, the device's for one on the
+                               * raw image; NaN: not known */
     struct interval guest_ns; /* a request of the program, on the disk in the guest */
     struct interval host_ns;  /* on the host's own file */
     size_t layer_count;
