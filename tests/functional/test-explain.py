@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from harness import Skip, assert_nothing_left, case, equal, main, mounted, run_json, scratch
@@ -21,8 +22,8 @@ WRITES, READS = (("--rw", rw, "--block", "4k") for rw in ("randwrite", "randread
 
 
 class Explained:
-    def __init__(self, directory, *arguments, rounds=6, **more):
-        self.report = run_json("explain", "--slice", "300ms", "--rounds", rounds, "--time", "170", *arguments,
+    def __init__(self, directory, *arguments, **more):
+        self.report = run_json("explain", "--slice", "300ms", "--rounds", "10", "--time", "170", *arguments,
                                timeout=300, **more)
         self.request = self.report["guest_request"]
         self.layers = {layer["layer"]: layer for layer in self.report["layers"]}
@@ -38,23 +39,39 @@ def say(name, figure, more=""):
     print(f"# {name:24} {figure['us']:9.1f} ± {half(figure):.1f}{more}")
 
 
-def check_found_in(name, before, after):
-    """That what a request takes longer is in this layer, two thirds of it at least, and that of no other a third
-    changed, for all that the intervals tell."""
-    injected = after.request["us"] - before.request["us"]
+NOTHING = {"us": 0, "low_us": 0, "high_us": 0}
+# Others' work comes and goes: what it blurs is explained anew.
+ATTEMPTS = 4
+
+
+def changes_between(before, after):
+    """Of each layer by how much it has grown, and the uncertainty of that."""
+    changes = {}
     say("a request before", before.request)
     say("a request after", after.request)
-    wrong = []
     for layer in {**before.layers, **after.layers}:
-        nothing = {"us": 0, "low_us": 0, "high_us": 0}
-        old, new = before.layers.get(layer, nothing), after.layers.get(layer, nothing)
-        grown, slack = new["us"] - old["us"], half(new) + half(old)
+        old, new = before.layers.get(layer, NOTHING), after.layers.get(layer, NOTHING)
         say(layer, old, f" -> {new['us']:9.1f} ± {half(new):.1f}")
-        here = grown + slack >= injected * 2 / 3 and grown - slack > injected / 3
-        if not (here if layer == name else abs(grown) - slack <= injected / 3):
-            wrong.append(layer)
+        changes[layer] = new["us"] - old["us"], half(new) + half(old)
+    return changes
+
+
+def check_found_in(name, explain_both):
+    """That what a request takes longer in the second explanation is in this layer, two thirds of it at least, and that
+    of no other a third changed, for all that the intervals tell. Returns both."""
+    for _ in range(ATTEMPTS):
+        before, after = explain_both()
+        injected = after.request["us"] - before.request["us"]
+        changes = changes_between(before, after)
+        if max(slack for _, slack in changes.values()) < injected / 3:
+            break
+    else:
+        raise Skip("the machine is too busy: what is uncertain of a layer is more than what can be told")
+    wrong = [layer for layer, (grown, slack) in changes.items()
+             if (grown + slack < injected * 2 / 3 if layer == name else abs(grown) - slack > injected / 3)]
     assert injected > 1000, f"{injected} µs were injected"
     assert not wrong, f"{injected:.1f} µs are not in {name} alone: {', '.join(wrong)}"
+    return before, after
 
 
 # --- The host -------------------------------------------------------------------------------------
@@ -66,11 +83,11 @@ def slow_group(device, what):
         raise Skip("a control group needs root")
     for parent, limit, line in (("/sys/fs/cgroup/blkio", f"blkio.throttle.{what}_iops_device", f"{device} {CEILING}"),
                                 ("/sys/fs/cgroup", "io.max", f"{device} {what[0]}iops={CEILING}")):
-        group = Path(parent) / f"virt-disktune-test-{os.getpid()}-{device.replace(':', '-')}"
         try:
-            group.mkdir()
+            group = Path(tempfile.mkdtemp(prefix="virt-disktune-test-", dir=parent))
             atexit.register(group.rmdir)
-            (group / limit).write_text(line)
+            with open(group / limit, "r+") as file:
+                file.write(line)
             return {"preexec_fn": lambda: (group / "cgroup.procs").write_text(str(os.getpid()))}
         except OSError as reason:
             why = reason
@@ -112,19 +129,19 @@ def explain_held(directory, device):
     """Without a ceiling on the block device, and with one."""
     group = slow_group(device, "write")
     arguments = (directory, *WRITES, "-d", directory, "--disk", "raw-threads", "--size", "4M")
-    return Explained(*arguments), Explained(*arguments, **group)
+    return lambda: (Explained(*arguments), Explained(*arguments, **group))
 
 
 @case("what holds requests back below the block device of the file system is the device's")
 def slow_device():
     directory, _ = loop_ext4()
-    check_found_in("device", *explain_held(directory, disk_below(directory.parent)))
+    check_found_in("device", explain_held(directory, disk_below(directory.parent)))
 
 
 @case("what holds requests back above that is the host's")
 def slow_host():
     directory, device = loop_ext4()
-    check_found_in("host", *explain_held(directory, device))
+    check_found_in("host", explain_held(directory, device))
 
 
 # --- QEMU -----------------------------------------------------------------------------------------
@@ -153,10 +170,10 @@ def explain_xml(directory, image, work, driver="", more="", **group):
 def iotune():
     directory = scratch("images")
     disk = image(directory)
-    before = explain_xml(directory, disk, WRITES)
+    limits = f"<iotune><total_iops_sec>{CEILING}</total_iops_sec></iotune>"
+    before, after = check_found_in("throttle", lambda: (explain_xml(directory, disk, WRITES),
+                                                        explain_xml(directory, disk, WRITES, more=limits)))
     assert "throttle" not in before.layers and "no limits" not in before.variants, "limits of a disk without"
-    after = explain_xml(directory, disk, WRITES, more=f"<iotune><total_iops_sec>{CEILING}</total_iops_sec></iotune>")
-    check_found_in("throttle", before, after)
     injected = after.layers["throttle"]["us"]
     for name, variant in after.variants.items():
         if "failure" not in variant and name != "no limits":
@@ -173,10 +190,10 @@ def small_cache():
     group = slow_group(disk_below(directory.parent), "read")
     disk = image(directory, "-o", "cluster_size=4096")
     fits = "<metadata_cache><max_size unit='KiB'>256</max_size></metadata_cache>"
-    before = explain_xml(directory, disk, READS, fits, **group)
-    after = explain_xml(directory, disk, READS, fits.replace("256", "24"), **group)
+    before, after = check_found_in("format", lambda: (
+        explain_xml(directory, disk, READS, fits, **group),
+        explain_xml(directory, disk, READS, fits.replace("256", "24"), **group)))
     assert "metadata_cache for all" not in before.variants, "a cache that holds all is no other"
-    check_found_in("format", before, after)
     change = after.variants["metadata_cache for all"]["change"]
     say("metadata_cache for all", change)
     assert change["high_us"] < -after.layers["format"]["us"] / 2, "with all tables in the cache it is no faster"
@@ -188,11 +205,9 @@ def allocation():
     directory, device = loop_ext4()
     group = slow_group(device, "write")
     arguments = (directory, "-w", "commit", "--block", "64k", "-d", directory, "--fresh", "--size", "512M", "--disk")
-    group["rounds"] = 10
-    whole = Explained(*arguments, "qcow2-prealloc-threads", **group)
+    whole, _ = check_found_in("allocation", lambda: (Explained(*arguments, "qcow2-prealloc-threads", **group),
+                                                     Explained(*arguments, "qcow2-threads", **group)))
     assert "allocation" not in whole.layers, "clusters are allocated that are"
-    grows = Explained(*arguments, "qcow2-threads", **group)
-    check_found_in("allocation", whole, grows)
 
 
 if __name__ == "__main__":

@@ -60,50 +60,86 @@ static double half(const struct interval *i)
     return (i->high - i->low) / 2;
 }
 
-/* That what a request takes longer than in the plain explanation is in this layer: two thirds of it
- * at least, and of no other a third changed, for all that the intervals tell. */
-static void check_found_in(enum layer_kind kind, const struct explanation *e)
+/* Of each layer by how much it has grown, and the uncertainty of that. */
+struct change {
+    enum layer_kind kind;
+    double grown, slack;
+};
+
+static double find_changes(const struct explanation *e, struct change changes[LAYERS])
 {
-    double injected = e->guest_ns.value - plain->guest_ns.value;
-    double seconds = (double)SLICE_NS / 1e9;
-    double least = seconds / (CEILING * (seconds + BURST_SECONDS) + 1) * 1e9;
-    bool held = true;
-    print_message("# a request took %.1f µs, and %.1f with the ceiling, which is %.1f at least\n",
-                  plain->guest_ns.value / 1e3, e->guest_ns.value / 1e3, least / 1e3);
+    double most = 0;
     for (size_t i = 0; i < e->layer_count; i++) {
         const struct layer *now = &e->layers[i], *before = find(plain, now->kind);
         assert_non_null(before);
-        double grown = now->ns.value - before->ns.value, slack = half(&now->ns) + half(&before->ns);
-        bool here = now->kind == kind;
-        bool good = here ? grown + slack >= injected * 2 / 3 && grown - slack > injected / 3
-                         : fabs(grown) - slack <= injected / 3;
-        print_message("# %-12s %8.1f ± %.1f -> %8.1f ± %.1f%s\n", layer_id(now->kind),
+        changes[i] = (struct change){now->kind, now->ns.value - before->ns.value,
+                                     half(&now->ns) + half(&before->ns)};
+        most = fmax(most, changes[i].slack);
+        print_message("# %-12s %8.1f ± %.1f -> %8.1f ± %.1f\n", layer_id(now->kind),
                       before->ns.value / 1e3, half(&before->ns) / 1e3, now->ns.value / 1e3,
-                      half(&now->ns) / 1e3, good ? "" : "  WRONG");
-        held = held && good;
+                      half(&now->ns) / 1e3);
     }
-    assert_non_null(find(e, kind));
-    assert_true(e->guest_ns.high >= least);
-    assert_true(injected > least / 2);
-    assert_true(held);
+    return most;
 }
 
-static void limit_in_guest(int iops)
+/* That what a request takes longer than in the plain explanation is in this layer: two thirds of it
+ * at least, and of no other a third changed, for all that the intervals tell. */
+static void judge(enum layer_kind kind, const struct change *changes, size_t count, double injected)
 {
-    json_decref(
-        stage_ask(json_pack("{s:s, s:s, s:i}", "do", "limit", "serial", "disk-0", "iops", iops)));
+    bool is_there = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct change *c = &changes[i];
+        bool good = c->kind == kind ? c->grown + c->slack >= injected * 2 / 3
+                                    : fabs(c->grown) - c->slack <= injected / 3;
+        is_there |= c->kind == kind;
+        if (!good)
+            fail_msg("%.1f µs are not in %s alone, but %s has %.1f", injected / 1e3, layer_id(kind),
+                     layer_id(c->kind), c->grown / 1e3);
+    }
+    assert_true(is_there);
+}
+
+#define ATTEMPTS 4
+
+/* Others' work comes and goes: what it blurs, the plain explanation included, is explained anew. */
+static void check_found_in(enum layer_kind kind, void (*limit)(unsigned iops))
+{
+    double seconds = (double)SLICE_NS / 1e9;
+    double least = seconds / (CEILING * (seconds + BURST_SECONDS) + 1) * 1e9;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        struct change changes[LAYERS];
+        limit(CEILING);
+        cleanup_explanation struct explanation *e = explain();
+        limit(0);
+        double injected = e->guest_ns.value - plain->guest_ns.value;
+        print_message("# a request took %.1f µs, and %.1f with the ceiling, which is %.1f at "
+                      "least\n",
+                      plain->guest_ns.value / 1e3, e->guest_ns.value / 1e3, least / 1e3);
+        if (find_changes(e, changes) < injected / 3) {
+            assert_true(e->guest_ns.high >= least);
+            judge(kind, changes, e->layer_count, injected);
+            return;
+        }
+        explanation_free(plain);
+        plain = explain();
+    }
+    print_message("# skipped: the machine is too busy to tell\n");
+    skip();
+}
+
+static void limit_in_guest(unsigned iops)
+{
+    json_decref(stage_ask(
+        json_pack("{s:s, s:s, s:i}", "do", "limit", "serial", "disk-0", "iops", (int)iops)));
 }
 
 static void test_guest(void **state)
 {
     (void)state;
-    limit_in_guest(CEILING);
-    cleanup_explanation struct explanation *e = explain();
-    limit_in_guest(0);
-    check_found_in(LAYER_GUEST, e);
+    check_found_in(LAYER_GUEST, limit_in_guest);
 }
 
-static void limit_in_qemu(uint64_t iops)
+static void limit_in_qemu(unsigned iops)
 {
     cleanup_error struct error *err = NULL;
     const struct domain_limit limit = {.name = (char *)"total_iops_sec", .value = iops};
@@ -115,10 +151,7 @@ static void limit_in_qemu(uint64_t iops)
 static void test_throttle(void **state)
 {
     (void)state;
-    limit_in_qemu(CEILING);
-    cleanup_explanation struct explanation *e = explain();
-    limit_in_qemu(0);
-    check_found_in(LAYER_THROTTLE, e);
+    check_found_in(LAYER_THROTTLE, limit_in_qemu);
 }
 
 /* Without any, there is none: the two disks of one configuration that are to tell it are equal. */
