@@ -11,15 +11,15 @@
 static const struct {
     const char *id, *name, *measured;
 } kinds[] = {
-    [LAYER_GUEST] = {"guest", "program, guest's kernel", "clocks of program and guest"},
-    [LAYER_VIRTIO] = {"virtio", "virtio, exits, interrupts", "disk with nothing behind it"},
+    [LAYER_GUEST] = {"guest", "program, guest's kernel", "program's, guest's clock"},
+    [LAYER_VIRTIO] = {"virtio", "virtio, exit, interrupt", "nothing behind the disk"},
     [LAYER_THROTTLE] = {"throttle", "limits (iotune)", "less a disk without"},
-    [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less a disk that has them"},
+    [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less an allocated disk"},
     [LAYER_FORMAT] = {"format", "image format", "less a raw image"},
-    [LAYER_AIO] = {"aio", "QEMU's block layer, AIO", "raw image less the host's file"},
-    [LAYER_KERNEL] = {"kernel", "QEMU, AIO, host's kernel", "QEMU's clock less the device's"},
+    [LAYER_AIO] = {"aio", "QEMU's block layer, AIO", "raw less the host's file"},
+    [LAYER_KERNEL] = {"kernel", "QEMU, AIO, host's kernel", "QEMU less the device"},
     [LAYER_CACHE] = {"cache", "QEMU, host's page cache", "QEMU's clock"},
-    [LAYER_HOST] = {"host", "host's file system", "host's file less its device"},
+    [LAYER_HOST] = {"host", "host's file system", "host's file less device"},
     [LAYER_DEVICE] = {"device", "device", "the device's clock"},
     [LAYER_UNEXPLAINED] = {"unexplained", "unexplained", "what the others leave"},
 };

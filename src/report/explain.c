@@ -14,6 +14,12 @@ static double us(double ns)
     return ns / 1e3;
 }
 
+/* Four digits or so. */
+static void us_cell(struct table *t, double value)
+{
+    table_cell(t, fabs(value) < 1000 ? "%.1f" : "%.0f", value);
+}
+
 static double half_us(const struct interval *i)
 {
     return us((i->high - i->low) / 2);
@@ -107,7 +113,8 @@ json_t *report_explain_json(const struct explain_report *r)
 
 /* --- The bar ---------------------------------------------------------------------------------- */
 
-#define BAR_COLUMNS 76
+#define COLUMNS 80
+#define BAR_COLUMNS (COLUMNS - 4)
 
 static const char marks[LAYERS] = {
     [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v', [LAYER_THROTTLE] = 't',    [LAYER_ALLOCATION] = 'n',
@@ -144,8 +151,8 @@ static void print_layers(const struct explanation *e, FILE *out)
         const struct layer *l = &e->layers[i];
         table_cell(t, "%c", marks[l->kind]);
         table_cell(t, "%s", layer_name(l->kind));
-        table_cell(t, "%.1f", us(l->ns.value));
-        table_cell(t, "%.1f", half_us(&l->ns));
+        us_cell(t, us(l->ns.value));
+        us_cell(t, half_us(&l->ns));
         if (l->is_zero)
             table_cell(t, "≈ 0");
         else
@@ -168,12 +175,12 @@ static void print_effects(const struct explanation *e, FILE *out)
         if (f->failure)
             continue;
         table_cell(t, "%s", f->variant->candidate.id);
-        table_cell(t, "%.1f", us(f->ns.value));
+        us_cell(t, us(f->ns.value));
         if (f->change_ns.low <= 0 && f->change_ns.high >= 0)
             table_cell(t, "≈ 0");
         else
             table_cell(t, "%+.1f", us(f->change_ns.value));
-        table_cell(t, "%.1f", half_us(&f->change_ns));
+        us_cell(t, half_us(&f->change_ns));
         table_cell(t, "%s", layer_name(layer_of_variant(f->variant->role)));
     }
     table_print(t, out);
@@ -196,11 +203,14 @@ static void print_head(const struct explain_report *r, FILE *out)
 
 static void print_total(const struct explanation *e, FILE *out)
 {
-    fprintf(out,
-            "\nA request takes %.1f µs (± %.1f) in the guest and %.1f µs (± %.1f) on the host: "
-            "%.2f times.\n\n",
-            us(e->guest_ns.value), half_us(&e->guest_ns), us(e->host_ns.value),
-            half_us(&e->host_ns), e->guest_ns.value / e->host_ns.value);
+    cleanup_free char *text = xasprintf(
+        "A request takes %.1f µs (±%.1f) in the guest, %.2f times the %.1f µs (±%.1f) that it "
+        "takes on the host.",
+        us(e->guest_ns.value), half_us(&e->guest_ns), e->guest_ns.value / e->host_ns.value,
+        us(e->host_ns.value), half_us(&e->host_ns));
+    fputc('\n', out);
+    report_print_wrapped_to(text, 0, COLUMNS, out);
+    fputc('\n', out);
 }
 
 /* With several in flight a time is no longer what a request costs. */
@@ -215,7 +225,7 @@ static void print_depth(const struct explanation *e, FILE *out)
         "QEMU %.1f, and the device %.1f.",
         e->in_flight, e->depth[CLOCK_GUEST], e->depth[CLOCK_QEMU], e->depth[CLOCK_DEVICE]);
     fputc('\n', out);
-    report_print_wrapped(text, 2, out);
+    report_print_wrapped_to(text, 2, COLUMNS, out);
 }
 
 static void print_failures(const struct explanation *e, FILE *out)
@@ -226,7 +236,7 @@ static void print_failures(const struct explanation *e, FILE *out)
             f->failure ? xasprintf("not tried: %s: %s", f->variant->candidate.id, f->failure)
                        : NULL;
         if (text)
-            report_print_wrapped(text, 2, out);
+            report_print_wrapped_to(text, 2, COLUMNS, out);
     }
 }
 

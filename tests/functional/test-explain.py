@@ -1,213 +1,116 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holds `explain` to the truth: a cost that is put into one layer is found in that layer, and in no other.
+"""`explain` on disks of the probe guest: what it prints, for which disks and works, and how it ends. Whether what it
+says is true is asked in test-explain-truth and test-layers."""
 
-What is injected is held against what two explanations say, one with it and one without, or two disks of one
-explanation, with their own intervals: no figure is held against a time. The layers of the guest, and QEMU's, have their
-injections in test-layers.c."""
-
-import atexit
-import os
 import platform
-import shutil
+import signal
 import subprocess
-import tempfile
-from pathlib import Path
 
-from harness import Skip, assert_nothing_left, case, equal, main, mounted, run_json, scratch
+from harness import (Run, assert_done, assert_error, assert_nothing_left, case, equal, main, run, run_json, scratch)
 
-# A ceiling makes a request take ten milliseconds, less what passes at once.
-CEILING = 100
-WRITES, READS = (("--rw", rw, "--block", "4k") for rw in ("randwrite", "randread"))
+_directory = scratch("images")
+QUICK = ("--rounds", "2", "--slice", "20ms", "--size", "4M")
+DIRECT = ["guest", "virtio", "format", "aio", "host", "device", "unexplained"]
 
 
-class Explained:
-    def __init__(self, directory, *arguments, **more):
-        self.report = run_json("explain", "--slice", "300ms", "--rounds", "10", "--time", "170", *arguments,
-                               timeout=300, **more)
-        self.request = self.report["guest_request"]
-        self.layers = {layer["layer"]: layer for layer in self.report["layers"]}
-        self.variants = {variant["name"]: variant for variant in self.report["variants"]}
-        assert_nothing_left(directory)
+def explain(*arguments):
+    report = run_json("explain", *QUICK, *arguments)
+    assert_nothing_left(_directory)
+    return report
 
 
-def half(figure):
-    return (figure["high_us"] - figure["low_us"]) / 2
+def layers(report):
+    return [layer["layer"] for layer in report["layers"]]
 
 
-def say(name, figure, more=""):
-    print(f"# {name:24} {figure['us']:9.1f} ± {half(figure):.1f}{more}")
+def check_sum(report):
+    """That layers and rest make up the request."""
+    whole = sum(layer["us"] for layer in report["layers"])
+    assert abs(whole - report["guest_request"]["us"]) < 0.01, f"{whole} of {report['guest_request']}"
 
 
-NOTHING = {"us": 0, "low_us": 0, "high_us": 0}
-# Others' work comes and goes: what it blurs is explained anew.
-ATTEMPTS = 4
+@case("one request at a time: every layer, each with its interval, and disks that differ in one of them")
+def single():
+    report = explain("-d", _directory)
+    equal(layers(report), DIRECT, "layers")
+    check_sum(report)
+    for layer in report["layers"]:
+        assert layer["low_us"] <= layer["us"] <= layer["high_us"] and layer["measured"], layer
+        equal(layer["zero"], layer["low_us"] <= 0 <= layer["high_us"], "zero")
+    variants = {variant["name"]: variant for variant in report["variants"]}
+    equal(sorted(variants), sorted(["raw", "nothing behind it", "io=native", "io=io_uring", "iothread"]), "variants")
+    assert variants["nothing behind it"]["change"]["us"] < 0, variants["nothing behind it"]
+    equal((report["rounds"], report["depth"]["set"], report["state"]), (2, 1, "rewrite"), "the run")
+    for kind in ("guest", "qemu"):
+        equal(round(report["requests_per_request"][kind]), 1, f"requests of {kind} for each of the program's")
+    names = {group["name"] for group in report["threads"]}
+    assert {"main loop"} < names and any("vCPU" in name for name in names), names
 
 
-def changes_between(before, after):
-    """Of each layer by how much it has grown, and the uncertainty of that."""
-    changes = {}
-    say("a request before", before.request)
-    say("a request after", after.request)
-    for layer in {**before.layers, **after.layers}:
-        old, new = before.layers.get(layer, NOTHING), after.layers.get(layer, NOTHING)
-        say(layer, old, f" -> {new['us']:9.1f} ± {half(new):.1f}")
-        changes[layer] = new["us"] - old["us"], half(new) + half(old)
-    return changes
+@case("many requests at a time: times are those in a layer, and the depth that was set is found")
+def deep():
+    report = explain("-d", _directory, "-w", "randread", "--disk", "raw-native")
+    equal(layers(report), ["guest", "virtio", "kernel", "device", "unexplained"], "layers")
+    check_sum(report)
+    depth = report["depth"]
+    equal(depth["set"], 32, "depth")
+    assert 0 < depth["device"] <= depth["qemu"] <= depth["guest"] < 32.5, depth
 
 
-def check_found_in(name, explain_both):
-    """That what a request takes longer in the second explanation is in this layer, two thirds of it at least, and that
-    of no other a third changed, for all that the intervals tell. Returns both."""
-    for _ in range(ATTEMPTS):
-        before, after = explain_both()
-        injected = after.request["us"] - before.request["us"]
-        changes = changes_between(before, after)
-        if max(slack for _, slack in changes.values()) < injected / 3:
-            break
-    else:
-        raise Skip("the machine is too busy: what is uncertain of a layer is more than what can be told")
-    wrong = [layer for layer, (grown, slack) in changes.items()
-             if (grown + slack < injected * 2 / 3 if layer == name else abs(grown) - slack > injected / 3)]
-    assert injected > 1000, f"{injected} µs were injected"
-    assert not wrong, f"{injected:.1f} µs are not in {name} alone: {', '.join(wrong)}"
-    return before, after
+@case("the disk of a domain that uses the host's page cache, on an older machine; first writes of one that grows")
+def others():
+    image, path = _directory / "disk.qcow2", _directory / "domain.xml"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "64M"], check=True)
+    before = image.read_bytes()
+    machine = "pc" if platform.machine() == "x86_64" else "virt"
+    path.write_text("<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
+                    f"<os><type arch='{platform.machine()}' machine='{machine}'>hvm</type></os><devices>"
+                    "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='writeback'/>"
+                    f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk></devices></domain>")
+    report = explain("--xml", path)
+    equal(layers(report), ["guest", "virtio", "format", "cache", "unexplained"], "layers")
+    variants = {variant["name"]: variant for variant in report["variants"]}
+    assert "failure" in variants["io=native"] and "change" in variants["cache=none"], variants
+    equal(image.read_bytes(), before, "the domain's image")
+    report = explain("-d", _directory, "--fresh", "--size", "64M")
+    equal(layers(report), DIRECT[:2] + ["allocation"] + DIRECT[2:], "layers of first writes")
+    equal(report["state"], "fresh", "state")
 
 
-# --- The host -------------------------------------------------------------------------------------
-
-def slow_group(device, what):
-    """A control group whose processes get no more reads, or writes, from the block device than the ceiling; what makes
-    a new process join it."""
-    if os.geteuid() != 0:
-        raise Skip("a control group needs root")
-    for parent, limit, line in (("/sys/fs/cgroup/blkio", f"blkio.throttle.{what}_iops_device", f"{device} {CEILING}"),
-                                ("/sys/fs/cgroup", "io.max", f"{device} {what[0]}iops={CEILING}")):
-        try:
-            group = Path(tempfile.mkdtemp(prefix="virt-disktune-test-", dir=parent))
-            atexit.register(group.rmdir)
-            with open(group / limit, "r+") as file:
-                file.write(line)
-            return {"preexec_fn": lambda: (group / "cgroup.procs").write_text(str(os.getpid()))}
-        except OSError as reason:
-            why = reason
-    raise Skip(f"no control group limits {device} here: {why}")
+@case("the text fits 80 columns: a bar as long as the request, and a line for each layer")
+def text():
+    result = run("explain", *QUICK, "-d", _directory)
+    assert_done(result)
+    lines = result.out.splitlines()
+    # Of names, and of reasons to doubt, nobody knows the length.
+    wide = [line for line in lines[3:lines.index("Read these figures with care:")] if len(line) > 80]
+    assert not wide, wide
+    bar = next(line for line in lines if line[2:] and set(line[2:]) <= set("gvnfackhdl?t"))
+    equal(len(bar), 78, "columns of the bar")
+    assert "program, guest's kernel" in result.out and "nothing behind it" in result.out, result.out
 
 
-def loop_ext4():
-    """A new ext4 on a loop device that goes round the page cache of the file system below, and that device's number."""
-    tools = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if os.geteuid() != 0 or not all(shutil.which(tool, path=tools["PATH"]) for tool in ("mkfs.ext4", "losetup")):
-        raise Skip("a loop device needs root, losetup and mkfs.ext4")
-    directory = scratch("mounted")
-    image = directory.parent / "image"
-    with open(image, "wb") as file:
-        file.truncate(6 << 30)
-    done = subprocess.run(["losetup", "--direct-io=on", "--show", "-f", str(image)], capture_output=True, text=True,
-                          env=tools)
-    if done.returncode:
-        raise Skip(f"no loop device that goes round the page cache: {' '.join(done.stderr.split())}")
-    device = done.stdout.strip()
-    atexit.register(subprocess.run, ["losetup", "-d", device], env=tools)
-    # All of it is made now: what the kernel would do of that later is work of the device.
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-N", "64", "-E", "lazy_itable_init=0,lazy_journal_init=0",
-                    device], check=True, env=tools)
-    return mounted([device], directory), Path(f"/sys/class/block/{Path(device).name}/dev").read_text().strip()
+@case("a signal ends it, with what is known by then, and nothing is left")
+def interrupted():
+    process = Run("explain", "-d", _directory, "--size", "4M", "--slice", "20ms", "--time", "100", "--verbose")
+    process.reach("measuring")
+    process.signal(signal.SIGINT)
+    process.wait()
+    assert process.status in (1, 2), f"status {process.status}: {process.err}"
+    assert_nothing_left(_directory)
 
 
-def disk_below(directory):
-    """The number of the whole disk below the file system."""
-    number = os.stat(directory).st_dev
-    entry = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
-    if not entry.exists():
-        raise Skip(f"the file system of {directory} is on no single device")
-    entry = entry.resolve()
-    return ((entry.parent if (entry / "partition").exists() else entry) / "dev").read_text().strip()
-
-
-def explain_held(directory, device):
-    """Without a ceiling on the block device, and with one."""
-    group = slow_group(device, "write")
-    arguments = (directory, *WRITES, "-d", directory, "--disk", "raw-threads", "--size", "4M")
-    return lambda: (Explained(*arguments), Explained(*arguments, **group))
-
-
-@case("what holds requests back below the block device of the file system is the device's")
-def slow_device():
-    directory, _ = loop_ext4()
-    check_found_in("device", explain_held(directory, disk_below(directory.parent)))
-
-
-@case("what holds requests back above that is the host's")
-def slow_host():
-    directory, device = loop_ext4()
-    check_found_in("host", explain_held(directory, device))
-
-
-# --- QEMU -----------------------------------------------------------------------------------------
-
-def domain_xml(image, driver, more):
-    return ("<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory><vcpu>2</vcpu>"
-            f"<os><type arch='{platform.machine()}' machine='q35'>hvm</type></os>"
-            "<devices><disk type='file' device='disk'>"
-            f"<driver name='qemu' type='qcow2' cache='none'>{driver}</driver><source file='{image}'/>"
-            f"<target dev='vda' bus='virtio'/>{more}</disk></devices></domain>")
-
-
-def image(directory, *options):
-    path = directory / "disk.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, str(path), "16M"], check=True)
-    return path
-
-
-def explain_xml(directory, image, work, driver="", more="", **group):
-    path = directory / "domain.xml"
-    path.write_text(domain_xml(image, driver, more))
-    return Explained(directory, *work, "--xml", path, "--size", "16M", **group)
-
-
-@case("what a domain's <iotune> holds back is a layer of its own, and the others are as without")
-def iotune():
-    directory = scratch("images")
-    disk = image(directory)
-    limits = f"<iotune><total_iops_sec>{CEILING}</total_iops_sec></iotune>"
-    before, after = check_found_in("throttle", lambda: (explain_xml(directory, disk, WRITES),
-                                                        explain_xml(directory, disk, WRITES, more=limits)))
-    assert "throttle" not in before.layers and "no limits" not in before.variants, "limits of a disk without"
-    injected = after.layers["throttle"]["us"]
-    for name, variant in after.variants.items():
-        if "failure" not in variant and name != "no limits":
-            say(name, variant["change"])
-            change = abs(variant["change"]["us"]) - half(variant["change"])
-            assert change < injected / 3, f"{name} is held against the limit"
-    assert after.variants["no limits"]["change"]["high_us"] < -injected / 2, "without the limits it is no faster"
-
-
-# The device is slow for both, and what it takes for the tables is not its own, but their reader's.
-@case("what a request waits for tables that do not fit into QEMU's cache is the format's")
-def small_cache():
-    directory, _ = loop_ext4()
-    group = slow_group(disk_below(directory.parent), "read")
-    disk = image(directory, "-o", "cluster_size=4096")
-    fits = "<metadata_cache><max_size unit='KiB'>256</max_size></metadata_cache>"
-    before, after = check_found_in("format", lambda: (
-        explain_xml(directory, disk, READS, fits, **group),
-        explain_xml(directory, disk, READS, fits.replace("256", "24"), **group)))
-    assert "metadata_cache for all" not in before.variants, "a cache that holds all is no other"
-    change = after.variants["metadata_cache for all"]["change"]
-    say("metadata_cache for all", change)
-    assert change["high_us"] < -after.layers["format"]["us"] / 2, "with all tables in the cache it is no faster"
-
-
-# Tables are written when the guest asks for a flush, and the device is slow for that.
-@case("what a first write waits for its cluster is the allocation's")
-def allocation():
-    directory, device = loop_ext4()
-    group = slow_group(device, "write")
-    arguments = (directory, "-w", "commit", "--block", "64k", "-d", directory, "--fresh", "--size", "512M", "--disk")
-    whole, _ = check_found_in("allocation", lambda: (Explained(*arguments, "qcow2-prealloc-threads", **group),
-                                                     Explained(*arguments, "qcow2-threads", **group)))
-    assert "allocation" not in whole.layers, "clusters are allocated that are"
+@case("what cannot be explained is an error with a hint")
+def refused():
+    assert_error(run("explain"), "needs a domain, or --directory", "directory")
+    assert_error(run("explain", "-d", _directory, "-w", "general"), "one work can be explained at a time", "--workload")
+    assert_error(run("explain", "-d", _directory, "--disk", "nothing"), "--disk", None)
+    assert_error(run("explain", "-d", _directory, "--slice", "1ms"), "--slice: has to be between")
+    assert_error(run("explain", "-d", _directory, "--runtime", "3s"), "go with --live")
+    assert_error(run("explain", "web", "--live", "-w", "dd"), "--live looks at what runs")
+    assert_error(run("explain", "-d", _directory, "--rounds", "1"), "--rounds")
+    assert_nothing_left(_directory)
 
 
 if __name__ == "__main__":

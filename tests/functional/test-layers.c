@@ -21,8 +21,8 @@
 #include "probe-stage.h"
 #include "probe/limit.h"
 
-#define SLICE_NS (400 * NS_PER_MS)
-#define ROUNDS 8
+#define SLICE_NS (300 * NS_PER_MS)
+#define ROUNDS 6
 
 #define CEILING 100 /* a second */
 /* What passes at once: 0.1 s of it, in QEMU's bucket as in the kernel's slice. */
