@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "measure/random.h"
+#include "measure/stats.h"
 #include "tune/slices.h"
 
 /* As in a race (race.h): slow work gets longer slices, and a queue is full before it counts. Where
@@ -41,6 +42,30 @@ static void append(double **series, size_t count, double value)
     (*series)[count] = value;
 }
 
+/* What no layer cuts up on its way. */
+#define WHOLE_BYTES (128 * 1024)
+
+/* How many requests of a boundary follow each other for one of the program's: the request itself
+ * and its syncs, and what a file system or a format asks for besides. Pieces of a large one are not
+ * under way one after the other but together, and of neighbours that were put together each waits
+ * for the whole: these are one. */
+static double in_turn(const struct workload *w, double requests, double issued)
+{
+    double split = requests / issued, own = 1 + (w->sync_every ? 1.0 / w->sync_every : 0);
+    if (split < 1)
+        return 1;
+    return w->block_bytes > WHOLE_BYTES ? fmin(own, split) : split;
+}
+
+static double inside(const struct workload *w, const struct reading *r, enum clock clock,
+                     double issued)
+{
+    if (!r->known[clock] || !(issued > 0))
+        return NAN;
+    double requests = r->requests[clock];
+    return requests > 0 ? r->busy_ns[clock] / requests * in_turn(w, requests, issued) : 0;
+}
+
 /* A closed loop keeps its queue full, so that requests in flight over those completed in a time are
  * the time that each took (Little's law). */
 static void note(struct run *r, size_t lane, const struct slice *slice,
@@ -48,6 +73,7 @@ static void note(struct run *r, size_t lane, const struct slice *slice,
 {
     struct lane_rounds *l = &r->rounds->lanes[lane];
     size_t number = r->rounds->count;
+    const struct workload *w = &r->stage->options->suite->works[0].workload;
     double in_flight = r->rounds->in_flight, issued = (double)slice->issued;
     append(&l->program, number,
            slice->requests ? in_flight * (double)slice->elapsed_ns / (double)slice->requests : NAN);
@@ -55,9 +81,7 @@ static void note(struct run *r, size_t lane, const struct slice *slice,
     l->program_requests += (double)slice->requests;
     l->issued += issued;
     for (enum clock i = 0; i < CLOCKS; i++) {
-        append(&l->inside[i], number,
-               clocks->known[i] && issued > 0 ? clocks->busy_ns[i] / issued : NAN);
-        l->busy_ns[i] += clocks->busy_ns[i];
+        append(&l->inside[i], number, inside(w, clocks, i, issued));
         l->requests[i] += clocks->requests[i];
     }
 }
@@ -194,6 +218,5 @@ void rounds_free(struct rounds *r)
 double rounds_depth(const struct rounds *r, size_t lane, enum clock clock)
 {
     const struct lane_rounds *l = &r->lanes[lane];
-    double seconds_each = l->program_elapsed_ns / l->program_requests;
-    return l->busy_ns[clock] / l->issued / seconds_each;
+    return stats_mean(l->inside[clock], r->count) / (l->program_elapsed_ns / l->program_requests);
 }

@@ -26,8 +26,7 @@ struct lane_rounds {
     double *program;
     double *inside[CLOCKS];
     double program_elapsed_ns, program_requests; /* of all rounds */
-    double busy_ns[CLOCKS], requests[CLOCKS],
-        issued; /* the clocks', and the program's beside them */
+    double requests[CLOCKS], issued;             /* the clocks', and the program's beside them */
 };
 
 struct rounds {
@@ -47,6 +46,6 @@ void rounds_free(struct rounds *r);
 CLEANUP_PTR(cleanup_rounds_handler, struct rounds, rounds_free)
 #define cleanup_rounds at_scope_end(cleanup_rounds_handler)
 
-/* How many requests were in flight inside of a boundary on average (Little's law): the time that
- * all of them spent there, over the time that passed. */
+/* How many of the program's requests were inside of a boundary on average (Little's law): the time
+ * that each spent there, by how many were completed in a time. */
 double rounds_depth(const struct rounds *r, size_t lane, enum clock clock);

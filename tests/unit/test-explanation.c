@@ -61,11 +61,8 @@ static void make_lane(size_t lane, const struct made_lane *m, int candidate)
     l->inside[CLOCK_DEVICE] = make_series(m->device, 0);
     l->program_elapsed_ns = m->program * 1e3 * 100;
     l->program_requests = l->issued = 100;
-    const double us[CLOCKS] = {m->guest, m->qemu, m->device};
-    for (enum clock i = 0; i < CLOCKS; i++) {
-        l->busy_ns[i] = us[i] * 1e3 * 100;
+    for (enum clock i = 0; i < CLOCKS; i++)
         l->requests[i] = 100;
-    }
 }
 
 /* The host's lane is first; a lane that is left out has none. */
