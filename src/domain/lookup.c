@@ -128,9 +128,11 @@ virDomainPtr lookup_domain(const struct connection *c, const char *name, struct 
         error_set_errno(err, r, "cannot start a thread");
         return NULL;
     }
-    pthread_detach(thread);
-    if (await_answer(q, err) < 0)
+    if (await_answer(q, err) < 0) {
+        pthread_detach(thread);
         return NULL;
+    }
+    pthread_join(thread, NULL);
     if (q->err && err) {
         error_free(*err);
         *err = TAKE_PTR(q->err);
