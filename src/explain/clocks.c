@@ -25,11 +25,6 @@ static bool is_of_lane(json_t *block, const struct lane *lane, const char *seria
     return (file && strcmp(file, lane->path) == 0) || (node && strcmp(node, serial) == 0);
 }
 
-static char *serial_of(const struct stage *s, size_t lane)
-{
-    return xasprintf("disk-%zu", lane - s->host_lanes);
-}
-
 static int find_devices(struct clocks *c, struct error **err)
 {
     struct stage *s = c->stage;
@@ -37,7 +32,7 @@ static int find_devices(struct clocks *c, struct error **err)
     if (!blocks)
         return -1;
     for (size_t i = s->host_lanes; i < s->lane_count; i++) {
-        cleanup_free char *serial = serial_of(s, i);
+        cleanup_free char *serial = stage_serial(s, i);
         size_t k;
         json_t *block;
         json_array_foreach (blocks, k, block)
@@ -82,7 +77,7 @@ static int read_qemu(struct clocks *c, size_t lane, struct reading *ret, struct 
 
 static int read_guest(struct clocks *c, size_t lane, struct reading *ret, struct error **err)
 {
-    cleanup_free char *serial = serial_of(c->stage, lane);
+    cleanup_free char *serial = stage_serial(c->stage, lane);
     json_t *command = json_pack("{s:s, s:s}", "do", "diskstat", "serial", serial);
     cleanup_json json_t *reply = probe_request(c->stage->probe, command, 30 * NS_PER_SECOND, err);
     uint64_t requests, busy_ms;

@@ -30,6 +30,11 @@ static struct candidate *candidate_of(const struct stage *s, const struct lane *
     return s->candidates->pdata[lane->candidate];
 }
 
+char *stage_serial(const struct stage *s, size_t lane)
+{
+    return xasprintf(STAGE_SERIAL_PREFIX "%zu", lane - s->host_lanes);
+}
+
 bool stage_lane_is_null(const struct stage *s, size_t lane)
 {
     const struct lane *l = &s->lanes[lane];
@@ -224,12 +229,12 @@ static uint64_t patience(uint64_t bytes)
     return 60 * NS_PER_SECOND + bytes / SLOWEST_BYTES_PER_SECOND * NS_PER_SECOND;
 }
 
-static int fill_guest_lane(struct stage *s, size_t index, struct error **err)
+static int fill_guest_lane(struct stage *s, size_t lane, struct error **err)
 {
-    cleanup_free char *serial = xasprintf("disk-%zu", index);
-    json_t *command =
-        json_pack("{s:s, s:s, s:I, s:I}", "do", "fill", "serial", serial, "bytes",
-                  (json_int_t)s->options->size_bytes, "seed", (json_int_t)(index + 1));
+    cleanup_free char *serial = stage_serial(s, lane);
+    json_t *command = json_pack("{s:s, s:s, s:I, s:I}", "do", "fill", "serial", serial, "bytes",
+                                (json_int_t)s->options->size_bytes, "seed",
+                                (json_int_t)(lane - s->host_lanes + 1));
     cleanup_json json_t *reply =
         probe_request(s->probe, command, patience(s->options->size_bytes), err);
     uint64_t written;
@@ -259,7 +264,7 @@ static int fill(struct stage *s, struct error **err)
         int r = lane->failure || empty ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
-                    : fill_guest_lane(s, i - s->host_lanes, err);
+                    : fill_guest_lane(s, i, err);
         bool buffered = lane->candidate != LANE_HOST && !stage_lane_is_null(s, i) &&
                         !disk_config_is_direct(&candidate_of(s, lane)->config);
         s->filled_bytes = s->written_bytes;
@@ -276,7 +281,7 @@ static int open_guest_lanes(struct stage *s, struct error **err)
     for (size_t i = s->host_lanes; i < s->lane_count; i++) {
         if (s->lanes[i].failure)
             continue;
-        cleanup_free char *serial = xasprintf("disk-%zu", i - s->host_lanes);
+        cleanup_free char *serial = stage_serial(s, i);
         s->lanes[i].number = (int)json_array_size(serials);
         json_array_append_new(serials, json_string(serial));
     }

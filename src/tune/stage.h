@@ -19,6 +19,9 @@
 
 #define LANE_HOST (-1)
 
+/* Behind it is the number of a lane among the guest's. */
+#define STAGE_SERIAL_PREFIX "disk-"
+
 struct lane {
     int candidate;    /* index into the candidates, or LANE_HOST */
     unsigned replica; /* 0, 1, … */
@@ -82,6 +85,9 @@ struct stage *stage_new(const struct stage_options *options, GPtrArray *candidat
 
 /* Tells whoever listens what is going on, and how far it got. */
 void stage_tell(const struct stage *s, const char *what, size_t done, size_t all);
+
+/* By which the guest tells the disk of a lane, which is its own. The caller frees. */
+char *stage_serial(const struct stage *s, size_t lane);
 
 /* Whether nothing is behind a lane (disk_config.h): it moves no bytes. */
 bool stage_lane_is_null(const struct stage *s, size_t lane);

@@ -18,7 +18,8 @@ static struct probe_disk disk_of(const struct stage *s, size_t number)
     const struct lane *lane = &s->lanes[s->host_lanes + number];
     const struct candidate *c = s->candidates->pdata[lane->candidate];
     struct probe_disk disk = {.config = &c->config, .image_path = lane->path};
-    snprintf(disk.serial, sizeof(disk.serial), "disk-%u", (unsigned)number);
+    cleanup_free char *serial = stage_serial(s, s->host_lanes + number);
+    snprintf(disk.serial, sizeof(disk.serial), "%s", serial);
     return disk;
 }
 
@@ -37,7 +38,7 @@ static struct probe_disk *probe_disks(const struct stage *s, size_t *ret_count)
 
 static struct lane *lane_of(struct stage *s, const struct probe_disk *disk)
 {
-    return &s->lanes[s->host_lanes + strtoul(disk->serial + strlen("disk-"), NULL, 10)];
+    return &s->lanes[s->host_lanes + strtoul(disk->serial + strlen(STAGE_SERIAL_PREFIX), NULL, 10)];
 }
 
 /* A disk that is not what was asked for gets no figure; the others go on. */
