@@ -108,15 +108,6 @@ static int run_lane(struct run *r, size_t lane, struct error **err)
     return 0;
 }
 
-static void shuffle(struct run *r)
-{
-    for (size_t i = r->order_count; i > 1; i--) {
-        size_t k = random_below(&r->random, i), kept = r->order[i - 1];
-        r->order[i - 1] = r->order[k];
-        r->order[k] = kept;
-    }
-}
-
 /* Whether a signal has come that ends the rounds; a second one is an error from then on. */
 static bool is_interrupted(struct run *r)
 {
@@ -130,7 +121,7 @@ static bool is_interrupted(struct run *r)
 /* A round that is not complete does not count: the next is noted in its place. */
 static int run_round(struct run *r, struct error **err)
 {
-    shuffle(r);
+    random_shuffle(&r->random, r->order, r->order_count);
     for (size_t i = 0; i < r->order_count; i++) {
         if (is_interrupted(r))
             return 0;
@@ -177,8 +168,7 @@ static int run_timed(struct run *r, struct error **err)
         probe_read_clock(probe, &to, err) < 0)
         return -1;
     r->rounds->clock_drift = probe_clock_drift(&from, &to);
-    r->rounds->clock_uncertainty =
-        (double)(from.uncertainty_ns + to.uncertainty_ns) / (double)(to.host_ns - from.host_ns);
+    r->rounds->clock_uncertainty = probe_clock_uncertainty(&from, &to);
     return 0;
 }
 

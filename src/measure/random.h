@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct random {
@@ -64,4 +65,14 @@ static inline uint64_t random_below(struct random *r, uint64_t n)
 static inline double random_double(struct random *r)
 {
     return (double)(random_u64(r) >> 11) * 0x1p-53;
+}
+
+/* Puts the items in another order, each of them as likely (Fisher and Yates). */
+static inline void random_shuffle(struct random *r, size_t *items, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t k = random_below(r, i), kept = items[i - 1];
+        items[i - 1] = items[k];
+        items[k] = kept;
+    }
 }

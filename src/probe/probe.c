@@ -363,3 +363,9 @@ double probe_clock_drift(const struct clock_pair *from, const struct clock_pair 
     double guest = (double)(to->guest_ns - from->guest_ns);
     return host > 0 ? guest / host - 1 : 0;
 }
+
+double probe_clock_uncertainty(const struct clock_pair *from, const struct clock_pair *to)
+{
+    return (double)(from->uncertainty_ns + to->uncertainty_ns) /
+           (double)(to->host_ns - from->host_ns);
+}

@@ -71,3 +71,6 @@ int probe_read_clock(struct probe *p, struct clock_pair *ret, struct error **err
 
 /* The rate of the guest's clock relative to the host's, less one, between two readings. */
 double probe_clock_drift(const struct clock_pair *from, const struct clock_pair *to);
+
+/* By how much that may be wrong, for what both readings took. */
+double probe_clock_uncertainty(const struct clock_pair *from, const struct clock_pair *to);

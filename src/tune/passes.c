@@ -86,7 +86,7 @@ static void record_long(struct runner *r, size_t lane, size_t group)
 static int run_long_group(struct runner *r, size_t group, struct error **err)
 {
     const struct budget budget = runner_long_budget(r);
-    runner_shuffle(r, r->order, r->order_count);
+    random_shuffle(&r->random, r->order, r->order_count);
     for (size_t i = 0, part = 0; i < r->order_count; i++) {
         if (i == r->order_count * part / r->parts) {
             size_t host;
@@ -107,7 +107,7 @@ static int run_pass(struct runner *r, struct error **err)
 {
     struct race *race = r->race;
     tally_clear(r);
-    runner_shuffle(r, r->groups, r->group_count);
+    random_shuffle(&r->random, r->groups, r->group_count);
     for (size_t i = 0; i < r->group_count; i++) {
         if (run_long_group(r, r->groups[i], err) < 0)
             return -1;

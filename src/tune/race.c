@@ -68,7 +68,7 @@ static int run_part(struct runner *r, const size_t *lanes, size_t count, size_t 
 static int run_group(struct runner *r, size_t group, struct error **err)
 {
     const struct budget budget = runner_round_budget(r);
-    runner_shuffle(r, r->order, r->order_count);
+    random_shuffle(&r->random, r->order, r->order_count);
     for (size_t part = 0; part < r->parts && !runner_is_interrupted(r); part++) {
         size_t from = r->order_count * part / r->parts, host;
         size_t count = r->order_count * (part + 1) / r->parts - from;
@@ -98,7 +98,7 @@ static int run_round(struct runner *r, struct error **err)
 {
     struct race *race = r->race;
     tally_clear(r);
-    runner_shuffle(r, r->groups, r->group_count);
+    random_shuffle(&r->random, r->groups, r->group_count);
     for (size_t i = 0; i < r->group_count; i++)
         if (run_group(r, r->groups[i], err) < 0)
             return -1;
@@ -203,8 +203,7 @@ static int run_all(struct runner *r, struct error **err)
         probe_read_clock(r->stage->probe, &to, err) < 0)
         return -1;
     r->race->clock_drift = probe_clock_drift(&from, &to);
-    r->race->clock_uncertainty =
-        (double)(from.uncertainty_ns + to.uncertainty_ns) / (double)(to.host_ns - from.host_ns);
+    r->race->clock_uncertainty = probe_clock_uncertainty(&from, &to);
     return 0;
 }
 

@@ -25,16 +25,6 @@ size_t runner_works(const struct runner *r, size_t group, unsigned *ret_count)
     return (size_t)(suite_group(suite, (unsigned)group, ret_count) - suite->works);
 }
 
-void runner_shuffle(struct runner *r, size_t *items, size_t count)
-{
-    for (size_t i = count; i > 1; i--) {
-        size_t k = random_below(&r->random, i);
-        size_t kept = items[i - 1];
-        items[i - 1] = items[k];
-        items[k] = kept;
-    }
-}
-
 /* --- Slices ----------------------------------------------------------------------------------- */
 
 static struct budget budget_of(const struct race_options *o, uint64_t duration_ns)

@@ -61,9 +61,6 @@ void runner_progress(struct runner *r, const char *what, double fraction);
 /* The number of a group's first work, and in *ret_count how many it has. */
 size_t runner_works(const struct runner *r, size_t group, unsigned *ret_count);
 
-/* Lanes, or groups, in another order. */
-void runner_shuffle(struct runner *r, size_t *items, size_t count);
-
 /* What a slice of a round, or a long one, is to hold. */
 struct budget runner_round_budget(const struct runner *r);
 struct budget runner_long_budget(const struct runner *r);
