@@ -180,6 +180,11 @@ struct subject;
 int probed_find(const char *xml, const struct operand *operand, char **directory, char **connect,
                 struct ground *ground, struct subject *ret, struct error **err);
 
+/* What a stage has of the options that describe its guest, and of a domain whose disk stands on it,
+ * or NULL. */
+void probed_stage(const struct subject *subject, const struct guest_options *guest,
+                  const struct guest_choice *choice, struct stage_options *ret);
+
 /* Appends what the probe guest has not of the domain. */
 void probed_doubt(const struct subject *subject, enum accelerator accelerator, GPtrArray *warnings);
 

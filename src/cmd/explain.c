@@ -227,11 +227,8 @@ static int set_stage(struct run *r, struct stage_options *options, struct progre
                      struct error **err)
 {
     struct arguments *a = r->a;
-    const struct subject *subject = has_subject(r) ? &r->subject : NULL;
     *options = (struct stage_options){
         .ground = &r->ground,
-        .like = subject ? &subject->images : NULL,
-        .mirror = subject ? &subject->mirror : NULL,
         .directory = a->directory,
         .uri = a->common.connect,
         .suite = a->suite,
@@ -239,14 +236,10 @@ static int set_stage(struct run *r, struct stage_options *options, struct progre
         .replicas = 1,
         .fresh = a->work.fresh,
         .seed = a->seed_number,
-        .accelerator = a->choice.accelerator,
-        .vcpus = a->choice.vcpus,
-        .kernel = a->guest.kernel,
-        .emulator =
-            a->guest.emulator || !subject ? a->guest.emulator : subject->definitions.next->emulator,
         .progress = progress_show,
         .progress_data = progress,
     };
+    probed_stage(has_subject(r) ? &r->subject : NULL, &a->guest, &a->choice, options);
     r->stage = stage_new(options, r->candidates, err);
     return r->stage ? limit_the_disk(r, err) : -1;
 }

@@ -62,13 +62,10 @@ int measure_in_guest(const struct measure_task *t, const struct suite *suite, bo
         .replicas = REPLICAS,
         .fresh = fresh,
         .seed = 1,
-        .accelerator = t->choice.accelerator,
-        .vcpus = t->choice.vcpus,
-        .kernel = t->guest->kernel,
-        .emulator = t->guest->emulator,
         .progress = progress_show,
         .progress_data = t->progress,
     };
+    probed_stage(/* subject = */ NULL, t->guest, &t->choice, &stage);
     struct race_options race = {
         .slice_ns = SLICE_NS,
         .min_requests = RACE_MIN_REQUESTS,

@@ -34,6 +34,21 @@ int probed_find(const char *xml, const struct operand *operand, char **directory
     return option_directory(directory, err);
 }
 
+void probed_stage(const struct subject *subject, const struct guest_options *guest,
+                  const struct guest_choice *choice, struct stage_options *ret)
+{
+    ret->accelerator = choice->accelerator;
+    ret->vcpus = choice->vcpus;
+    ret->kernel = guest->kernel;
+    ret->emulator = guest->emulator;
+    if (!subject)
+        return;
+    ret->like = &subject->images;
+    ret->mirror = &subject->mirror;
+    if (!ret->emulator)
+        ret->emulator = subject->definitions.next->emulator;
+}
+
 void probed_doubt(const struct subject *subject, enum accelerator accelerator, GPtrArray *warnings)
 {
     for (guint i = 0; i < subject->notes->len; i++)

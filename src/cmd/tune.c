@@ -160,8 +160,6 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .goal = &a->goal, .ignored = a->cold || a->exhaustive, .warnings = run.warnings};
     struct stage_options stage_options = {
         .ground = &run.ground,
-        .like = subject ? &subject->images : NULL,
-        .mirror = subject ? &subject->mirror : NULL,
         .directory = a->directory,
         .uri = a->common.connect,
         .suite = a->suite,
@@ -171,14 +169,10 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .io_priority = a->io_priority,
         .fresh = a->work.fresh,
         .seed = a->seed_number,
-        .accelerator = a->choice.accelerator,
-        .vcpus = a->choice.vcpus,
-        .kernel = a->guest.kernel,
-        .emulator =
-            a->guest.emulator || !subject ? a->guest.emulator : subject->definitions.next->emulator,
         .progress = progress_show,
         .progress_data = progress,
     };
+    probed_stage(subject, &a->guest, &a->choice, &stage_options);
     struct race_options race_options = {
         .slice_ns = a->slice_ns,
         .min_requests = RACE_MIN_REQUESTS,
