@@ -17,8 +17,7 @@ static void free_task(void *data)
     free(t);
 }
 
-/* The value of a line "Name:\tvalue"; NULL. The caller frees. */
-static char *value_of(const char *status, const char *name)
+char *task_status_value(const char *status, const char *name)
 {
     cleanup_free char *start = xasprintf("\n%s:\t", name);
     const char *line = strstr(status, start);
@@ -44,8 +43,8 @@ static void note_task(GPtrArray *tasks, const struct root *r, const char *path, 
     cleanup_free char *text = root_read(r, path);
     /* The first line is the name's. */
     cleanup_free char *status = xasprintf("\n%s", text ? text : "");
-    cleanup_free char *name = value_of(status, "Name");
-    cleanup_free char *cpus = value_of(status, "Cpus_allowed_list");
+    cleanup_free char *name = task_status_value(status, "Name");
+    cleanup_free char *cpus = task_status_value(status, "Cpus_allowed_list");
     if (!name || !cpus || (!is_main && !task_find_role(name, &t)))
         return;
     struct task *copy = xcalloc(1, sizeof(*copy));

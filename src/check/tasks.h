@@ -22,6 +22,10 @@ struct task {
     char *cpus;  /* "0-3,8" */
 };
 
+/* The value of a line "NAME:\tvalue" of a /proc/PID/status, any but the first; NULL where there is
+ * none. The caller frees. */
+char *task_status_value(const char *status, const char *name);
+
 /* What a thread of this name is: role and id of *ret. Whether it is one that disks depend on; the
  * main thread has the program's name, and is none here. */
 bool task_find_role(const char *name, struct task *ret);

@@ -13,14 +13,14 @@
  * - virtio is G - Q of the disk with nothing behind it: the guest's driver, the exit, the
  *   notifications of both directions;
  * - throttle is Q of the disk less Q of one without its limits; where it has any, and then "the
- * disk" below is the one without;
+ *   disk" below is the one without;
  * - allocation is Q of the disk less Q of one whose clusters are allocated; of first writes alone;
  * - format is Q of that less Q of a raw image;
  * - aio is Q of the raw image less T of the host's own file: QEMU's block layer, and its way into
- * the host's kernel;
+ *   the host's kernel;
  * - host is T of the host's own file less D beside it: system call and file system;
  * - device is D beside the raw image's own slices: what the device does for tables, or for
- * clusters, is in the layers that ask for it.
+ *   clusters, is in the layers that ask for it.
  *
  * No two of these are parts of one subtraction, so what they leave of T is not zero by
  * construction: it is the unexplained rest, and is given as such. It holds what the layers do to
@@ -32,8 +32,8 @@
  * included, and by Little's law goes with how many are there at a time. On the host's own file all
  * of them are in the host's kernel, on a disk with nothing behind it all are before QEMU: neither
  * has the queues of the disk, and neither's time is a part of its. Then virtio is G - Q of the disk
- * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it,
- * and the sum is T by construction.
+ * itself, and "kernel" takes the place of aio and host: Q of the raw image less D beside it, and
+ * the sum is T by construction.
  *
  * A disk that uses the host's page cache has no such counterpart on the host, whose work goes round
  * that. There "cache" takes the place of aio, host and device: all that QEMU waits for below the

@@ -53,14 +53,6 @@ static int64_t field_of(const char *fields, unsigned number)
     return fields && *fields ? (int64_t)g_ascii_strtoll(fields, NULL, 10) : -1;
 }
 
-/* The line "Cpus_allowed_list:\t0-3" of a "status". The caller frees. */
-static char *allowed_in(const char *status)
-{
-    const char *line = status ? strstr(status, "\nCpus_allowed_list:\t") : NULL;
-    const char *value = line ? strchr(line, '\t') + 1 : NULL;
-    return value ? xasprintf("%.*s", (int)strcspn(value, "\n"), value) : NULL;
-}
-
 enum { RANK_VCPU, RANK_MAIN, RANK_IOTHREAD, RANK_WORKER = 100000, RANK_OTHER };
 
 static void find_group(struct thread *t, const char *name, bool is_main)
@@ -101,7 +93,7 @@ static void read_thread(struct live_threads *all, const struct root *r, pid_t pi
     if (!name || !sched || sscanf(sched, "%" SCNu64 " %" SCNu64, &t.ran_ns, &t.waited_ns) != 2)
         return;
     t.cpu = (int)field_of(behind_name(stat), 39);
-    t.allowed = allowed_in(status);
+    t.allowed = status ? task_status_value(status, "Cpus_allowed_list") : NULL;
     find_group(&t, name, t.id == pid);
     struct thread *copy = xcalloc(1, sizeof(*copy));
     *copy = t;
