@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "disks.h"
+#include "filesystem.h"
 #include "limit.h"
 #include "measure/protocol.h"
 #include "measure/sites.h"
@@ -117,14 +118,37 @@ static json_t *do_clock(json_t *command, struct error **err)
     return json_pack("{s:I}", "now_ns", (json_int_t)clock_now_ns());
 }
 
-static json_t *do_fill(json_t *command, struct error **err)
+/* The serial that a command is about. */
+static const char *serial_of(json_t *command)
 {
     const char *serial = json_string_value(json_object_get(command, "serial"));
+    return serial ? serial : "";
+}
+
+/* What work on this disk is done on: a file on it where it was formatted. The caller frees. */
+static char *find_target(const char *serial, struct error **err)
+{
+    char *file = filesystem_file(serial);
+    return file ? file : disks_find(serial, err);
+}
+
+static json_t *do_format(json_t *command, struct error **err)
+{
+    const char *type = json_string_value(json_object_get(command, "type"));
+    uint64_t bytes, written = 0;
+    if (protocol_get_u64(command, "bytes", &bytes, err) < 0 ||
+        filesystem_put(serial_of(command), type ? type : "", bytes, &written, err) < 0)
+        return NULL;
+    return json_pack("{s:I}", "written_bytes", (json_int_t)written);
+}
+
+static json_t *do_fill(json_t *command, struct error **err)
+{
     uint64_t seed, bytes, written = 0;
     if (protocol_get_u64(command, "seed", &seed, err) < 0 ||
         protocol_get_u64(command, "bytes", &bytes, err) < 0)
         return NULL;
-    cleanup_free char *path = disks_find(serial ? serial : "", err);
+    cleanup_free char *path = find_target(serial_of(command), err);
     if (!path || target_fill(path, bytes, seed, &written, err) < 0)
         return NULL;
     return json_pack("{s:I}", "written_bytes", (json_int_t)written);
@@ -146,7 +170,7 @@ static json_t *do_prepare(json_t *command, struct error **err)
     json_t *value;
     json_array_foreach (serials, i, value) {
         const char *serial = json_string_value(value);
-        cleanup_free char *path = disks_find(serial ? serial : "", err);
+        cleanup_free char *path = find_target(serial ? serial : "", err);
         if (!path || sites_add(sites, path, seed + i, err) < 0) {
             sites_free(TAKE_PTR(sites));
             return NULL;
@@ -228,19 +252,16 @@ static json_t *do_forget(json_t *command, struct error **err)
 static json_t *do_diskstat(json_t *command, struct error **err)
 {
     struct disk_stat stat;
-    const char *serial = json_string_value(json_object_get(command, "serial"));
-    if (disks_stat(serial ? serial : "", &stat, err) < 0)
+    if (disks_stat(serial_of(command), &stat, err) < 0)
         return NULL;
-    return json_pack("{s:I, s:I}", "requests",
-                     (json_int_t)(stat.reads + stat.writes), "busy_ms",
+    return json_pack("{s:I, s:I}", "requests", (json_int_t)(stat.reads + stat.writes), "busy_ms",
                      (json_int_t)disk_stat_busy_ms(&stat));
 }
 
 static json_t *do_limit(json_t *command, struct error **err)
 {
-    const char *serial = json_string_value(json_object_get(command, "serial"));
     uint64_t iops;
-    cleanup_free char *path = disks_find(serial ? serial : "", err);
+    cleanup_free char *path = disks_find(serial_of(command), err);
     if (!path || protocol_get_u64(command, "iops", &iops, err) < 0 ||
         limit_disk(path, iops, err) < 0)
         return NULL;
@@ -251,9 +272,9 @@ static const struct {
     const char *name;
     json_t *(*run)(json_t *command, struct error **err);
 } commands[] = {
-    {"clock", do_clock},       {"fill", do_fill},           {"prepare", do_prepare},
-    {"run", do_run},           {"latencies", do_latencies}, {"forget", do_forget},
-    {"diskstat", do_diskstat}, {"limit", do_limit},
+    {"clock", do_clock},     {"format", do_format},     {"fill", do_fill},
+    {"prepare", do_prepare}, {"run", do_run},           {"latencies", do_latencies},
+    {"forget", do_forget},   {"diskstat", do_diskstat}, {"limit", do_limit},
 };
 
 static json_t *dispatch(json_t *command, struct error **err)

@@ -78,6 +78,14 @@ int kernel_find_module(struct kmod_ctx *modules, const char *name, struct kmod_m
     return 0;
 }
 
+int kernel_check_module(const struct kernel *kernel, const char *name, struct error **err)
+{
+    at_scope_end(cleanup_kmod_handler) struct kmod_ctx *modules =
+        kernel_open_modules(kernel->modules_dir, err);
+    at_scope_end(cleanup_module_handler) struct kmod_module *module = NULL;
+    return modules ? kernel_find_module(modules, name, &module, err) : -1;
+}
+
 /* 0 where the kernel has what the guest needs to see its disks and to speak. */
 static int check_modules(const struct kernel *kernel, struct error **err)
 {

@@ -36,6 +36,9 @@ CLEANUP_PTR(cleanup_kernel_handler, struct kernel, kernel_free)
  * not been run, as libkmod would find no module then and not say why. */
 struct kmod_ctx *kernel_open_modules(const char *modules_dir, struct error **err);
 
+/* Whether the kernel has it, as a module or built in. An error where not. */
+int kernel_check_module(const struct kernel *kernel, const char *name, struct error **err);
+
 /* Looks the module up: *ret is a new reference, or NULL where it is built in. An error where the
  * kernel has no such module. */
 int kernel_find_module(struct kmod_ctx *modules, const char *name, struct kmod_module **ret,

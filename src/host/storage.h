@@ -46,6 +46,10 @@ int storage_create_overlay(const char *path, const char *format, const char *opt
                            const char *backing, const char *backing_format, uint64_t bytes,
                            struct error **err);
 
+/* Makes a file of this size with an empty ext4 in it, as mke2fs makes one unasked; what nothing was
+ * written to is a hole. Errors: it is there, there is no mke2fs, or too little space. */
+int storage_create_ext4(const char *path, uint64_t bytes, struct error **err);
+
 /* Writes out what the page cache has of this file, and drops it: who reads it next reads the disk.
  */
 int storage_drop_cached(const char *path, struct error **err);

@@ -5,6 +5,10 @@
  *   guest: {"event":"hello","protocol":1,"kernel":"6.1.0","vcpus":2,"clocksource":"tsc",
  *           "disks":[{"serial":"d0","bytes":268435456}, …]}
  *   host:  {"do":"clock"}                                -> {"now_ns":…}
+ *   host:  {"do":"format","serial":"d0","type":"ext4","bytes":…}
+ *                                                        -> {"written_bytes":…}: from then on "fill"
+ *                                                           and "prepare" take for that disk a file
+ *                                                           of so many bytes on it, a new one
  *   host:  {"do":"fill","serial":"d0","bytes":…,"seed":1} -> {"written_bytes":…}
  *   host:  {"do":"prepare","works":[{…}, …],"serials":[…],"once":false,"seed":1} -> {}
  *   host:  {"do":"run","group":0,"order":[2,0,1],"budget":{…}}

@@ -186,10 +186,57 @@ static int add_module_file(struct archive *archive, guint number, struct kmod_mo
     return add_entry(archive, name, S_IFREG | 0644, 0, data, length, err);
 }
 
-static int write_archive(int fd, const void *init, size_t init_length, GPtrArray *modules,
-                         struct error **err)
+/* --- The image -------------------------------------------------------------------------------- */
+
+#define BLOCK 4096
+#define RUN_MAX (256 * BLOCK) /* what one file of the archive holds */
+
+static bool is_zero(const char *block)
 {
-    static const char *const directories[] = {"dev", "proc", "sys", "modules"};
+    return block[0] == 0 && memcmp(block, block + 1, BLOCK - 1) == 0;
+}
+
+/* Adds what is not zeros of `length` bytes of the image, which stand at this offset. */
+static int add_runs(struct archive *archive, const char *data, size_t length, off_t offset,
+                    struct error **err)
+{
+    for (size_t from = 0, to; from < length; from = to) {
+        for (to = from; to < length && !is_zero(data + to); to += BLOCK)
+            ;
+        cleanup_free char *name = xasprintf("image/%jd", (intmax_t)offset + (intmax_t)from);
+        if (to > from &&
+            add_entry(archive, name, S_IFREG | 0644, 0, data + from, to - from, err) < 0)
+            return -1;
+        to += to == from ? BLOCK : 0;
+    }
+    return 0;
+}
+
+/* Its holes are passed over: it is as large as a disk. */
+static int add_image(struct archive *archive, const char *path, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cleanup_free char *data = xcalloc(1, RUN_MAX);
+    if (fd < 0)
+        return error_set_errno(err, errno, "cannot open %s", path);
+    for (off_t at = 0; (at = lseek(fd, at, SEEK_DATA)) >= 0; at += RUN_MAX) {
+        at -= at % BLOCK;
+        memset(data, 0, RUN_MAX);
+        ssize_t n = pread(fd, data, RUN_MAX, at);
+        if (n < 0)
+            return error_set_errno(err, errno, "cannot read %s", path);
+        if (add_runs(archive, data, RUN_MAX, at, err) < 0)
+            return -1;
+    }
+    return errno == ENXIO ? 0 : error_set_errno(err, errno, "cannot read %s", path);
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
+static int write_archive(int fd, const void *init, size_t init_length, GPtrArray *modules,
+                         const char *image, struct error **err)
+{
+    static const char *const directories[] = {"dev", "proc", "sys", "modules", "image"};
     at_scope_end(cleanup_archive_handler) struct archive *archive = archive_write_new();
     if (archive_write_set_format_cpio_newc(archive) != ARCHIVE_OK ||
         archive_write_open_fd(archive, fd) != ARCHIVE_OK)
@@ -203,11 +250,14 @@ static int write_archive(int fd, const void *init, size_t init_length, GPtrArray
     for (guint i = 0; i < modules->len; i++)
         if (add_module_file(archive, i, modules->pdata[i], err) < 0)
             return -1;
+    if (image && add_image(archive, image, err) < 0)
+        return -1;
     return archive_write_close(archive) == ARCHIVE_OK ? 0 : archive_failed(archive, err);
 }
 
 int initramfs_write(const char *path, const struct kernel *kernel, const void *init,
-                    size_t init_length, const char *const *module_names, struct error **err)
+                    size_t init_length, const char *const *module_names, const char *image,
+                    struct error **err)
 {
     cleanup_array GPtrArray *modules = load_order(kernel, module_names, err);
     if (!modules)
@@ -215,7 +265,7 @@ int initramfs_write(const char *path, const struct kernel *kernel, const void *i
     cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot create %s", path);
-    if (write_archive(fd, init, init_length, modules, err) < 0) {
+    if (write_archive(fd, init, init_length, modules, image, err) < 0) {
         unlink(path);
         return error_prefix(err, "cannot write the initramfs %s", path);
     }

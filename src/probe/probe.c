@@ -29,9 +29,24 @@
 
 /* The SCSI ones come last, and only where such disks are. Loading sd_mod ends when all is probed
  * that was found by then: the disks are there when /init goes on. */
-static const char *const usual_modules[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
-static const char *const scsi_modules[] = {"virtio_pci",  "virtio_blk", "virtio_console",
-                                           "virtio_scsi", "sd_mod",     NULL};
+static const char *const usual_modules[] = {"virtio_pci", "virtio_blk", "virtio_console"};
+static const char *const scsi_modules[] = {"virtio_scsi", "sd_mod"};
+
+#define MODULES_MAX (ARRAY_SIZE(usual_modules) + 1 + ARRAY_SIZE(scsi_modules) + 1)
+
+/* Those that a guest of this kind needs, NULL-terminated. */
+static void list_modules(const struct probe_spec *spec, const char *filesystem,
+                         const char *ret[MODULES_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(usual_modules); i++)
+        ret[count++] = usual_modules[i];
+    if (filesystem)
+        ret[count++] = filesystem;
+    for (size_t i = 0; probe_spec_has_scsi(spec) && i < ARRAY_SIZE(scsi_modules); i++)
+        ret[count++] = scsi_modules[i];
+    ret[count] = NULL;
+}
 
 /* --- Why a guest failed ----------------------------------------------------------------------- */
 
@@ -255,9 +270,10 @@ static int prepare(const struct connection *c, const struct probe_options *optio
         .disk_count = disk_count,
         .disks = disks,
     };
-    const char *const *modules = probe_spec_has_scsi(ret) ? scsi_modules : usual_modules;
+    const char *modules[MODULES_MAX];
+    list_modules(ret, options->filesystem, modules);
     return initramfs_write(files->initramfs, options->kernel, guest_init, guest_init_size, modules,
-                           err);
+                           options->image, err);
 }
 
 struct probe *probe_start(struct connection *c, const struct probe_options *options,

@@ -36,7 +36,9 @@ struct probe_options {
     const char *emulator;              /* NULL: libvirt's choice */
     const struct probe_mirror *mirror; /* of what domain it has machine, CPUs and memory; or NULL */
     unsigned vcpus;
-    const char *name; /* of the domain */
+    const char *name;       /* of the domain */
+    const char *filesystem; /* that the guest is to know besides, "ext4"; or NULL */
+    const char *image;      /* with such a one in it, of which the guest has a copy; or NULL */
 };
 
 /* Boots a guest with these disks and waits until it says hello and has all of them. Under

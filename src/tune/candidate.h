@@ -14,6 +14,7 @@ struct candidate {
     bool current; /* the configuration of the disk that there is */
     char *id;     /* "qcow2-prealloc-native-iothread" */
     struct disk_config config;
+    const char *filesystem; /* that the probe guest works on a file of; NULL: on the disk itself */
     unsigned needs; /* enum disk_needs: to change the current disk to it */
     char *left_out; /* why it is not tried, one line; NULL when it is */
 };

@@ -14,6 +14,7 @@
 #include "host/claim.h"
 #include "host/directories.h"
 #include "host/storage.h"
+#include "tune/stage_filesystem.h"
 #include "tune/stage_guest.h"
 
 /* No disk that a VM would be put on is slower than this; it only bounds how long to wait. */
@@ -93,11 +94,10 @@ static char *chain_path(const struct stage *s, unsigned number)
 }
 
 static int create_image(struct stage *s, const char *path, const struct disk_config *c,
-                        unsigned below, struct error **err)
+                        uint64_t size, unsigned below, struct error **err)
 {
     const struct stage_images *like = like_of(s, c);
     cleanup_free char *image_options = disk_config_image_options(c);
-    uint64_t size = s->options->size_bytes;
     if (like && strcmp(c->format, "qcow2") == 0 && like->virtual_bytes > size)
         size = like->virtual_bytes;
     if (!below)
@@ -120,10 +120,16 @@ static int create_chain(struct stage *s, struct error **err)
         return -1;
     for (unsigned i = 1; i < like->depth; i++) {
         cleanup_free char *path = chain_path(s, i);
-        if (create_image(s, path, &like->image, i, err) < 0)
+        if (create_image(s, path, &like->image, s->options->size_bytes, i, err) < 0)
             return -1;
     }
     return 0;
+}
+
+/* Of the disk that has what is worked on. */
+static uint64_t disk_bytes(const struct stage_options *o, const struct candidate *c)
+{
+    return c->filesystem ? stage_filesystem_disk_bytes(o->size_bytes) : o->size_bytes;
 }
 
 static int create_files(struct stage *s, struct error **err)
@@ -141,8 +147,9 @@ static int create_files(struct stage *s, struct error **err)
         }
         if (stage_lane_is_null(s, i))
             continue;
-        const struct disk_config *c = &candidate_of(s, lane)->config;
-        if (create_image(s, lane->path, c, is_stacked(s, c) ? s->options->like->depth : 0, err) < 0)
+        const struct candidate *c = candidate_of(s, lane);
+        unsigned below = is_stacked(s, &c->config) ? s->options->like->depth : 0;
+        if (create_image(s, lane->path, &c->config, disk_bytes(s->options, c), below, err) < 0)
             return -1;
     }
     return 0;
@@ -168,7 +175,10 @@ unsigned stage_room(const struct stage_options *o)
 static uint64_t space_needed(const struct stage *s)
 {
     unsigned chain = s->options->like ? s->options->like->depth > 0 : 0;
-    return (s->lane_count + chain) * lane_bytes(s->options);
+    uint64_t bytes = (s->lane_count + chain) * lane_bytes(s->options);
+    for (size_t i = s->host_lanes; i < s->lane_count; i++)
+        bytes += disk_bytes(s->options, candidate_of(s, &s->lanes[i])) - s->options->size_bytes;
+    return bytes;
 }
 
 /* --- Claims ----------------------------------------------------------------------------------- */
@@ -244,9 +254,9 @@ static int fill_guest_lane(struct stage *s, size_t lane, struct error **err)
     return 0;
 }
 
-/* Work that only reads finds its data at the bottom of a chain. */
-static bool stays_empty(const struct stage *s, const struct lane *lane)
+bool stage_lane_stays_empty(const struct stage *s, size_t number)
 {
+    const struct lane *lane = &s->lanes[number];
     bool writes = false;
     for (unsigned i = 0; i < s->options->suite->count; i++)
         writes |= workload_writes(&s->options->suite->works[i].workload);
@@ -260,7 +270,7 @@ static int fill(struct stage *s, struct error **err)
     for (size_t i = 0; i < s->lane_count; i++) {
         stage_tell(s, "writing the scratch images once", i, s->lane_count);
         const struct lane *lane = &s->lanes[i];
-        bool empty = stage_lane_is_null(s, i) || stays_empty(s, lane);
+        bool empty = stage_lane_is_null(s, i) || stage_lane_stays_empty(s, i);
         int r = lane->failure || empty ? 0
                 : lane->candidate == LANE_HOST
                     ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
@@ -316,7 +326,8 @@ static int build(struct stage *s, struct error **err)
     if (storage_check_space(s->options->directory, space_needed(s), err) < 0 ||
         storage_check_direct(s->scratch->path, err) < 0)
         return -1;
-    if (create_chain(s, err) < 0 || create_files(s, err) < 0 || stage_guest_start(s, err) < 0)
+    if (stage_filesystem_make(s, err) < 0 || create_chain(s, err) < 0 || create_files(s, err) < 0 ||
+        stage_guest_start(s, err) < 0 || stage_filesystem_put(s, err) < 0)
         return -1;
     if (!s->options->fresh && fill(s, err) < 0)
         return -1;
@@ -354,6 +365,7 @@ void stage_free(struct stage *s)
         free(s->lanes[i].failure);
     }
     free(s->lanes);
+    free(s->image);
     kernel_free(s->kernel);
     free(s);
 }

@@ -66,6 +66,8 @@ struct stage {
     GPtrArray *candidates; /* not owned */
     struct claim *scratch;
     struct kernel *kernel;
+    const char *filesystem; /* that some lanes have (stage_filesystem.h), or NULL */
+    char *image;            /* with an empty one in it, of which the guest has a copy */
     struct probe *probe;
     struct sites *sites; /* the host's lanes */
     size_t host_lanes;
@@ -91,6 +93,10 @@ char *stage_serial(const struct stage *s, size_t lane);
 
 /* Whether nothing is behind a lane (disk_config.h): it moves no bytes. */
 bool stage_lane_is_null(const struct stage *s, size_t lane);
+
+/* Whether nothing is written to it before: work that only reads finds its data at the bottom of the
+ * chain that the image stands on. */
+bool stage_lane_stays_empty(const struct stage *s, size_t lane);
 
 /* Waits until what was moved so far is no more than the rate allows. What comes next goes at full
  * speed: a slice that was slowed down would measure nothing. Errors: a signal. */

@@ -160,6 +160,8 @@ int stage_guest_start(struct stage *s, struct error **err)
         .mirror = s->options->mirror,
         .vcpus = s->options->vcpus,
         .name = name,
+        .filesystem = s->filesystem,
+        .image = s->image,
     };
     stage_tell(s, "starting the probe guest", 0, 0);
     if (process_set_io_priority(getpid(), s->options->io_priority, err) < 0)

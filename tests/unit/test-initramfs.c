@@ -4,18 +4,12 @@
  *
  *   test-initramfs           with made-up modules
  *   test-initramfs --real    with those of a real kernel; skipped where this machine has none
- *
- * A made-up module is an ELF file with nothing but symbols: depmod works out from those which
- * module needs which, as it does for real ones.
  */
 #undef NDEBUG
 #include <assert.h>
-#include <elf.h>
-#include <endian.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,175 +17,20 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
 
 #include "host/directories.h"
+#include "made-modules.h"
 #include "probe/initramfs.h"
-#include "scratch.h"
 
-#define RELEASE "6.1.0-1-test"
 #define ENTRIES_MAX 64
 
 static const char init[] = "\177ELF, and what else\n\0is in a program";
 
-static struct kernel fake_kernel;
 static struct kernel *real_kernel;
-
-/* --- Making modules --------------------------------------------------------------------------- */
-
-enum section { NONE, EXPORTS, SYMBOLS, STRINGS, SECTION_NAMES, SECTIONS };
-
-struct elf {
-    Elf64_Ehdr header;
-    Elf64_Shdr sections[SECTIONS];
-    Elf64_Sym symbols[4];
-    char exports[32];
-    char strings[4][32];
-    char section_names[SECTIONS][32];
-};
-
-struct fake {
-    const char *file;
-    const char *filter;   /* libarchive's name of what it is packed with; NULL: nothing */
-    const char *text;     /* what is in it; NULL: an ELF file that … */
-    const char *exports;  /* … has this symbol */
-    const char *needs[4]; /* … and needs these of others */
-};
-
-static const struct fake fakes[] = {
-    {"virtio.ko", NULL, NULL, "register_virtio_driver"},
-    {"virtio_ring.ko", NULL, NULL, "vring_create", {"register_virtio_driver"}},
-    {"a-modern.ko", NULL, NULL, "vp_modern_probe", {"vring_create"}},
-    {"virtio_pci.ko", NULL, NULL, NULL, {"register_virtio_driver", "vp_modern_probe"}},
-    {"virtio_blk.ko", NULL, NULL, NULL, {"register_virtio_driver", "vring_create", "in_kernel"}},
-    {"soft.ko"},
-    {"soft-first.ko", NULL, NULL, NULL, {"vring_create"}},
-    {"soft-after.ko"},
-    {"loop-a.ko"},
-    {"loop-b.ko"},
-    {"packed-gz.ko", "gzip"}, /* .ko.gz is what some depmods are built without */
-    {"packed-xz.ko.xz", "xz"},
-    {"packed-zst.ko.zst", "zstd"},
-    {"text.ko", NULL, "no module"},
-    {"packed-text.ko.xz", "xz", "no module"},
-    {"packed-empty.ko.xz", "xz", ""},
-    {"torn.ko", NULL, "\x1f\x8b\b\1\2\3\4\5\6\3torn"},
-    {"empty.ko", NULL, ""},
-    {"gone.ko"},
-};
-
-static const char built_in[] = "kernel/built-in.ko\nkernel/virtio_console.ko\n";
-
-static const char softdeps[] = "softdep soft pre: built_in nowhere soft_first post: soft_after\n"
-                               "softdep loop_a pre: loop_b\n"
-                               "softdep loop_b pre: loop_a\n";
-
-static void place(struct elf *elf, enum section section, const char *name, Elf64_Word type,
-                  const void *from, size_t size)
-{
-    strcpy(elf->section_names[section], name);
-    elf->sections[section] = (Elf64_Shdr){
-        .sh_name = (Elf64_Word)(section * sizeof(elf->section_names[0])),
-        .sh_type = type,
-        .sh_offset = (Elf64_Off)((const char *)from - (const char *)elf),
-        .sh_size = size,
-    };
-}
-
-static struct elf make_elf(const char *exports, const char *const *needs)
-{
-    struct elf elf = {
-        .header =
-            {
-                .e_type = ET_REL,
-                .e_version = EV_CURRENT,
-                .e_shoff = offsetof(struct elf, sections),
-                .e_ehsize = sizeof(Elf64_Ehdr),
-                .e_shentsize = sizeof(Elf64_Shdr),
-                .e_shnum = SECTIONS,
-                .e_shstrndx = SECTION_NAMES,
-            },
-    };
-    memcpy(elf.header.e_ident, ELFMAG, SELFMAG);
-    elf.header.e_ident[EI_CLASS] = ELFCLASS64;
-    elf.header.e_ident[EI_DATA] = __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB;
-    elf.header.e_ident[EI_VERSION] = EV_CURRENT;
-    strcpy(elf.exports, exports ? exports : "");
-    for (size_t i = 1; needs[i - 1]; i++) {
-        strcpy(elf.strings[i], needs[i - 1]);
-        elf.symbols[i].st_name = (Elf64_Word)(i * sizeof(elf.strings[0]));
-        elf.symbols[i].st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE);
-    }
-    place(&elf, EXPORTS, "__ksymtab_strings", SHT_PROGBITS, elf.exports, strlen(elf.exports) + 1);
-    place(&elf, SYMBOLS, ".symtab", SHT_SYMTAB, elf.symbols, sizeof(elf.symbols));
-    place(&elf, STRINGS, ".strtab", SHT_STRTAB, elf.strings, sizeof(elf.strings));
-    place(&elf, SECTION_NAMES, ".shstrtab", SHT_STRTAB, elf.section_names,
-          sizeof(elf.section_names));
-    elf.sections[SYMBOLS].sh_link = STRINGS;
-    elf.sections[SYMBOLS].sh_entsize = sizeof(Elf64_Sym);
-    return elf;
-}
-
-/* Writes the file, packed with libarchive's filter of this name unless that is NULL. */
-static void write_file(const char *directory, const char *name, const char *filter,
-                       const void *data, size_t length)
-{
-    cleanup_free char *path = xasprintf("%s/%s", directory, name);
-    struct archive *archive = archive_write_new();
-    struct archive_entry *entry = archive_entry_new();
-    archive_write_set_format_raw(archive);
-    assert(!filter || archive_write_add_filter_by_name(archive, filter) == ARCHIVE_OK);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    assert(archive_write_open_filename(archive, path) == ARCHIVE_OK);
-    assert(archive_write_header(archive, entry) == ARCHIVE_OK);
-    assert(archive_write_data(archive, data, length) == (la_ssize_t)length);
-    assert(archive_write_close(archive) == ARCHIVE_OK);
-    archive_entry_free(entry);
-    archive_write_free(archive);
-}
-
-/* Some depmods look below /usr alone, hence the link. What they have to say about files that are
- * no modules is dropped. */
-static void run_depmod(const char *root)
-{
-    const char *const argv[] = {"depmod", "-b", root, RELEASE, NULL};
-    cleanup_free char *usr = xasprintf("%s/usr", root);
-    posix_spawn_file_actions_t actions;
-    pid_t pid;
-    int status;
-    assert(symlink(".", usr) == 0);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    assert(!posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ));
-    assert(waitpid(pid, &status, 0) == pid && status == 0);
-    posix_spawn_file_actions_destroy(&actions);
-}
-
-/* Makes SCRATCH/lib/modules/RELEASE, with the modules above. */
-static void make_kernel(void)
-{
-    fake_kernel.modules_dir = xasprintf("%s/lib/modules/" RELEASE, scratch);
-    const char *modules = fake_kernel.modules_dir;
-    cleanup_free char *files = xasprintf("%s/kernel", modules);
-    cleanup_free char *gone = xasprintf("%s/gone.ko", files);
-    assert(file_make_directories(files, NULL) == 0);
-    for (const struct fake *fake = fakes; fake < fakes + ARRAY_SIZE(fakes); fake++) {
-        struct elf elf = make_elf(fake->exports, fake->needs);
-        if (fake->text)
-            write_file(files, fake->file, fake->filter, fake->text, strlen(fake->text));
-        else
-            write_file(files, fake->file, fake->filter, &elf, sizeof(elf));
-    }
-    write_file(modules, "modules.order", NULL, "", 0);
-    write_file(modules, "modules.builtin", NULL, built_in, strlen(built_in));
-    run_depmod(scratch);
-    write_file(modules, "modules.softdep", NULL, softdeps, strlen(softdeps));
-    assert(unlink(gone) == 0);
-}
 
 /* --- Reading back ----------------------------------------------------------------------------- */
 
@@ -249,6 +88,7 @@ static size_t check_base(const struct contents *contents)
         {(char *)"proc", S_IFDIR | 0755, 0, 0, (char *)""},
         {(char *)"sys", S_IFDIR | 0755, 0, 0, (char *)""},
         {(char *)"modules", S_IFDIR | 0755, 0, 0, (char *)""},
+        {(char *)"image", S_IFDIR | 0755, 0, 0, (char *)""},
         {(char *)"dev/console", S_IFCHR | 0600, makedev(5, 1), 0, (char *)""},
         {(char *)"init", S_IFREG | 0755, 0, sizeof(init), (char *)init},
     };
@@ -307,7 +147,8 @@ static void test_order(void **state)
     cleanup_free char *path = xasprintf("%s/initramfs", scratch);
     for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
         cleanup_error struct error *err = NULL;
-        if (initramfs_write(path, &fake_kernel, init, sizeof(init), orders[i].names, &err) < 0)
+        if (initramfs_write(path, &fake_kernel, init, sizeof(init), orders[i].names, NULL, &err) <
+            0)
             fail_msg("%s: %s", orders[i].names[0], err->message);
         struct contents contents = {0};
         read_back(path, &contents);
@@ -324,7 +165,8 @@ static void test_unpacked(void **state)
     cleanup_free char *path = xasprintf("%s/initramfs", scratch);
     struct elf elf = make_elf(NULL, (const char *const[]){NULL});
     struct contents contents = {0};
-    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), packed, NULL), 0);
+    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), packed, NULL, NULL),
+                     0);
     read_back(path, &contents);
     size_t first = check_base(&contents);
     assert_int_equal(contents.count, first + 3);
@@ -333,6 +175,77 @@ static void test_unpacked(void **state)
         assert_memory_equal(contents.entries[i].data, &elf, sizeof(elf));
     }
     contents_free(&contents);
+}
+
+/* --- An image --------------------------------------------------------------------------------- */
+
+#define BLOCK 4096
+
+/* Where there is something else than zeros: alone, across what is read at a time, at the end.
+ * Blocks of zeros are written as well, and are not holes of the file. */
+static const struct {
+    off_t offset;
+    size_t blocks;
+    char value;
+} pieces[] = {
+    {0, 1, 0},           {BLOCK, 1, 'a'},     {3 * BLOCK, 2, 'b'}, {5 * BLOCK, 1, 0},
+    {1 << 20, 256, 'c'}, {3 << 20, 600, 'd'}, {64 << 20, 1, 'e'},
+};
+
+static void make_image(const char *path, size_t size)
+{
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        cleanup_free char *data = xcalloc(pieces[i].blocks, BLOCK);
+        memset(data, pieces[i].value, pieces[i].blocks * BLOCK);
+        assert(pwrite(fd, data, pieces[i].blocks * BLOCK, pieces[i].offset) ==
+               (ssize_t)(pieces[i].blocks * BLOCK));
+    }
+}
+
+/* What the archive has, put where it stands, is the image; it has no more than what is not zeros.
+ */
+static void test_image(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    const size_t size = (64 << 20) + BLOCK;
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    cleanup_free char *image = xasprintf("%s/image", scratch);
+    cleanup_free char *copy = xcalloc(1, size), *whole = xcalloc(1, size);
+    make_image(image, size);
+    struct contents contents = {0};
+    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), none, image, NULL), 0);
+    read_back(path, &contents);
+    size_t bytes = 0;
+    for (size_t i = check_base(&contents); i < contents.count; i++) {
+        const struct entry *entry = &contents.entries[i];
+        assert_memory_equal(entry->name, "image/", 6);
+        size_t offset = strtoul(entry->name + 6, NULL, 10);
+        assert_true(offset % BLOCK == 0 && offset + entry->length <= size);
+        memcpy(copy + offset, entry->data, entry->length);
+        bytes += entry->length;
+    }
+    contents_free(&contents);
+    cleanup_close int fd = open(image, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, whole, size), size);
+    assert_memory_equal(copy, whole, size);
+    assert_int_equal(bytes, (1 + 2 + 256 + 600 + 1) * BLOCK);
+    unlink(image);
+}
+
+static void test_no_image(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    cleanup_free char *path = xasprintf("%s/initramfs", scratch);
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(
+        initramfs_write(path, &fake_kernel, init, sizeof(init), none, "/nonexistent/image", &err),
+        -1);
+    assert_non_null(strstr(err->message, "/nonexistent/image"));
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 /* --- Errors ----------------------------------------------------------------------------------- */
@@ -356,7 +269,7 @@ static void check_error(const char *path, const struct kernel *kernel, const cha
 {
     const char *const names[] = {"virtio", module, NULL};
     cleanup_error struct error *err = NULL;
-    if (initramfs_write(path, kernel, init, sizeof(init), names, &err) == 0)
+    if (initramfs_write(path, kernel, init, sizeof(init), names, NULL, &err) == 0)
         fail_msg("no error '%s'", message);
     if (!strstr(err->message, message))
         fail_msg("'%s' instead of '%s'", err->message, message);
@@ -393,7 +306,8 @@ static void test_exists(void **state)
     cleanup_free char *path = xasprintf("%s/theirs", scratch);
     write_file(scratch, "theirs", NULL, "theirs", 6);
     cleanup_error struct error *err = NULL;
-    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), names, &err), -1);
+    assert_int_equal(initramfs_write(path, &fake_kernel, init, sizeof(init), names, NULL, &err),
+                     -1);
     assert_non_null(strstr(err->message, "theirs: File exists"));
     cleanup_free char *text = file_read(path, NULL, NULL);
     assert_string_equal(text, "theirs");
@@ -436,7 +350,7 @@ static void test_real_kernel(void **state)
     static const char *const virtio[] = {"virtio_pci", "virtio_blk", "virtio_console", NULL};
     cleanup_free char *path = xasprintf("%s/initramfs", scratch);
     cleanup_error struct error *err = NULL;
-    if (initramfs_write(path, real_kernel, init, sizeof(init), virtio, &err) < 0)
+    if (initramfs_write(path, real_kernel, init, sizeof(init), virtio, NULL, &err) < 0)
         fail_msg("%s", err->message);
     struct contents contents = {0};
     read_back(path, &contents);
@@ -481,6 +395,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),  cmocka_unit_test(test_unpacked),
+        cmocka_unit_test(test_image),  cmocka_unit_test(test_no_image),
         cmocka_unit_test(test_broken), cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_exists),
     };
