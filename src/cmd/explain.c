@@ -24,10 +24,11 @@ struct arguments {
     struct workload_options work;
     struct guest_options guest;
     struct explain_live_options live;
-    char *directory, *xml, *disk, *size, *time, *rounds, *slice, *seed;
+    char *directory, *xml, *disk, *size, *time, *rounds, *slice, *seed, *filesystem_name;
     struct operand operand; /* the domain and its disk */
 
     struct guest_choice choice;
+    const char *filesystem; /* the guest's, or NULL */
     struct suite *suite;
     GPtrArray *notes, *warnings;
     uint64_t size_bytes, time_ns, max_rounds, slice_ns, seed_number;
@@ -49,12 +50,23 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
         {"slice", 0, 0, G_OPTION_ARG_STRING, &a->slice, "Length of a slice [100ms]", "TIME"},
         {"size", 0, 0, G_OPTION_ARG_STRING, &a->size,
          "Size of each scratch image [128M; with --fresh 512M]", "SIZE"},
+        {"filesystem", 0, 0, G_OPTION_ARG_STRING, &a->filesystem_name,
+         "The guest's, ext4, or none: the program works on the disk itself [ext4]", "TYPE"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &a->seed, "Seed of the order of slices", "N"},
         EXPLAIN_LIVE_ENTRIES(&a->live),
         {NULL},
     };
     return options_parse(argc, argv, "tell where a request's time goes", own, &a->common, &a->work,
                          &a->guest, &a->operand, err);
+}
+
+static int parse_filesystem(struct arguments *a, struct error **err)
+{
+    const char *name = a->filesystem_name ? a->filesystem_name : "ext4";
+    if (strcmp(name, "none") != 0 && strcmp(name, "ext4") != 0)
+        return error_set(err, "--filesystem: '%s' is neither ext4 nor none", name);
+    a->filesystem = strcmp(name, "none") == 0 ? NULL : "ext4";
+    return 0;
 }
 
 /* One work that goes as fast as it can: a paced one waits for its own clock. */
@@ -90,9 +102,10 @@ static int check_place(struct arguments *a, struct error **err)
 /* Each way has options of its own. */
 static int check_live(const struct arguments *a, struct error **err)
 {
-    const char *const probing[] = {a->directory,     a->xml,      a->disk,    a->size,
-                                   a->time,          a->rounds,   a->slice,   a->seed,
-                                   a->work.workload, a->work.fio, a->work.rw, a->guest.kernel};
+    const char *const probing[] = {a->directory,      a->xml,      a->disk,    a->size,
+                                   a->time,           a->rounds,   a->slice,   a->seed,
+                                   a->work.workload,  a->work.fio, a->work.rw, a->guest.kernel,
+                                   a->filesystem_name};
     if (!a->live.live && (a->live.runtime || a->live.histograms))
         return error_set(err, "--runtime and --histograms go with --live");
     for (size_t i = 0; a->live.live && i < ARRAY_SIZE(probing); i++)
@@ -122,7 +135,8 @@ static int parse(int argc, char **argv, struct arguments *a, struct error **err)
         option_duration("--slice", a->slice, &a->slice_ns, err) < 0 ||
         option_number("--rounds", a->rounds, 2, UINT32_MAX, &a->max_rounds, err) < 0 ||
         option_number("--seed", a->seed, 0, INT32_MAX, &a->seed_number, err) < 0 ||
-        options_guest(&a->guest, &a->choice, err) < 0 || check_place(a, err) < 0)
+        options_guest(&a->guest, &a->choice, err) < 0 || parse_filesystem(a, err) < 0 ||
+        check_place(a, err) < 0)
         return -1;
     if (a->slice_ns < 20 * NS_PER_MS || a->slice_ns > 10 * NS_PER_SECOND)
         return error_set(err, "--slice: has to be between 20ms and 10s: kernels tell milliseconds");
@@ -200,6 +214,7 @@ static int find_variants(struct run *r, struct error **err)
         .disk = &r->config,
         .limited = has_subject(r) && r->subject.disk->limit_count,
         .fresh = a->work.fresh,
+        .filesystem = a->filesystem,
         .vcpus = a->choice.vcpus,
         .disk_bytes =
             has_subject(r) ? MAX(a->size_bytes, r->subject.images.virtual_bytes) : a->size_bytes,
@@ -213,14 +228,19 @@ static int find_variants(struct run *r, struct error **err)
                : 0;
 }
 
-/* The disk's own lane, and not before it was filled. */
+/* The disk's own lane and that with a file system, and not before they were filled. */
 static int limit_the_disk(struct run *r, struct error **err)
 {
     const struct domain_disk *d = r->subject.disk;
-    const struct lane *lane = &r->stage->lanes[r->stage->host_lanes];
-    if (!d || !d->limit_count || lane->failure)
-        return 0;
-    return limit_disk(r->stage->probe, lane->path, d->limits, d->limit_count, err);
+    for (size_t i = r->stage->host_lanes; d && d->limit_count && i < r->stage->lane_count; i++) {
+        const struct lane *lane = &r->stage->lanes[i];
+        const struct variant *v = r->variants->pdata[lane->candidate];
+        bool limited = v->role == VARIANT_DISK || v->role == VARIANT_FILE;
+        if (limited && !lane->failure &&
+            limit_disk(r->stage->probe, lane->path, d->limits, d->limit_count, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int set_stage(struct run *r, struct stage_options *options, struct progress *progress,

@@ -12,6 +12,7 @@ static const struct {
     const char *id, *name, *measured;
 } kinds[] = {
     [LAYER_GUEST] = {"guest", "program, guest's kernel", "program's, guest's clock"},
+    [LAYER_FILESYSTEM] = {"filesystem", "guest's file system", "less the disk itself"},
     [LAYER_VIRTIO] = {"virtio", "virtio, exit, interrupt", "nothing behind the disk"},
     [LAYER_THROTTLE] = {"throttle", "limits (iotune)", "less a disk without"},
     [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less an allocated disk"},
@@ -46,11 +47,11 @@ const char *layer_measured(enum layer_kind kind, unsigned in_flight)
 enum layer_kind layer_of_variant(enum variant_role role)
 {
     static const enum layer_kind layers[] = {
-        [VARIANT_DISK] = LAYER_UNEXPLAINED,   [VARIANT_FREE] = LAYER_THROTTLE,
-        [VARIANT_WRITTEN] = LAYER_ALLOCATION, [VARIANT_RAW] = LAYER_FORMAT,
-        [VARIANT_FLOOR] = LAYER_VIRTIO,       [VARIANT_AIO] = LAYER_AIO,
-        [VARIANT_THREAD] = LAYER_VIRTIO,      [VARIANT_CACHE] = LAYER_CACHE,
-        [VARIANT_TABLES] = LAYER_FORMAT,
+        [VARIANT_DISK] = LAYER_UNEXPLAINED, [VARIANT_FILE] = LAYER_FILESYSTEM,
+        [VARIANT_FREE] = LAYER_THROTTLE,    [VARIANT_WRITTEN] = LAYER_ALLOCATION,
+        [VARIANT_RAW] = LAYER_FORMAT,       [VARIANT_FLOOR] = LAYER_VIRTIO,
+        [VARIANT_AIO] = LAYER_AIO,          [VARIANT_THREAD] = LAYER_VIRTIO,
+        [VARIANT_CACHE] = LAYER_CACHE,      [VARIANT_TABLES] = LAYER_FORMAT,
     };
     return layers[role];
 }
@@ -149,13 +150,23 @@ static int free_lane(const struct cut *c, int disk)
     return lane >= 0 ? lane : disk;
 }
 
+/* Where the program works: on a file, or on the disk itself. */
+static int top_lane(const struct cut *c, int disk)
+{
+    int lane = lane_of_role(c, VARIANT_FILE);
+    return lane >= 0 ? lane : disk;
+}
+
 static void cut_layers(struct cut *c, int disk)
 {
+    int top = top_lane(c, disk);
     int floor = lane_of_role(c, VARIANT_FLOOR), written = lane_of_role(c, VARIANT_WRITTEN);
     int raw = lane_of_role(c, VARIANT_RAW), limited = disk;
     disk = free_lane(c, limited);
     int base = written >= 0 ? written : disk;
     add_layer(c, LAYER_GUEST, program(c, limited), inside(c, limited, CLOCK_GUEST));
+    if (top != limited)
+        add_layer(c, LAYER_FILESYSTEM, program(c, top), program(c, limited));
     /* Where there is no such disk, or its queues are others, its own two clocks have to do. */
     int own = floor >= 0 && c->rounds->in_flight == 1 ? floor : limited;
     add_layer(c, LAYER_VIRTIO, inside(c, own, CLOCK_GUEST), inside(c, own, CLOCK_QEMU));
@@ -203,7 +214,8 @@ static void fill_effects(struct cut *c, int disk)
         for (size_t k = c->stage->host_lanes; !effect->failure && k < c->stage->lane_count; k++)
             if (c->stage->lanes[k].candidate == (int)i)
                 effect->failure = c->stage->lanes[k].failure;
-        int base = v->role == VARIANT_FREE ? disk : free_lane(c, disk);
+        bool has_limits = v->role == VARIANT_FREE || v->role == VARIANT_FILE;
+        int base = has_limits ? disk : free_lane(c, disk);
         for (size_t k = 0; own && k < count; k++)
             change[k] = own[k] - program(c, base)[k];
         effect->ns = locate(own, count);
@@ -240,10 +252,14 @@ struct explanation *explanation_new(const struct stage *stage, const GPtrArray *
     }
     e->rounds = rounds->count;
     e->in_flight = rounds->in_flight;
-    e->guest_ns = locate(program(&c, disk), rounds->count);
+    const double *whole = program(&c, top_lane(&c, disk));
+    if (top_lane(&c, disk) != disk)
+        e->filesystem = ((struct variant *)variants->pdata[variants_find(variants, VARIANT_FILE)])
+                            ->candidate.filesystem;
+    e->guest_ns = locate(whole, rounds->count);
     e->host_ns = locate(program(&c, 0), rounds->count);
     cleanup_free double *rest = xcalloc(rounds->count, sizeof(*rest));
-    memcpy(rest, program(&c, disk), rounds->count * sizeof(*rest));
+    memcpy(rest, whole, rounds->count * sizeof(*rest));
     c.rest = rest;
     cut_layers(&c, disk);
     close_sum(&c);

@@ -10,6 +10,8 @@
  *
  * - guest is T - G of the disk: the program, its system call, the guest's kernel above its block
  *   layer;
+ * - filesystem is T on a file of a like disk with a file system on it, less T on the disk itself:
+ *   all that it adds, the requests for its own tables included. All else is of the disk itself;
  * - virtio is G - Q of the disk with nothing behind it: the guest's driver, the exit, the
  *   notifications of both directions;
  * - throttle is Q of the disk less Q of one without its limits; where it has any, and then "the
@@ -49,6 +51,7 @@
 
 enum layer_kind {
     LAYER_GUEST,
+    LAYER_FILESYSTEM,
     LAYER_VIRTIO,
     LAYER_THROTTLE,
     LAYER_ALLOCATION,
@@ -74,17 +77,19 @@ struct effect {
     const struct variant *variant;
     const char *failure;       /* why it has no figure, or NULL */
     struct interval ns;        /* a request of the program on it */
-    struct interval change_ns; /* less that on the disk (without its limits, but where the variant
-                                * is that): below 0 it is faster */
+    struct interval change_ns; /* less that on the disk itself (without its limits, but where the
+                                * variant is that, or has them): below 0 it is faster */
 };
 
 struct explanation {
     size_t rounds;
-    unsigned in_flight;       /* as set */
-    double depth[CLOCKS];     /* as found inside of each boundary of the disk; NaN: not known */
-    double split[CLOCKS];     /* requests there for one of the program, the device's for one on the
-                               * raw image; NaN: not known */
-    struct interval guest_ns; /* a request of the program, on the disk in the guest */
+    unsigned in_flight;     /* as set */
+    double depth[CLOCKS];   /* as found inside of each boundary of the disk; NaN: not known */
+    double split[CLOCKS];   /* requests there for one of the program, the device's for one on the
+                             * raw image; NaN: not known */
+    const char *filesystem; /* the guest's, on a file of which the program works; NULL: on the disk
+                             * itself */
+    struct interval guest_ns; /* a request of the program, on that in the guest */
     struct interval host_ns;  /* on the host's own file */
     size_t layer_count;
     struct layer layers[LAYERS]; /* from the program down; the last is what is unexplained */

@@ -38,6 +38,16 @@ static bool is_raw(const struct disk_config *c)
     return strcmp(c->format, "raw") == 0;
 }
 
+static void add_file(GPtrArray *variants, const struct variants_options *o)
+{
+    if (!o->filesystem)
+        return;
+    cleanup_free char *name = xasprintf("%s on it", o->filesystem);
+    add(variants, o, VARIANT_FILE, name, o->disk);
+    struct variant *v = variants->pdata[variants->len - 1];
+    v->candidate.filesystem = o->filesystem;
+}
+
 static void add_free(GPtrArray *variants, const struct variants_options *o)
 {
     if (o->limited)
@@ -137,6 +147,7 @@ GPtrArray *variants_new(const struct variants_options *o)
 {
     GPtrArray *variants = g_ptr_array_new_with_free_func(free_variant);
     add(variants, o, VARIANT_DISK, "the disk", o->disk);
+    add_file(variants, o);
     add_free(variants, o);
     add_written(variants, o);
     add_raw(variants, o);

@@ -12,7 +12,9 @@
 /* What a variant is there for. Of VARIANT_AIO and VARIANT_TABLES there may be several or none, of
  * the others one or none; the disk itself comes first. */
 enum variant_role {
-    VARIANT_DISK,    /* the disk as it is */
+    VARIANT_DISK,    /* the disk as it is, on which the program works itself */
+    VARIANT_FILE,    /* the same, its limits included, with a file system that it works on a file of
+                      */
     VARIANT_FREE,    /* the same without its limits; where it has any */
     VARIANT_WRITTEN, /* the same, its clusters allocated beforehand; where first writes are
                         explained */
@@ -34,6 +36,7 @@ struct variants_options {
     const struct disk_config *disk; /* outlives the variants */
     bool limited;                   /* the disk has limits (<iotune>), and no variant has them */
     bool fresh;                     /* first writes are explained */
+    const char *filesystem;         /* the guest's ("ext4"); NULL: none */
     unsigned vcpus;
     uint64_t disk_bytes; /* what the guest sees of the disk */
     const struct candidate_facts *facts;

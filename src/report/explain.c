@@ -94,6 +94,8 @@ json_t *report_explain_json(const struct explain_report *r)
         !workload_writes(&r->work->workload) ? "read"
         : r->fresh                           ? "fresh"
                                              : "rewrite");
+    json_object_set_new(json, "filesystem",
+                        e->filesystem ? json_string(e->filesystem) : json_null());
     json_object_set_new(json, "guest_request", interval_json(&e->guest_ns));
     json_object_set_new(json, "host_request", interval_json(&e->host_ns));
     json_object_set_new(json, "depth", depth);
@@ -117,9 +119,9 @@ json_t *report_explain_json(const struct explain_report *r)
 #define BAR_COLUMNS (COLUMNS - 4)
 
 static const char marks[LAYERS] = {
-    [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v', [LAYER_THROTTLE] = 't',    [LAYER_ALLOCATION] = 'n',
-    [LAYER_KERNEL] = 'k', [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',         [LAYER_CACHE] = 'c',
-    [LAYER_HOST] = 'h',   [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
+    [LAYER_FILESYSTEM] = 's', [LAYER_GUEST] = 'g',  [LAYER_VIRTIO] = 'v', [LAYER_THROTTLE] = 't',
+    [LAYER_ALLOCATION] = 'n', [LAYER_KERNEL] = 'k', [LAYER_FORMAT] = 'f', [LAYER_AIO] = 'a',
+    [LAYER_CACHE] = 'c',      [LAYER_HOST] = 'h',   [LAYER_DEVICE] = 'd', [LAYER_UNEXPLAINED] = '?',
 };
 
 /* A letter a layer, as long as its part of what takes time at all; what is below zero has none.
@@ -204,9 +206,10 @@ static void print_head(const struct explain_report *r, FILE *out)
 static void print_total(const struct explanation *e, FILE *out)
 {
     cleanup_free char *text = xasprintf(
-        "A request takes %.1f µs (±%.1f) in the guest, %.2f times the %.1f µs (±%.1f) that it "
+        "A request takes %.1f µs (±%.1f) in the guest%s%s, %.2f times the %.1f µs (±%.1f) that it "
         "takes on the host.",
-        us(e->guest_ns.value), half_us(&e->guest_ns), e->guest_ns.value / e->host_ns.value,
+        us(e->guest_ns.value), half_us(&e->guest_ns), e->filesystem ? ", of a file on " : "",
+        e->filesystem ? e->filesystem : "", e->guest_ns.value / e->host_ns.value,
         us(e->host_ns.value), half_us(&e->host_ns));
     fputc('\n', out);
     report_print_wrapped_to(text, 0, COLUMNS, out);

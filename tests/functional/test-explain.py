@@ -11,7 +11,7 @@ from harness import (Run, assert_done, assert_error, assert_nothing_left, case, 
 
 _directory = scratch("images")
 QUICK = ("--rounds", "2", "--slice", "20ms", "--size", "4M")
-DIRECT = ["guest", "virtio", "format", "aio", "host", "device", "unexplained"]
+DIRECT = ["guest", "filesystem", "virtio", "format", "aio", "host", "device", "unexplained"]
 
 
 def explain(*arguments):
@@ -30,6 +30,14 @@ def check_sum(report):
     assert abs(whole - report["guest_request"]["us"]) < 0.01, f"{whole} of {report['guest_request']}"
 
 
+def domain_xml(image, driver):
+    machine = "pc" if platform.machine() == "x86_64" else "virt"
+    return ("<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
+            f"<os><type arch='{platform.machine()}' machine='{machine}'>hvm</type></os><devices>"
+            f"<disk type='file' device='disk'><driver name='qemu' type='qcow2' {driver}/>"
+            f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk></devices></domain>")
+
+
 @case("one request at a time: every layer, each with its interval, and disks that differ in one of them")
 def single():
     report = explain("-d", _directory)
@@ -39,9 +47,11 @@ def single():
         assert layer["low_us"] <= layer["us"] <= layer["high_us"] and layer["measured"], layer
         equal(layer["zero"], layer["low_us"] <= 0 <= layer["high_us"], "zero")
     variants = {variant["name"]: variant for variant in report["variants"]}
-    equal(sorted(variants), sorted(["raw", "nothing behind it", "io=native", "io=io_uring", "iothread"]), "variants")
+    equal(sorted(variants), sorted(["ext4 on it", "raw", "nothing behind it", "io=native", "io=io_uring", "iothread"]), "variants")
     assert variants["nothing behind it"]["change"]["us"] < 0, variants["nothing behind it"]
-    equal((report["rounds"], report["depth"]["set"], report["state"]), (2, 1, "rewrite"), "the run")
+    equal((report["rounds"], report["depth"]["set"], report["state"], report["filesystem"]),
+          (2, 1, "rewrite", "ext4"), "the run")
+    equal(variants["ext4 on it"]["request"], report["guest_request"], "the request is one of a file")
     for kind in ("guest", "qemu"):
         equal(round(report["requests_per_request"][kind]), 1, f"requests of {kind} for each of the program's")
     names = {group["name"] for group in report["threads"]}
@@ -51,7 +61,7 @@ def single():
 @case("many requests at a time: times are those in a layer, and the depth that was set is found")
 def deep():
     report = explain("-d", _directory, "-w", "randread", "--disk", "raw-native")
-    equal(layers(report), ["guest", "virtio", "kernel", "device", "unexplained"], "layers")
+    equal(layers(report), ["guest", "filesystem", "virtio", "kernel", "device", "unexplained"], "layers")
     check_sum(report)
     depth = report["depth"]
     equal(depth["set"], 32, "depth")
@@ -63,18 +73,14 @@ def others():
     image, path = _directory / "disk.qcow2", _directory / "domain.xml"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "64M"], check=True)
     before = image.read_bytes()
-    machine = "pc" if platform.machine() == "x86_64" else "virt"
-    path.write_text("<domain type='qemu'><name>web</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
-                    f"<os><type arch='{platform.machine()}' machine='{machine}'>hvm</type></os><devices>"
-                    "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='writeback'/>"
-                    f"<source file='{image}'/><target dev='vda' bus='virtio'/></disk></devices></domain>")
+    path.write_text(domain_xml(image, "cache='writeback'"))
     report = explain("--xml", path)
-    equal(layers(report), ["guest", "virtio", "format", "cache", "unexplained"], "layers")
+    equal(layers(report), ["guest", "filesystem", "virtio", "format", "cache", "unexplained"], "layers")
     variants = {variant["name"]: variant for variant in report["variants"]}
     assert "failure" in variants["io=native"] and "change" in variants["cache=none"], variants
     equal(image.read_bytes(), before, "the domain's image")
     report = explain("-d", _directory, "--fresh", "--size", "64M")
-    equal(layers(report), DIRECT[:2] + ["allocation"] + DIRECT[2:], "layers of first writes")
+    equal(layers(report), DIRECT[:3] + ["allocation"] + DIRECT[3:], "layers of first writes")
     equal(report["state"], "fresh", "state")
 
 
@@ -86,9 +92,37 @@ def text():
     # Of names, and of reasons to doubt, nobody knows the length.
     wide = [line for line in lines[3:lines.index("Read these figures with care:")] if len(line) > 80]
     assert not wide, wide
-    bar = next(line for line in lines if line[2:] and set(line[2:]) <= set("gvnfackhdl?t"))
+    bar = next(line for line in lines if line[2:] and set(line[2:]) <= set("gsvnfackhd?t"))
     equal(len(bar), 78, "columns of the bar")
     assert "program, guest's kernel" in result.out and "nothing behind it" in result.out, result.out
+
+
+@case("without a file system in the guest; and where none can be had, that is said, and the disk itself explained")
+def no_filesystem():
+    report = explain("-d", _directory, "--filesystem", "none")
+    equal((layers(report), report["filesystem"]), (DIRECT[:1] + DIRECT[2:], None), "layers")
+    assert "ext4 on it" not in {variant["name"] for variant in report["variants"]}
+    broken = scratch("settings") / "mke2fs.conf"
+    broken.write_text("[defaults\n")
+    report = run_json("explain", *QUICK, "-d", _directory, env={"MKE2FS_CONFIG": str(broken)})
+    equal((layers(report), report["filesystem"]), (DIRECT[:1] + DIRECT[2:], None), "layers without mke2fs")
+    failure = next(v["failure"] for v in report["variants"] if v["name"] == "ext4 on it")
+    assert "mke2fs failed" in failure, failure
+    assert_nothing_left(_directory)
+
+
+@case("a disk that stands on another image: work that reads finds its data there, and a file on it would not")
+def chain():
+    base, image, path = _directory / "base.qcow2", _directory / "top.qcow2", _directory / "chain.xml"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", base, "64M"], check=True)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", image], check=True)
+    path.write_text(domain_xml(image, "cache='none'"))
+    report = explain("--xml", path, "-w", "randread")
+    failure = next(v["failure"] for v in report["variants"] if v["name"] == "ext4 on it")
+    assert "stands on" in failure and report["filesystem"] is None, failure
+    report = explain("--xml", path)
+    equal(report["filesystem"], "ext4", "of writes")
+    check_sum(report)
 
 
 @case("a signal ends it, with what is known by then, and nothing is left")
@@ -110,6 +144,7 @@ def refused():
     assert_error(run("explain", "-d", _directory, "--runtime", "3s"), "go with --live")
     assert_error(run("explain", "web", "--live", "-w", "dd"), "--live looks at what runs")
     assert_error(run("explain", "-d", _directory, "--rounds", "1"), "--rounds")
+    assert_error(run("explain", "-d", _directory, "--filesystem", "fat"), "'fat' is neither ext4 nor none")
     assert_nothing_left(_directory)
 
 

@@ -3,17 +3,21 @@
  * test-layers.c - T1: a cost that is put into one layer of a disk in the probe guest is found in
  * that layer, and in no other.
  *
- * Theory of operation. One guest is explained three times: as it is, with a ceiling in the guest's
- * kernel, and with one in QEMU. Both hold requests back, the former above the guest's clock and the
- * latter below QEMU's. What a request takes longer is what was injected; no figure is held against
- * a time, only against what the explanations themselves say, with their intervals. What is injected
- * is a law at least: no more requests than its bucket had pass a ceiling.
+ * Theory of operation. One guest is explained several times: as it is, with a ceiling in the
+ * guest's kernel, and with one in QEMU. Both hold requests back, the former above the guest's clock
+ * and the latter below QEMU's. What holds back the disk with a file system alone is that file
+ * system's. What a request takes longer is what was injected; no figure is held against a time,
+ * only against what the explanations themselves say, with their intervals. What is injected is a
+ * law at least: no more requests than its bucket had pass a ceiling.
  */
 #undef NDEBUG
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -127,10 +131,29 @@ static void check_found_in(enum layer_kind kind, void (*limit)(unsigned iops))
     skip();
 }
 
+/* The lane of the first variant with this role. */
+static size_t lane_of(enum variant_role role)
+{
+    int variant = variants_find(variants, role);
+    for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
+        if (stage->lanes[i].candidate == variant)
+            return i;
+    fail_msg("there is no such lane");
+    return 0;
+}
+
+static void limit_lane_in_guest(enum variant_role role, unsigned iops)
+{
+    cleanup_free char *serial = stage_serial(stage, lane_of(role));
+    json_decref(stage_ask(
+        json_pack("{s:s, s:s, s:i}", "do", "limit", "serial", serial, "iops", (int)iops)));
+}
+
+/* Of the disk, with a file system or without. */
 static void limit_in_guest(unsigned iops)
 {
-    json_decref(stage_ask(
-        json_pack("{s:s, s:s, s:i}", "do", "limit", "serial", "disk-0", "iops", (int)iops)));
+    limit_lane_in_guest(VARIANT_DISK, iops);
+    limit_lane_in_guest(VARIANT_FILE, iops);
 }
 
 static void test_guest(void **state)
@@ -139,13 +162,41 @@ static void test_guest(void **state)
     check_found_in(LAYER_GUEST, limit_in_guest);
 }
 
-static void limit_in_qemu(unsigned iops)
+static void limit_filesystem(unsigned iops)
+{
+    limit_lane_in_guest(VARIANT_FILE, iops);
+}
+
+static void test_filesystem(void **state)
+{
+    (void)state;
+    check_found_in(LAYER_FILESYSTEM, limit_filesystem);
+}
+
+/* The superblock of ext4 (Documentation/filesystems/ext4/super.rst): its magic, and that its
+ * journal is in use. */
+static void test_mounted(void **state)
+{
+    (void)state;
+    unsigned char super[1024];
+    cleanup_close int fd = open(stage->lanes[lane_of(VARIANT_FILE)].path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(pread(fd, super, sizeof(super), 1024), sizeof(super));
+    assert_true(super[0x38] == 0x53 && super[0x39] == 0xef);
+    assert_true(super[0x60] & 0x4);
+}
+
+static void limit_lane_in_qemu(enum variant_role role, unsigned iops)
 {
     cleanup_error struct error *err = NULL;
     const struct domain_limit limit = {.name = (char *)"total_iops_sec", .value = iops};
-    const char *path = stage->lanes[stage->host_lanes].path;
-    if (limit_disk(stage->probe, path, &limit, 1, &err) < 0)
+    if (limit_disk(stage->probe, stage->lanes[lane_of(role)].path, &limit, 1, &err) < 0)
         fail_msg("%s", err->message);
+}
+
+static void limit_in_qemu(unsigned iops)
+{
+    limit_lane_in_qemu(VARIANT_DISK, iops);
+    limit_lane_in_qemu(VARIANT_FILE, iops);
 }
 
 static void test_throttle(void **state)
@@ -164,11 +215,34 @@ static void test_nothing(void **state)
     assert_true(fabs(l->ns.value) - half(&l->ns) <= plain->guest_ns.value / 3);
 }
 
+static void check_refused(enum variant_role role, const char *why)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *serial = stage_serial(stage, lane_of(role));
+    json_t *command = json_pack("{s:s, s:s, s:s, s:I}", "do", "format", "serial", serial, "type",
+                                "ext4", "bytes", (json_int_t)STAGE_SIZE);
+    assert_null(probe_request(stage->probe, command, 60 * NS_PER_SECOND, &err));
+    if (!strstr(err->message, why))
+        fail_msg("'%s' instead of '%s'", err->message, why);
+}
+
+/* A disk that has one already, and one that is too small for it. */
+static void test_refused(void **state)
+{
+    (void)state;
+    check_refused(VARIANT_FILE, "File exists");
+    check_refused(VARIANT_DISK, "cannot mount the ext4");
+}
+
 static int set_up(void **state)
 {
     struct candidate_facts facts = candidate_facts_read("", 8);
-    const struct variants_options options = {
-        .disk = &disk, .limited = true, .vcpus = 2, .disk_bytes = STAGE_SIZE, .facts = &facts};
+    const struct variants_options options = {.disk = &disk,
+                                             .limited = true,
+                                             .filesystem = "ext4",
+                                             .vcpus = 2,
+                                             .disk_bytes = STAGE_SIZE,
+                                             .facts = &facts};
     variants = variants_new(&options);
     if (stage_set_up_with(state, variants_candidates(variants)) < 0)
         return -1;
@@ -187,9 +261,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_guest),
-        cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_nothing),  cmocka_unit_test(test_mounted),
+        cmocka_unit_test(test_guest),    cmocka_unit_test(test_filesystem),
+        cmocka_unit_test(test_throttle), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

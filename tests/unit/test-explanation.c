@@ -186,6 +186,69 @@ static void test_limits(void **state)
           {LAYER_UNEXPLAINED, 10});
 }
 
+/* What a file takes longer than the disk itself is its file system's, and all else is the disk's.
+ */
+static void test_file(void **state)
+{
+    (void)state;
+    const struct made_lane lanes[] = {HOST,
+                                      {VARIANT_DISK, 1000, 900, 700, 370},
+                                      {VARIANT_FILE, 1150, 1030, 790, 400},
+                                      RAW,
+                                      FLOOR};
+    CHECK(lanes, "none", {LAYER_GUEST, 100}, {LAYER_FILESYSTEM, 150}, {LAYER_VIRTIO, 200},
+          {LAYER_FORMAT, 100}, {LAYER_AIO, 200}, {LAYER_HOST, 90}, {LAYER_DEVICE, 300},
+          {LAYER_UNEXPLAINED, 10});
+    make(lanes, ARRAY_SIZE(lanes), "none");
+    made.variants[1].candidate.filesystem = "ext4";
+    cleanup_explanation struct explanation *e =
+        explanation_new(&made.stage, made.all, &made.rounds, NULL);
+    assert_string_equal(e->filesystem, "ext4");
+    check_close("the request", e->guest_ns.value, 1150);
+    check_close("the file's change", e->effects[0].change_ns.value, 150);
+    check_close("the raw image's change", e->effects[1].change_ns.value, -120);
+    unmake();
+}
+
+/* The limits are the file's as well. */
+static void test_limited_file(void **state)
+{
+    (void)state;
+    const struct made_lane lanes[] = {HOST,
+                                      {VARIANT_DISK, 5000, 4900, 4700, 350},
+                                      {VARIANT_FILE, 5050, 4930, 4720, 350},
+                                      {VARIANT_FREE, 1000, 900, 700, 300},
+                                      RAW,
+                                      FLOOR};
+    CHECK(lanes, "none", {LAYER_GUEST, 100}, {LAYER_FILESYSTEM, 50}, {LAYER_VIRTIO, 200},
+          {LAYER_THROTTLE, 4000}, {LAYER_FORMAT, 100}, {LAYER_AIO, 200}, {LAYER_HOST, 90},
+          {LAYER_DEVICE, 300}, {LAYER_UNEXPLAINED, 10});
+    make(lanes, ARRAY_SIZE(lanes), "none");
+    cleanup_explanation struct explanation *e =
+        explanation_new(&made.stage, made.all, &made.rounds, NULL);
+    check_close("the file's change", e->effects[0].change_ns.value, 50);
+    unmake();
+}
+
+/* Where there is none, the request is one of the disk itself. */
+static void test_failed_file(void **state)
+{
+    (void)state;
+    const struct made_lane lanes[] = {HOST,
+                                      {VARIANT_DISK, 1000, 900, 700, 370},
+                                      {.role = VARIANT_FILE, .failure = "no mke2fs"},
+                                      RAW,
+                                      FLOOR};
+    CHECK(lanes, "none", {LAYER_GUEST, 100}, {LAYER_VIRTIO, 200}, {LAYER_FORMAT, 100},
+          {LAYER_AIO, 200}, {LAYER_HOST, 90}, {LAYER_DEVICE, 300}, {LAYER_UNEXPLAINED, 10});
+    make(lanes, ARRAY_SIZE(lanes), "none");
+    cleanup_explanation struct explanation *e =
+        explanation_new(&made.stage, made.all, &made.rounds, NULL);
+    assert_null(e->filesystem);
+    assert_string_equal(e->effects[0].failure, "no mke2fs");
+    unmake();
+}
+
 /* The changes of others, too, are of the disk without limits. */
 static void test_changes(void **state)
 {
@@ -294,11 +357,13 @@ static void test_no_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers),    cmocka_unit_test(test_first_writes),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_no_device), cmocka_unit_test(test_several_in_flight),
-        cmocka_unit_test(test_buffered),  cmocka_unit_test(test_failed_variant),
-        cmocka_unit_test(test_zero),      cmocka_unit_test(test_no_disk),
+        cmocka_unit_test(test_layers),      cmocka_unit_test(test_first_writes),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_no_device),   cmocka_unit_test(test_several_in_flight),
+        cmocka_unit_test(test_buffered),    cmocka_unit_test(test_failed_variant),
+        cmocka_unit_test(test_zero),        cmocka_unit_test(test_no_disk),
+        cmocka_unit_test(test_file),        cmocka_unit_test(test_limited_file),
+        cmocka_unit_test(test_failed_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
