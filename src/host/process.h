@@ -18,6 +18,23 @@ int process_run(const char *const *argv, const char *hint, struct error **err);
  * `max_status`; the caller frees. */
 char *process_read(const char *const *argv, int max_status, const char *hint, struct error **err);
 
+/* How a program that was watched has ended: its exit status, and what it wrote to standard output
+ * and to standard error, of which, where it is long, the end is kept. */
+struct process_end {
+    int status;
+    char *output, *said;
+};
+void process_end_done(struct process_end *e);
+#define cleanup_process_end at_scope_end(process_end_done)
+
+/* Runs one likewise that may take as long as storage does. After a signal (base/interrupt.h) it is
+ * killed, and this returns as soon as it is gone, which takes that what it waits for lets it go. The
+ * I/O of others goes before its (IO_PRIORITY_LOW). Any exit status is a result, with ret's strings
+ * for process_end_done. Errors: it cannot be run, was killed, or wrote more than 16 MiB;
+ * interrupted. */
+int process_watch(const char *const *argv, const char *hint, struct process_end *ret,
+                  struct error **err);
+
 /* The process whose command line has each of `words` (NULL-terminated) in it; 0 for none. */
 pid_t process_find(const char *const *words);
 

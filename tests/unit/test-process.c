@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 #include "host/process.h"
 #include "scratch.h"
@@ -74,6 +75,87 @@ static void test_run_verbatim(void **state)
     const char *const argv[] = {"touch", "--", path, NULL};
     assert_int_equal(process_run(argv, NULL, NULL), 0);
     assert_int_equal(access(path, F_OK), 0);
+}
+
+/* --- Watching --------------------------------------------------------------------------------- */
+
+/* Every exit status is a result, with what was written to either end. */
+static void test_watch(void **state)
+{
+    (void)state;
+    cleanup_process_end struct process_end end = {0};
+    const char *const argv[] = {
+        "python3", "-c", "import os, sys; print('out'); sys.stderr.write('said\\n'); sys.exit(63)",
+        NULL};
+    assert_int_equal(process_watch(argv, NULL, &end, NULL), 0);
+    assert_int_equal(end.status, 63);
+    assert_string_equal(end.output, "out\n");
+    assert_string_equal(end.said, "said\n");
+    process_end_done(&end);
+    assert_int_equal(process_watch((const char *const[]){"true", NULL}, NULL, &end, NULL), 0);
+    assert_string_equal(end.output, "");
+    assert_string_equal(end.said, "");
+}
+
+/* Of a flood of messages the end is kept; a flood of output is an error, and its end. */
+static void test_watch_floods(void **state)
+{
+    (void)state;
+    cleanup_process_end struct process_end end = {0};
+    cleanup_error struct error *err = NULL;
+    const char *const says[] = {"python3", "-c",
+                                "import sys; sys.exit('x\\n' * 1000000 + 'the last')", NULL};
+    assert_int_equal(process_watch(says, NULL, &end, NULL), 0);
+    assert_true(strlen(end.said) <= 128 << 10);
+    assert_true(strlen(end.said) > 9 && strcmp(end.said + strlen(end.said) - 9, "the last\n") == 0);
+    assert_int_equal(process_watch((const char *const[]){"yes", NULL}, NULL, &end, &err), -1);
+    assert_string_equal(err->message, "yes wrote more than 16 MiB");
+}
+
+/* A thread of ours hears no signals; what it starts does, and gives way to others' I/O. */
+static void *watch_state(void *unused)
+{
+    (void)unused;
+    cleanup_process_end struct process_end end = {0};
+    const char *const argv[] = {"python3", "-c",
+                                "import signal, subprocess\n"
+                                "print(signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+                                "subprocess.run(['ionice'])",
+                                NULL};
+    assert(process_watch(argv, NULL, &end, NULL) == 0);
+    return TAKE_PTR(end.output);
+}
+
+static void test_watch_from_a_thread(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *said;
+    assert_int_equal(interrupt_start_thread(&thread, watch_state, NULL), 0);
+    assert_int_equal(pthread_join(thread, &said), 0);
+    cleanup_free char *text = said;
+    assert_string_equal(text, "set()\nbest-effort: prio 7\n");
+}
+
+/* After a signal nothing is waited for: of a process of its own, which has been interrupted then.
+ */
+static void test_watch_is_interrupted(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        cleanup_process_end struct process_end end = {0};
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *kill_us = xasprintf("kill -TERM %d; exec sleep 60", (int)getpid());
+        const char *const argv[] = {"sh", "-c", kill_us, NULL};
+        uint64_t start = clock_now_ns();
+        int r = interrupt_install(NULL) == 0 ? process_watch(argv, NULL, &end, &err) : 0;
+        bool told = r < 0 && strcmp(err->message, "interrupted by SIGTERM") == 0;
+        _exit(told && clock_now_ns() - start < 30 * NS_PER_SECOND ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* --- Children --------------------------------------------------------------------------------- */
@@ -191,8 +273,8 @@ static void test_cpu_time(void **state)
         assert_int_equal(process_cpu_ns(busy, &after, NULL), 0);
     }
     assert_true(after >= before + 100 * NS_PER_MS);
-    /* It has one thread, which had no more than the time that went by, on two clocks that do not run
-     * quite alike. */
+    /* It has one thread, which had no more than the time that went by, on two clocks that do not
+     * run quite alike. */
     uint64_t elapsed = clock_now_ns() - start;
     assert_true(after - before <= elapsed + elapsed / 50);
     assert_int_equal(process_cpu_ns(idle, &idle_after, NULL), 0);
@@ -215,9 +297,16 @@ static bool is_harmless(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run),  cmocka_unit_test(test_run_verbatim),
-        cmocka_unit_test(test_find), cmocka_unit_test(test_command_line),
-        cmocka_unit_test(test_kill), cmocka_unit_test(test_cpu_time),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_run_verbatim),
+        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_watch_floods),
+        cmocka_unit_test(test_watch_from_a_thread),
+        cmocka_unit_test(test_watch_is_interrupted),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_cpu_time),
     };
     if (argc > 1 && strcmp(argv[1], "--child") == 0) {
         wait_ms(60000);
