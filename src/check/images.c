@@ -65,6 +65,15 @@ void images_fix_by_copy(struct finding *f, const struct look *at, const char *op
                 old, to, from);
 }
 
+void images_fix_by_check(struct finding *f, const struct look *at)
+{
+    g_autofree char *path = g_shell_quote(at->image->path);
+    cleanup_free char *copied = xasprintf("%s.copy", at->image->path);
+    g_autofree char *copy = g_shell_quote(copied);
+    finding_fix(f, FIX_QEMU_IMG, "cp --sparse=always %s %s\nqemu-img check -f qcow2 %s", path, copy,
+                path);
+}
+
 /* qemu-img preallocates an overlay only where it has extended L2 entries. */
 static bool keeps_allocation(const struct look *at)
 {

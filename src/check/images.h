@@ -18,6 +18,10 @@ xmlNodePtr images_encryption(const struct check_disk *d);
  * not read (internal snapshots, encryption, a data file) makes it words instead. */
 void images_fix_by_copy(struct finding *f, const struct look *at, const char *options);
 
+/* Gives the finding the commands that copy a damaged image and say what is wrong with it; to repair
+ * it is for people. */
+void images_fix_by_check(struct finding *f, const struct look *at);
+
 /* The options of a copy that is as the image looked at is, and has `more` ("nocow=on", ""). The
  * caller frees. */
 char *images_same_options(const struct look *at, const char *more);

@@ -188,13 +188,9 @@ static void find_large_clusters(const struct look *at, struct found *out)
 
 static void find_corrupt(const struct look *at, struct found *out)
 {
-    if (!is_qcow2(at) || !header(at)->corrupt)
-        return;
-    g_autofree char *path = g_shell_quote(at->image->path);
-    cleanup_free char *copied = xasprintf("%s.copy", at->image->path);
-    g_autofree char *copy = g_shell_quote(copied);
-    finding_fix(found_say(out, "%sQEMU has marked it as corrupt", images_prefix(at)), FIX_QEMU_IMG,
-                "cp --sparse=always %s %s\nqemu-img check -f qcow2 %s", path, copy, path);
+    if (is_qcow2(at) && header(at)->corrupt)
+        images_fix_by_check(found_say(out, "%sQEMU has marked it as corrupt", images_prefix(at)),
+                            at);
 }
 
 /* While a guest runs the mark says nothing. */
