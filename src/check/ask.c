@@ -10,7 +10,7 @@ static bool is_skipped(const struct rule *rule, const GPtrArray *skip)
 static bool applies(const struct rule_table *table, const struct look *at)
 {
     return !at->domain || !at->domain->made_up || table == &rules_image || table == &rules_qcow2 ||
-           table == &rules_place;
+           table == &rules_tables || table == &rules_place;
 }
 
 static void ask(enum rule_scope scope, const struct look *at, const GPtrArray *skip,

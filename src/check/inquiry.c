@@ -185,6 +185,8 @@ struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *wha
                              : read_image(who, what, &err);
     if (!a->domain)
         a->domain = unread_domain(what);
+    else if (who->tables)
+        tables_look(who->tables, a->domain);
     const struct look at = {
         .facts = who->host ? who->host->facts : NULL,
         .versions = who->versions,

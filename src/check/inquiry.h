@@ -8,6 +8,7 @@
 
 #include "check/ask.h"
 #include "check/subject.h"
+#include "check/tables.h"
 #include "domain/connection.h"
 
 /* What all inquiries share. */
@@ -17,6 +18,7 @@ struct inquirer {
     struct versions versions;            /* of QEMU and libvirt */
     const json_t *volumes;               /* of a capture (capture_volumes); NULL */
     bool guests;                         /* the running ones are asked, by their agents */
+    struct tables *tables;               /* what qemu-img is asked of images; NULL: it is not */
     const GPtrArray *skip;               /* struct rule * that are not asked; NULL: none */
 };
 

@@ -19,11 +19,15 @@
 #include "host/image.h"
 #include "host/place.h"
 
+/* What qemu-img says of an image's tables (host/tables.h). */
+struct image_tables;
+
 /* One image of a chain. */
 struct check_image {
     char *path;
     struct image header;
     struct place *place; /* NULL: not known */
+    const struct image_tables *tables; /* NULL: not asked, or in use; those who asked own it */
 };
 
 /* What a guest does with its disks (check/guest_facts.h). */

@@ -47,7 +47,7 @@ extern const size_t rule_table_count;
 
 extern const struct rule_table rules_reading, rules_effective, rules_held, rules_domain, rules_refused,
     rules_bus, rules_cache, rules_discard, rules_thread, rules_queue, rules_pin, rules_image,
-    rules_qcow2, rules_place, rules_device, rules_host, rules_guest;
+    rules_qcow2, rules_tables, rules_place, rules_device, rules_host, rules_guest;
 
 /* Defines one of these of an array of rows. */
 #define RULE_TABLE(name, array) const struct rule_table name = {array, ARRAY_SIZE(array)}

@@ -9,7 +9,7 @@
 const struct rule_table *const rule_tables[] = {
     &rules_reading, &rules_effective, &rules_held,   &rules_domain, &rules_refused, &rules_bus,
     &rules_cache,   &rules_discard,   &rules_thread, &rules_queue,  &rules_pin,     &rules_image,
-    &rules_qcow2,   &rules_place,     &rules_device, &rules_host,   &rules_guest,
+    &rules_qcow2,   &rules_tables,    &rules_place,  &rules_device, &rules_host,    &rules_guest,
 };
 const size_t rule_table_count = ARRAY_SIZE(rule_tables);
 

@@ -13,7 +13,7 @@
 struct arguments {
     struct common_options common;
     struct subjects subjects;
-    gboolean list_rules, guest;
+    gboolean list_rules, guest, tables;
     char *sysroot, *level_name, *skip_list;
     enum severity level;
     GPtrArray *skip; /* struct rule * */
@@ -28,6 +28,7 @@ struct checking {
     GPtrArray *inquiries; /* struct inquiry * */
     GPtrArray *notes;     /* strings: what could not be looked at */
     json_t *volumes;      /* of a capture */
+    struct tables *tables;
     struct inquirer inquirer;
     struct check_report *report;
 };
@@ -68,6 +69,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *a, struct er
          "Look below this directory, which has a copy of another host's", "DIR"},
         {"guest", 0, 0, G_OPTION_ARG_NONE, &a->guest,
          "Ask running guests as well, through their agents", NULL},
+        {"tables", 0, 0, G_OPTION_ARG_NONE, &a->tables,
+         "Have qemu-img read the tables of images that nobody uses (takes time, reads from them)",
+         NULL},
         {"level", 0, 0, G_OPTION_ARG_STRING, &a->level_name,
          "Print only what is at least a note, a warning or an error [note]", "LEVEL"},
         {"skip", 0, 0, G_OPTION_ARG_STRING, &a->skip_list, "Leave these rules out", "RULE,…"},
@@ -107,6 +111,8 @@ static int connect_to(struct checking *w, struct error **err)
         return error_set(err, "--sysroot is another host's: its domains are in the capture");
     if (a->guest && !wants_domains(a))
         return error_set(err, "--guest asks guests that run, and files do not");
+    if (a->tables && a->sysroot)
+        return error_set(err, "--tables reads images of this host, and --sysroot is another's");
     if (!a->common.connect && !wants_domains(a))
         return 0;
     /* libvirt lets nobody ask an agent who may only look. */
@@ -137,6 +143,20 @@ static int find_host(struct checking *w, struct error **err)
     return w->host ? 0 : -1;
 }
 
+/* Said once, and not of each image. */
+static int find_tables(struct checking *w, struct error **err)
+{
+    if (!w->arguments.tables || !w->host)
+        return 0;
+    g_autofree char *program = g_find_program_in_path("qemu-img");
+    if (!program) {
+        error_set(err, "--tables: qemu-img is not there");
+        return error_hint(err, "Debian: apt-get install qemu-utils");
+    }
+    w->tables = tables_new();
+    return 0;
+}
+
 /* --- The verb --------------------------------------------------------------------------------- */
 
 static void take_answer(void *data, const struct answer *answer)
@@ -148,7 +168,7 @@ static int prepare(struct checking *w, struct error **err)
 {
     w->inquiries = g_ptr_array_new_with_free_func((GDestroyNotify)inquiry_free);
     w->notes = g_ptr_array_new_with_free_func(free);
-    if (connect_to(w, err) < 0 || find_host(w, err) < 0)
+    if (connect_to(w, err) < 0 || find_host(w, err) < 0 || find_tables(w, err) < 0)
         return -1;
     find_versions(w);
     if (w->arguments.sysroot)
@@ -158,6 +178,7 @@ static int prepare(struct checking *w, struct error **err)
         .connection = w->connection,
         .versions = w->inquirer.versions,
         .guests = w->arguments.guest,
+        .tables = w->tables,
         .skip = w->arguments.skip,
         .volumes = w->volumes,
     };
@@ -174,6 +195,9 @@ static int run(struct checking *w, struct error **err)
     if (inquiries_run(&w->inquirer, w->inquiries, take_answer, w->report, err) < 0)
         return -1;
     g_autoptr(GPtrArray) host = w->host ? ask_host(w->host, w->inquirer.versions, a->skip) : NULL;
+    char *left_alone = w->tables ? tables_left_alone(w->tables) : NULL;
+    if (left_alone)
+        g_ptr_array_add(w->notes, left_alone);
     check_report_end(w->report, host, w->notes);
     return finish_output(err);
 }
@@ -189,6 +213,7 @@ static void work_done(struct checking *w)
         g_ptr_array_unref(w->notes);
     check_report_free(w->report);
     json_decref(w->volumes);
+    tables_free(w->tables);
     check_host_free(w->host);
     connection_close(w->connection);
 }

@@ -22,6 +22,7 @@
 #include "check/rule.h"
 #include "check/subject.h"
 #include "domain/xml.h"
+#include "host/tables.h"
 #include "shown.h"
 
 /* Rows override what is not known, on purpose. */
@@ -86,6 +87,7 @@ struct judge_row {
     const char *rest;                  /* other elements of the domain, or NULL */
     const char *machine;               /* NULL: pc-q35-7.2 */
     struct image image;                /* without a format: there is no image that was read */
+    const struct image_tables *tables; /* of each image; NULL: not known */
     unsigned behind;                   /* images behind it, which are as it is */
     unsigned layer;                    /* the one that an image's rule is asked about */
     const struct place *place;         /* NULL: not known */
@@ -141,6 +143,7 @@ static void judge_add_image(const struct judge_row *row, struct scene *s, unsign
         i->header.backing = xstrdup(i->header.backing);
     i->header.backing_format = i->header.backing ? "qcow2" : NULL;
     i->place = judge_place(row, s);
+    i->tables = row->tables;
     g_ptr_array_add(s->domain->disks[0].images, i);
 }
 
