@@ -167,7 +167,8 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
     else if (equal > 1) {
         fputc('\n', out);
         print_open(o, out);
-        fprintf(out, "%s changes least:\n", s->candidate->id);
+        fprintf(out, "%s %s:\n", s->candidate->id,
+                s->candidate->current ? "stays" : "has the largest figure");
     } else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     print_change(r, s->candidate, out);

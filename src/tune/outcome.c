@@ -159,18 +159,26 @@ static struct standing standing_new(const struct stage *stage, const struct race
     return s;
 }
 
-/* Best, then equals from the one that changes least of `from` (candidate_distance), then the slower
- * by speed, then failures. */
-static int compare_standings(const void *pa, const void *pb, void *from)
+/* By what equals are put in order. */
+struct order {
+    const struct disk_config *from; /* what changes are from (candidate_distance) */
+    bool settled;                   /* that they are equal is known */
+};
+
+/* Best, then equals, then the slower by speed, then failures. Of equals that are known to be so the
+ * one is first that changes least. Where that was left open, what is current is to be kept, and all
+ * else is as likely faster as its figure says. */
+static int compare_standings(const void *pa, const void *pb, void *data)
 {
     const struct standing *a = pa, *b = pb;
+    const struct order *order = data;
     if (a->verdict != b->verdict)
         return a->verdict < b->verdict ? -1 : 1;
     if (a->verdict == VERDICT_FAILED)
         return 0;
-    unsigned da = candidate_distance(a->candidate, from);
-    unsigned db = candidate_distance(b->candidate, from);
-    if (a->verdict == VERDICT_EQUAL && da != db)
+    unsigned da = candidate_distance(a->candidate, order->from);
+    unsigned db = candidate_distance(b->candidate, order->from);
+    if (a->verdict == VERDICT_EQUAL && order->settled && da != db)
         return da < db ? -1 : 1;
     if (a->verdict == VERDICT_EQUAL && a->candidate->current != b->candidate->current)
         return a->candidate->current ? -1 : 1;
@@ -342,8 +350,8 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
 /* Sorts the standings, and finds those among them that have a name. */
 static void put_in_order(struct outcome *o, const struct candidate *current)
 {
-    qsort_r(o->standings, o->count, sizeof(*o->standings), compare_standings,
-            current ? (void *)&current->config : NULL);
+    struct order order = {current ? &current->config : NULL, o->settled};
+    qsort_r(o->standings, o->count, sizeof(*o->standings), compare_standings, &order);
     o->current = o->recommended = o->best = NULL;
     for (size_t i = 0; i < o->count; i++)
         if (o->standings[i].candidate->current && !o->standings[i].failure)

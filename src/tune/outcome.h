@@ -56,8 +56,10 @@ struct outcome {
     struct standing *standings;         /* best first; failed ones last */
     const struct standing *current;     /* NULL unless one is, and has figures */
     const struct standing *best;        /* NULL unless one is */
-    const struct standing *recommended; /* the best, or of equals the one that changes least of what
-                                         * is current, or of what virt-install makes */
+    const struct standing *recommended; /* the best; or of equals the one that changes least of what
+                                         * is current, or of what virt-install makes; or of those
+                                         * between which it was left open the current one, else the
+                                         * one with the largest figure */
 };
 
 /* Weighs the race. The candidates' and the stage's memory is referred to, not copied. */

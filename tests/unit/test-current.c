@@ -85,6 +85,7 @@ static void test_equals(void **state)
 {
     (void)state;
     cleanup_scene struct scene *s = scene_new();
+    s->race.settled = true;
     cleanup_outcome struct outcome *unasked = outcome_new(&s->stage, &s->race);
     check_order(unasked, "d c b a");
     s->candidates[0].current = true;
@@ -93,8 +94,10 @@ static void test_equals(void **state)
     assert_ptr_equal(o->recommended, o->current);
     /* What is current stays behind what is certainly faster. */
     set_share(s, 1, 1.2);
+    s->race.settled = false;
     cleanup_outcome struct outcome *faster = outcome_new(&s->stage, &s->race);
     assert_string_equal(faster->recommended->candidate->id, "b");
+    s->race.settled = true;
     /* Another disk of the same settings is as near, and not what the disk has. */
     set_share(s, 1, 1);
     s->candidates[1].config = s->candidates[0].config;

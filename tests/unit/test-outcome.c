@@ -57,19 +57,52 @@ static void test_figures(void **state)
     assert_null(a->failure);
 }
 
-/* Of equals the one that changes least is what is recommended, not the one that came out first. */
-static void test_equals(void **state)
+/* What a race has left open: three that are close together, and one that is certainly slower. */
+static struct scene *open_scene(void)
 {
-    (void)state;
-    cleanup_scene struct scene *s = scene_new();
+    struct scene *s = scene_new();
     set_share(s, 0, 1.002);
     set_share(s, 1, 1.001);
     set_share(s, 2, 0.5);
     set_share(s, 3, 0.999);
+    return s;
+}
+
+/* Of equals the one that changes least is what is recommended, not the one that came out first. */
+static void test_equals(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = open_scene();
+    s->race.out[HOSTS + 2 * 2] = s->race.out[HOSTS + 2 * 2 + 1] = true;
+    s->race.settled = true;
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     check_order(o, "d b a c");
     assert_null(o->best);
     assert_ptr_equal(o->recommended, &o->standings[0]);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(o->standings[i].verdict, VERDICT_EQUAL);
+    assert_int_equal(o->standings[3].verdict, VERDICT_SLOWER);
+}
+
+/* Where it was left open which is best, the one with the largest figure is, but what there is stays
+ * unless it is out. */
+static void test_open(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = open_scene();
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "a b d c");
+    assert_null(o->best);
+    assert_ptr_equal(o->recommended, &o->standings[0]);
+    s->candidates[3].current = true;
+    cleanup_outcome struct outcome *kept = outcome_new(&s->stage, &s->race);
+    check_order(kept, "d a b c");
+    assert_ptr_equal(kept->recommended, kept->current);
+    s->candidates[3].current = false;
+    s->candidates[2].current = true;
+    cleanup_outcome struct outcome *left = outcome_new(&s->stage, &s->race);
+    check_order(left, "a b d c");
+    assert_string_equal(left->recommended->candidate->id, "a");
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(o->standings[i].verdict, VERDICT_EQUAL);
     assert_int_equal(o->standings[3].verdict, VERDICT_SLOWER);
@@ -157,7 +190,7 @@ static void test_out(void **state)
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     check_order(o, "b a c d");
     assert_ptr_equal(o->best, &o->standings[0]);
-    set_share(s, 2, 0.8);
+    set_share(s, 2, 0.801);
     cleanup_outcome struct outcome *close = outcome_new(&s->stage, &s->race);
     check_order(close, "c b a d");
     assert_int_equal(close->standings[1].verdict, VERDICT_EQUAL);
@@ -296,7 +329,8 @@ int main(void)
         cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
         cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
-        cmocka_unit_test(test_out),         cmocka_unit_test(test_adopted),
+        cmocka_unit_test(test_open),        cmocka_unit_test(test_out),
+        cmocka_unit_test(test_adopted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
