@@ -318,6 +318,16 @@ static void doubt_device(const struct workload *w, const struct explanation *e, 
             e->split[CLOCK_DEVICE]);
 }
 
+/* The probe guest has one of them. */
+static void doubt_group(const struct domain_disk *d, GPtrArray *warnings)
+{
+    if (d->limit_count && d->limit_group)
+        trust_say(warnings,
+                  "the disk shares its limits with the others of the group '%s', and is explained "
+                  "as if it had them for itself",
+                  d->limit_group);
+}
+
 /* The rounds, and then what a request costs. */
 static struct rounds *measure(struct run *r, struct error **err)
 {
@@ -360,8 +370,10 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
     trust_check_guest(run.stage->probe, rounds->clock_drift, rounds->clock_uncertainty,
                       a->warnings);
     doubt_device(&a->suite->works[0].workload, e, a->warnings);
-    if (has_subject(&run))
+    if (has_subject(&run)) {
         probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
+        doubt_group(run.subject.disk, a->warnings);
+    }
     print_report(&run, e);
     if (finish_output(err) < 0)
         return -1;

@@ -67,14 +67,15 @@ static void read_config(xmlNodePtr disk, struct domain_disk *d)
     };
 }
 
-/* A group's name is no number: what shares its limits with other disks has them for itself here. */
 static void read_limits(xmlNodePtr iotune, struct domain_disk *d)
 {
+    d->limit_group = xml_child_text(iotune, "group_name");
     for (xmlNodePtr n = iotune ? xmlFirstElementChild(iotune) : NULL; n;
          n = xmlNextElementSibling(n)) {
         cleanup_free char *text = xml_child_text(iotune, (const char *)n->name);
         uint64_t value = 0;
-        if (!text || text_parse_number(text, 1, INT64_MAX, &value, NULL) < 0)
+        if (!text || strcmp((const char *)n->name, "group_name") == 0 ||
+            text_parse_number(text, 1, INT64_MAX, &value, NULL) < 0)
             continue;
         d->limits = xreallocarray(d->limits, d->limit_count + 1, sizeof(*d->limits));
         d->limits[d->limit_count++] = (struct domain_limit){xstrdup((const char *)n->name), value};
@@ -205,7 +206,7 @@ struct domain_model *domain_model_from_xml(const char *text, size_t length, stru
 static void disk_done(struct domain_disk *d)
 {
     char *const owned[] = {d->target, d->bus,    d->device,   d->type, d->source,
-                           d->pool,   d->volume, d->protocol, d->hash};
+                           d->pool,   d->volume, d->protocol, d->hash, d->limit_group};
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
         free(owned[i]);
     for (size_t i = 0; i < d->limit_count; i++)

@@ -34,6 +34,7 @@ struct domain_disk {
     unsigned iothread; /* its id; 0 for none */
     struct domain_limit *limits;
     size_t limit_count; /* that are not 0 */
+    char *limit_group;  /* of disks that share them; NULL: this one has them for itself */
     char *hash;         /* SHA-256 of the element in canonical form, hexadecimal */
 };
 

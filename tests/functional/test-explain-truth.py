@@ -170,9 +170,10 @@ def explain_xml(directory, image, work, driver="", more="", **group):
 def iotune():
     directory = scratch("images")
     disk = image(directory)
-    limits = f"<iotune><total_iops_sec>{CEILING}</total_iops_sec></iotune>"
+    limits = f"<iotune><total_iops_sec>{CEILING}</total_iops_sec><group_name>5</group_name></iotune>"
     before, after = check_found_in("throttle", lambda: (explain_xml(directory, disk, WRITES),
                                                         explain_xml(directory, disk, WRITES, more=limits)))
+    assert any("of the group '5'" in warning for warning in after.report["warnings"]), after.report["warnings"]
     assert "throttle" not in before.layers and "no limits" not in before.variants, "limits of a disk without"
     injected = after.layers["throttle"]["us"]
     for name, variant in after.variants.items():

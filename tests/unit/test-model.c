@@ -96,6 +96,21 @@ static void test_everything_said(void **state)
     assert_true(d->config.discard && d->config.detect_zeroes);
 }
 
+/* A group's name may look like a number, and is none of the limits. */
+static void test_limits(void **state)
+{
+    (void)state;
+    cleanup_domain_model struct domain_model *m = with_devices(
+        FILE_DISK("<iotune><total_bytes_sec>0</total_bytes_sec><read_iops_sec> 400 </read_iops_sec>"
+                  "<group_name>5</group_name></iotune>") FILE_DISK(""));
+    const struct domain_disk *d = &m->disks[0];
+    assert_int_equal(d->limit_count, 1);
+    assert_string_equal(d->limits[0].name, "read_iops_sec");
+    assert_int_equal(d->limits[0].value, 400);
+    assert_string_equal(d->limit_group, "5");
+    assert_true(!m->disks[1].limit_count && !m->disks[1].limit_group);
+}
+
 static void test_metadata_cache(void **state)
 {
     (void)state;
@@ -290,19 +305,13 @@ static void test_absurd_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_storys_disk),
-        cmocka_unit_test(test_what_is_left_out),
-        cmocka_unit_test(test_everything_said),
-        cmocka_unit_test(test_metadata_cache),
-        cmocka_unit_test(test_scsi),
-        cmocka_unit_test(test_choosing),
-        cmocka_unit_test(test_a_hash_is_of_what_is_said),
-        cmocka_unit_test(test_the_machine),
-        cmocka_unit_test(test_hugepages_of_any_size),
-        cmocka_unit_test(test_namespaces),
-        cmocka_unit_test(test_what_is_no_domain),
-        cmocka_unit_test(test_deep_xml),
-        cmocka_unit_test(test_absurd_numbers),
+        cmocka_unit_test(test_the_storys_disk), cmocka_unit_test(test_what_is_left_out),
+        cmocka_unit_test(test_everything_said), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_metadata_cache),  cmocka_unit_test(test_scsi),
+        cmocka_unit_test(test_choosing),        cmocka_unit_test(test_a_hash_is_of_what_is_said),
+        cmocka_unit_test(test_the_machine),     cmocka_unit_test(test_hugepages_of_any_size),
+        cmocka_unit_test(test_namespaces),      cmocka_unit_test(test_what_is_no_domain),
+        cmocka_unit_test(test_deep_xml),        cmocka_unit_test(test_absurd_numbers),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }
