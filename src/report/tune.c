@@ -115,7 +115,7 @@ static void print_open(const struct outcome *o, FILE *out)
     for (size_t i = 0; i < o->count; i++)
         if (o->standings[i].verdict == VERDICT_EQUAL)
             g_string_append_printf(text, "%s %s", i ? "," : "", o->standings[i].candidate->id);
-    g_string_append(text, "; of them");
+    g_string_append_c(text, '.');
     report_print_wrapped(text->str, 0, out);
 }
 
