@@ -82,7 +82,8 @@ static bool keeps_allocation(const struct look *at)
            i->allocated_bytes >= i->virtual_bytes && (!i->backing || i->extended_l2);
 }
 
-char *images_same_options(const struct look *at, const char *more)
+/* The options of a copy that is as the image looked at is, and has `more`. The caller frees. */
+static char *same_options(const struct look *at, const char *more)
 {
     const struct image *i = &at->image->header;
     g_autoptr(GString) options = g_string_new(NULL);
@@ -95,6 +96,22 @@ char *images_same_options(const struct look *at, const char *more)
     if (*more)
         g_string_append_printf(options, ",%s", more);
     return xstrdup(options->len ? options->str + 1 : "");
+}
+
+void images_fix_by_same_copy(struct finding *f, const struct look *at, const char *more)
+{
+    cleanup_free char *options = same_options(at, more);
+    images_fix_by_copy(f, at, options);
+}
+
+/* --- Pieces ----------------------------------------------------------------------------------- */
+
+#define PIECES_MANY 4096
+#define PIECE_SMALL (UINT64_C(1) << 20)
+
+bool images_are_pieces_small(uint64_t pieces, uint64_t bytes)
+{
+    return pieces >= PIECES_MANY && bytes / pieces < PIECE_SMALL;
 }
 
 /* --- Devices ---------------------------------------------------------------------------------- */

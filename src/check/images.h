@@ -22,9 +22,14 @@ void images_fix_by_copy(struct finding *f, const struct look *at, const char *op
  * it is for people. */
 void images_fix_by_check(struct finding *f, const struct look *at);
 
-/* The options of a copy that is as the image looked at is, and has `more` ("nocow=on", ""). The
- * caller frees. */
-char *images_same_options(const struct look *at, const char *more);
+/* The same with a copy that is as the image looked at is, and has `more` ("nocow=on", ""). */
+void images_fix_by_same_copy(struct finding *f, const struct look *at, const char *more);
+
+/* Whether so many pieces of so many bytes in all are worth a word: there are thousands, of less than
+ * a megabyte on average. A disk with heads reads on at some 200 MB/s and takes some 8 ms to the next
+ * piece: where pieces are smaller, more of the time is lost than used. Below thousands of them all
+ * of that is no half minute. */
+bool images_are_pieces_small(uint64_t pieces, uint64_t bytes);
 
 /* Whether this is a disk of which the kernel knows what it is (a virtual one tells nothing). */
 bool images_is_hardware(const struct block_device *d);

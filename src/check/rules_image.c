@@ -164,17 +164,13 @@ static void find_sparse(const struct look *at, struct found *out)
     finding_fix(f, FIX_HOST, "fallocate -l %llu %s", (unsigned long long)p->size_bytes, path);
 }
 
-/* Pieces of an image are many when there are thousands of less than a megabyte on average. Those of
- * a compressed file say nothing. */
-#define EXTENTS_MANY 4096
-#define EXTENT_SMALL (UINT64_C(1) << 20)
-
+/* Those of a compressed file say nothing. */
 static void find_fragments(const struct look *at, struct found *out)
 {
     const struct place *p = at->image->place;
     char text[32];
-    if (!p || !p->extents_known || p->encoded || p->extents < EXTENTS_MANY ||
-        p->allocated_bytes / p->extents >= EXTENT_SMALL)
+    if (!p || !p->extents_known || p->encoded ||
+        !images_are_pieces_small(p->extents, p->allocated_bytes))
         return;
     bool all = p->extents < PLACE_EXTENTS_MAX;
     struct finding *f =
@@ -182,8 +178,7 @@ static void find_fragments(const struct look *at, struct found *out)
                   all ? "" : "more than ", p->extents,
                   text_format_size(p->allocated_bytes / p->extents, text, sizeof(text)));
     f->severity = p->block && stack_is_rotating(p->block) ? SEVERITY_WARNING : SEVERITY_NOTE;
-    cleanup_free char *options = images_same_options(at, "");
-    images_fix_by_copy(f, at, options);
+    images_fix_by_same_copy(f, at, "");
 }
 
 /* --- Rows ------------------------------------------------------------------------------------- */

@@ -90,9 +90,8 @@ static void find_btrfs(const struct look *at, struct found *out)
     const struct place *p = written_place(at);
     if (!p || p->fs_magic != FS_BTRFS || p->nocow || has_option(p, "nodatacow"))
         return;
-    cleanup_free char *options = images_same_options(at, "nocow=on");
-    images_fix_by_copy(found_say(out, "it is on btrfs, and copied on write (no attribute C)"), at,
-                       options);
+    images_fix_by_same_copy(found_say(out, "it is on btrfs, and copied on write (no attribute C)"),
+                            at, "nocow=on");
 }
 
 static void find_zfs(const struct look *at, struct found *out)

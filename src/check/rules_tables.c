@@ -62,17 +62,6 @@ static void find_leaks(const struct look *at, struct found *out)
 
 /* --- How clusters lie ------------------------------------------------------------------------- */
 
-static uint64_t uncompressed(const struct image_tables *t)
-{
-    return t->allocated - MIN(t->allocated, t->compressed);
-}
-
-/* A disk with heads reads on at some 200 MB/s, and takes some 8 ms to the next piece: where pieces
- * are smaller than this, more of the time is lost than used. Below so many of them all of it is no
- * half minute. The same as for an image that is in pieces itself (image-fragmented). */
-#define PIECES_MANY 4096
-#define PIECE_SMALL (UINT64_C(1) << 20)
-
 /* On flash there is nothing to move, but a large request is cut into pieces all the same: reads of
  * 1 MiB out of pieces of 64 KiB took 1.5 times as long (docs/check.md). */
 static void find_fragmented(const struct look *at, struct found *out)
@@ -82,13 +71,13 @@ static void find_fragmented(const struct look *at, struct found *out)
     if (!t)
         return;
     uint64_t pieces = t->fragmented - MIN(t->fragmented, t->compressed);
-    if (pieces < PIECES_MANY || cluster_bytes(at, uncompressed(t)) / pieces >= PIECE_SMALL)
+    uint64_t bytes = cluster_bytes(at, t->allocated - MIN(t->allocated, t->compressed));
+    if (!images_are_pieces_small(pieces, bytes))
         return;
-    struct finding *f = found_say(
-        out, "%sthe disk lies in %" PRIu64 " pieces inside it, of %s on average", images_prefix(at),
-        pieces, text_format_size(cluster_bytes(at, uncompressed(t)) / pieces, size, SIZE_TEXT));
-    cleanup_free char *options = images_same_options(at, "");
-    images_fix_by_copy(f, at, options);
+    struct finding *f =
+        found_say(out, "%sthe disk lies in %" PRIu64 " pieces inside it, of %s on average",
+                  images_prefix(at), pieces, text_format_size(bytes / pieces, size, SIZE_TEXT));
+    images_fix_by_same_copy(f, at, "");
 }
 
 /* A few are what is left of an image that was compressed and is rewritten since. */
@@ -99,8 +88,7 @@ static void find_compressed(const struct look *at, struct found *out)
         return;
     struct finding *f = found_say(out, "%s%" PRIu64 " of %" PRIu64 " clusters are compressed",
                                   images_prefix(at), t->compressed, t->allocated);
-    cleanup_free char *options = images_same_options(at, "");
-    images_fix_by_copy(f, at, options);
+    images_fix_by_same_copy(f, at, "");
 }
 
 /* --- Rows ------------------------------------------------------------------------------------- */
@@ -111,11 +99,10 @@ static const struct rule rows[] = {
         .scope = RULE_IMAGE,
         .severity = SEVERITY_ERROR,
         .title = "an image whose tables are damaged (--tables)",
-        .why =
-            "What the guest writes may go over its other data. Let no guest start with it, and "
-            "copy "
-            "it first: qemu-img check -r all repairs what it can, by guesses that may be wrong, so "
-            "it is for the copy, and the guest's own file systems are to be checked after.",
+        .why = "What the guest writes may go over its other data. Let no guest start with it, and "
+               "copy it first: qemu-img check -r all repairs what it can, by guesses that may be "
+               "wrong, so it is for the copy, and the guest's own file systems are to be checked "
+               "after.",
         .source = "qemu: docs/tools/qemu-img, check",
         .needs = FIX_NEEDS_RESTART,
         .look = find_corrupt,
@@ -139,9 +126,8 @@ static const struct rule rows[] = {
         .title = "a disk that lies in many small pieces inside its image (--tables)",
         .why =
             "Clusters lie in the order of their first write. Where the guest reads much in a row, "
-            "heads "
-            "move from each piece to the next, and on flash large requests are cut; small ones all "
-            "over the disk lose nothing. In a copy all are in order.",
+            "heads move from each piece to the next, and on flash large requests are cut; small "
+            "ones all over the disk lose nothing. In a copy all are in order.",
         .source = "qemu: block/qcow2-refcount.c, fragmented_clusters; docs/interop/qcow2",
         .needs = FIX_NEEDS_IMAGE_CONVERSION,
         .look = find_fragmented,
@@ -152,8 +138,7 @@ static const struct rule rows[] = {
         .severity = SEVERITY_NOTE,
         .title = "an image with compressed clusters (--tables)",
         .why = "Each read of one reads and expands all of it, and the first write to it finds room "
-               "for "
-               "it elsewhere. A copy has none of them, and takes as much room as the data do.",
+               "for it elsewhere. A copy has none of them, and takes as much room as the data do.",
         .source = "qemu: docs/interop/qcow2, compressed clusters; block/qcow2.c",
         .needs = FIX_NEEDS_IMAGE_CONVERSION,
         .look = find_compressed,
