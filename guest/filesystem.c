@@ -17,14 +17,14 @@
 #define IMAGE "/image"
 #define MOUNTS "/disks"
 
-static char *mount_point(const char *serial)
+static char *file_path(const char *serial)
 {
-    return xasprintf(MOUNTS "/%s", serial);
+    return xasprintf(MOUNTS "/%s/file", serial);
 }
 
 char *filesystem_file(const char *serial)
 {
-    cleanup_free char *path = xasprintf(MOUNTS "/%s/file", serial);
+    cleanup_free char *path = file_path(serial);
     return access(path, F_OK) == 0 ? TAKE_PTR(path) : NULL;
 }
 
@@ -80,9 +80,8 @@ static int mount_disk(const char *device, const char *point, const char *type, s
     return 0;
 }
 
-static int make_file(const char *point, uint64_t bytes, struct error **err)
+static int make_file(const char *path, uint64_t bytes, struct error **err)
 {
-    cleanup_free char *path = xasprintf("%s/file", point);
     cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "%s", path);
@@ -96,9 +95,10 @@ int filesystem_put(const char *serial, const char *type, uint64_t bytes, uint64_
                    struct error **err)
 {
     cleanup_free char *device = disks_find(serial, err);
-    cleanup_free char *point = mount_point(serial);
+    cleanup_free char *point = xasprintf(MOUNTS "/%s", serial);
+    cleanup_free char *file = file_path(serial);
     if (!device || make_point(point, err) < 0 || copy_image(device, ret_written, err) < 0 ||
         mount_disk(device, point, type, err) < 0)
         return -1;
-    return make_file(point, bytes, err);
+    return make_file(file, bytes, err);
 }

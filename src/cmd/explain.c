@@ -63,9 +63,10 @@ static int parse_options(int argc, char **argv, struct arguments *a, struct erro
 static int parse_filesystem(struct arguments *a, struct error **err)
 {
     const char *name = a->filesystem_name ? a->filesystem_name : "ext4";
-    if (strcmp(name, "none") != 0 && strcmp(name, "ext4") != 0)
+    bool none = strcmp(name, "none") == 0;
+    if (!none && strcmp(name, "ext4") != 0)
         return error_set(err, "--filesystem: '%s' is neither ext4 nor none", name);
-    a->filesystem = strcmp(name, "none") == 0 ? NULL : "ext4";
+    a->filesystem = none ? NULL : "ext4";
     return 0;
 }
 

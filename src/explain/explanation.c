@@ -157,9 +157,8 @@ static int top_lane(const struct cut *c, int disk)
     return lane >= 0 ? lane : disk;
 }
 
-static void cut_layers(struct cut *c, int disk)
+static void cut_layers(struct cut *c, int top, int disk)
 {
-    int top = top_lane(c, disk);
     int floor = lane_of_role(c, VARIANT_FLOOR), written = lane_of_role(c, VARIANT_WRITTEN);
     int raw = lane_of_role(c, VARIANT_RAW), limited = disk;
     disk = free_lane(c, limited);
@@ -252,16 +251,16 @@ struct explanation *explanation_new(const struct stage *stage, const GPtrArray *
     }
     e->rounds = rounds->count;
     e->in_flight = rounds->in_flight;
-    const double *whole = program(&c, top_lane(&c, disk));
-    if (top_lane(&c, disk) != disk)
-        e->filesystem = ((struct variant *)variants->pdata[variants_find(variants, VARIANT_FILE)])
-                            ->candidate.filesystem;
+    int top = top_lane(&c, disk);
+    const double *whole = program(&c, top);
+    const struct variant *worked_on = variants->pdata[stage->lanes[top].candidate];
+    e->filesystem = worked_on->candidate.filesystem;
     e->guest_ns = locate(whole, rounds->count);
     e->host_ns = locate(program(&c, 0), rounds->count);
     cleanup_free double *rest = xcalloc(rounds->count, sizeof(*rest));
     memcpy(rest, whole, rounds->count * sizeof(*rest));
     c.rest = rest;
-    cut_layers(&c, disk);
+    cut_layers(&c, top, disk);
     close_sum(&c);
     fill_effects(&c, disk);
     fill_depths(&c, disk);
