@@ -311,7 +311,7 @@ def killed_and_stopped():
     os.kill(qemu, signal.SIGSTOP)
     live.kill()
     check_health(scratch("elsewhere"))
-    assert not alive(qemu), "QEMU still stands"
+    wait_until(lambda: not alive(qemu), 20, f"QEMU {qemu} still stands")
     assert_nothing_left(_directory)
 
 
