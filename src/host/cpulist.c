@@ -62,13 +62,6 @@ int cpulist_parse(const char *text, struct cpulist *ret)
     return 0;
 }
 
-void cpulist_first(unsigned count, struct cpulist *ret)
-{
-    *ret = (struct cpulist){0};
-    if (count)
-        set(ret, 0, (count < CPULIST_MAX ? count : CPULIST_MAX) - 1);
-}
-
 bool cpulist_has(const struct cpulist *l, unsigned cpu)
 {
     return cpu < CPULIST_MAX && (l->words[cpu / 64] >> cpu % 64 & 1);
@@ -106,6 +99,12 @@ void cpulist_remove(struct cpulist *l, const struct cpulist *those)
 {
     for (size_t i = 0; i < ARRAY_SIZE(l->words); i++)
         l->words[i] &= ~those->words[i];
+}
+
+void cpulist_keep(struct cpulist *l, const struct cpulist *those)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(l->words); i++)
+        l->words[i] &= those->words[i];
 }
 
 char *cpulist_format(const struct cpulist *l)

@@ -18,9 +18,6 @@ struct cpulist {
  * is no such set or goes beyond CPULIST_MAX; *ret is then empty. */
 int cpulist_parse(const char *text, struct cpulist *ret);
 
-/* The first `count` ones. */
-void cpulist_first(unsigned count, struct cpulist *ret);
-
 bool cpulist_has(const struct cpulist *l, unsigned cpu);
 unsigned cpulist_count(const struct cpulist *l);
 
@@ -32,6 +29,7 @@ void cpulist_include(struct cpulist *l, unsigned cpu);
 
 void cpulist_add(struct cpulist *l, const struct cpulist *more);
 void cpulist_remove(struct cpulist *l, const struct cpulist *those);
+void cpulist_keep(struct cpulist *l, const struct cpulist *those); /* and no others */
 
 /* "0-3,8"; "" for none. The caller frees. */
 char *cpulist_format(const struct cpulist *l);

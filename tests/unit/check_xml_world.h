@@ -54,6 +54,7 @@ static const struct mount journal = {.type = (char[]){"ext4"},
 
 static struct host_facts eight_cpus = {.kernel = 6001,
                                        .cpus = 8,
+                                       .online = (char[]){"0-6,8"},
                                        .io_uring_disabled = 0,
                                        .transparent_hugepages = (char[]){"madvise"}};
 static struct host_facts two_cpus = {.kernel = 6001, .cpus = 2, .io_uring_disabled = 0};
