@@ -24,7 +24,7 @@ static int parse_options(int argc, char **argv, struct tune_arguments *a, struct
          "Who is slower by more than this is out [2]", "PERCENT"},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &a->cold, "Ignore who won in earlier races", NULL},
         {"exhaustive", 0, 0, G_OPTION_ARG_NONE, &a->exhaustive,
-         "Put nobody out, and go on until the time or the rounds are over", NULL},
+         "Put nobody out, let nobody rest, until the time or the rounds are over", NULL},
         {"no-confirm", 0, 0, G_OPTION_ARG_NONE, &a->no_confirm,
          "Leave out the long slices at the end, and CPU times with them", NULL},
         {"axes", 0, 0, G_OPTION_ARG_STRING, &a->axes,

@@ -27,12 +27,13 @@ static void print_work(const struct tune_report *r, FILE *out)
     }
 }
 
-/* Those that the race put out: they took part in fewer rounds. */
+/* Those that the race put out: they took part in fewer rounds, and not because they rested. */
 static size_t count_out(const struct outcome *o)
 {
     size_t count = 0;
     for (size_t i = 0; i < o->count; i++)
-        count += !o->standings[i].failure && o->standings[i].rounds < o->rounds;
+        count += !o->standings[i].failure && !o->standings[i].rested &&
+                 o->standings[i].rounds < o->rounds;
     return count;
 }
 
@@ -77,6 +78,9 @@ static void print_header(const struct tune_report *r, FILE *out)
     size_t out_early = r->guests > 1 ? 0 : count_out(r->outcome);
     if (out_early)
         fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);
+    if (r->outcome->runoff)
+        fprintf(out, "\nThe second half was a run-off of the %zu that were ahead at half time",
+                r->outcome->runoff);
     fputs("\n\n", out);
 }
 
@@ -168,7 +172,9 @@ static void print_recommendation(const struct tune_report *r, FILE *out)
         fputc('\n', out);
         print_open(o, out);
         fprintf(out, "%s %s:\n", s->candidate->id,
-                s->candidate->current ? "stays" : "has the largest figure");
+                s->candidate->current ? "stays"
+                : o->runoff           ? "is ahead in the run-off"
+                                      : "has the largest figure");
     } else
         fprintf(out, "\n%s is the only one:\n", s->candidate->id);
     print_change(r, s->candidate, out);

@@ -148,6 +148,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "left_out", left_out_json(r->candidates));
     json_object_set_new(json, "margin", report_number_json(r->margin));
     json_object_set_new(json, "settled", json_boolean(r->outcome->settled));
+    json_object_set_new(json, "runoff", json_integer((json_int_t)r->outcome->runoff));
     json_object_set_new(json, "interrupted", json_boolean(r->outcome->interrupted));
     json_object_set_new(json, "history", history_json(r));
     json_object_set_new(json, "best", id_json(r->outcome->best));

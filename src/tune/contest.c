@@ -88,12 +88,21 @@ static struct variance paired(const struct contender *a, const struct contender 
     return (struct variance){l.se * l.se, l.dof};
 }
 
+/* Where it lay in the first rounds, for who has no others. */
+static double location_in(const struct contender *c, const struct summary *s, size_t rounds)
+{
+    struct contender part = *c;
+    part.rounds = rounds;
+    return rounds == c->rounds ? s->location : contest_summarise(&part).location;
+}
+
 struct comparison contest_compare(const struct contender *a, const struct summary *sa,
                                   const struct contender *b, const struct summary *sb,
                                   struct variance pooled)
 {
+    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
     return (struct comparison){
-        .difference = sa->location - sb->location,
+        .difference = location_in(a, sa, rounds) - location_in(b, sb, rounds),
         .within = paired(a, b),
         .between = {.value = fmax(pooled.value, sa->between) / (double)a->lane_count +
                              fmax(pooled.value, sb->between) / (double)b->lane_count,
@@ -121,6 +130,11 @@ double contest_variance(const struct contender *contender)
     return fmax(s.between / (double)contender->lane_count, s.within.value);
 }
 
+static bool can_lead(const struct contender *c)
+{
+    return !c->out && !c->rests;
+}
+
 void contest_decide(const struct contender *contenders, size_t count, double host_variance,
                     struct contest *ret)
 {
@@ -134,9 +148,9 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
         summaries[i] = contest_summarise(&contenders[i]);
         in += !contenders[i].out;
         /* Nothing compares with what is not a number: it must not lead by standing first. */
-        if (contenders[c.leader].out ||
-            (!contenders[i].out && (summaries[i].location > summaries[c.leader].location ||
-                                    isnan(summaries[c.leader].location))))
+        if (!can_lead(&contenders[c.leader]) ||
+            (can_lead(&contenders[i]) && (summaries[i].location > summaries[c.leader].location ||
+                                          isnan(summaries[c.leader].location))))
             c.leader = i;
     }
     struct variance pooled = contest_pool(contenders, summaries, count);

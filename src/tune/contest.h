@@ -49,13 +49,15 @@ enum verdict { VERDICT_BEST, VERDICT_EQUAL, VERDICT_SLOWER, VERDICT_FAILED };
 const char *verdict_name(enum verdict v);
 
 /* `lane_count` series, each with the logarithm of the ratio to the host in every one of its rounds,
- * the first ones of the race: who is out takes part in no more. */
+ * the first ones of the race: who is out, or rests, takes part in no more. */
 struct contender {
     size_t lane_count;
     double **lanes;
     size_t rounds;
     bool out; /* of the race: slower, whatever its few rounds say; its lanes tell of replicas alone
                */
+    bool rests; /* has no part in the run-off (runoff.h): its rounds are of an earlier time, and it
+                 * leads nobody */
 };
 
 struct contest {
@@ -91,7 +93,8 @@ struct summary contest_summarise(const struct contender *c);
 struct variance contest_pool(const struct contender *contenders, const struct summary *summaries,
                              size_t count);
 
-/* a's location less b's, and its variance by each of the two sources. */
+/* a's location less b's in the rounds that both have, and its variance by each of the two sources.
+ */
 struct comparison {
     double difference;
     struct variance within, between;

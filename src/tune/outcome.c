@@ -167,7 +167,8 @@ struct order {
 
 /* Best, then equals, then the slower by speed, then failures. Of equals that are known to be so the
  * one is first that changes least. Where that was left open, what is current is to be kept, and all
- * else is as likely faster as its figure says. */
+ * else is as likely faster as its figure says; the figures of those that rested are of another time
+ * than those of the others, which were ahead then. */
 static int compare_standings(const void *pa, const void *pb, void *data)
 {
     const struct standing *a = pa, *b = pb;
@@ -182,6 +183,8 @@ static int compare_standings(const void *pa, const void *pb, void *data)
         return da < db ? -1 : 1;
     if (a->verdict == VERDICT_EQUAL && a->candidate->current != b->candidate->current)
         return a->candidate->current ? -1 : 1;
+    if (a->verdict == VERDICT_EQUAL && a->rested != b->rested)
+        return a->rested ? 1 : -1;
     double ga = a->goal_share.value, gb = b->goal_share.value;
     return ga > gb ? -1 : ga < gb;
 }
@@ -198,30 +201,14 @@ static struct interval share_from(const struct interval *logs)
     return (struct interval){exp(logs->value), exp(logs->low), exp(logs->high)};
 }
 
-/* The series of all of them; release it with contenders_free. */
-static struct contender *contenders_of(const struct ratios *scope, const struct field *field)
-{
-    struct contender *contenders = xcalloc(field->count, sizeof(*contenders));
-    for (size_t i = 0; i < field->count; i++)
-        contenders[i] = ratios_contender(scope, field->candidates[i]);
-    return contenders;
-}
-
-static void contenders_free(struct contender *contenders, const struct field *field)
-{
-    for (size_t i = 0; i < field->count; i++)
-        contender_done(&contenders[i]);
-    free(contenders);
-}
-
 /* Applies the rule to one work, or to all of them. The caller frees with contest_done. */
 static struct contest weigh(const struct ratios *scope, const struct field *field)
 {
-    struct contender *contenders = contenders_of(scope, field);
+    struct contender *contenders = ratios_contenders(scope, field->candidates, field->count);
     struct contender host = ratios_contender(scope, LANE_HOST);
     struct contest contest;
     contest_decide(contenders, field->count, contest_variance(&host), &contest);
-    contenders_free(contenders, field);
+    contenders_free(contenders, field->count);
     contender_done(&host);
     return contest;
 }
@@ -231,7 +218,7 @@ static struct contest weigh(const struct ratios *scope, const struct field *fiel
 static void compare_with(const struct ratios *scope, const struct field *field, size_t current,
                          struct outcome *o)
 {
-    struct contender *contenders = contenders_of(scope, field);
+    struct contender *contenders = ratios_contenders(scope, field->candidates, field->count);
     cleanup_free struct summary *summaries = xcalloc(field->count, sizeof(*summaries));
     for (size_t i = 0; i < field->count; i++)
         summaries[i] = contest_summarise(&contenders[i]);
@@ -243,7 +230,7 @@ static void compare_with(const struct ratios *scope, const struct field *field, 
         o->standings[field->standings[i]].vs_current =
             i == current ? (struct interval){1, 1, 1} : share_from(&logs);
     }
-    contenders_free(contenders, field);
+    contenders_free(contenders, field->count);
 }
 
 static void weigh_part(const struct stage *stage, const struct race *race, struct outcome *o,
@@ -336,6 +323,7 @@ static void decide(const struct stage *stage, const struct race *race, struct ou
         s->p99_ratio = p99_ratio_of(o, s, stage->options->suite);
         s->replica_spread = spread_of(&c);
         s->rounds = c.rounds;
+        s->rested = c.rests;
         confirm(stage, race, field->candidates[i], s);
         contender_done(&c);
     }
@@ -371,6 +359,7 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race)
     struct field field = {0, standings, candidates};
     o->rounds = race->rounds;
     o->settled = race->settled;
+    o->runoff = race->runoff;
     o->margin = race->margin;
     o->time_is_up = race->time_is_up;
     o->interrupted = race->interrupted;

@@ -38,13 +38,15 @@ struct standing {
                            * by weight; NaN where not measured */
     double p99_ratio; /* p99 over the host's; over several works their geometric mean by weight */
     bool front;       /* on the Pareto front (front.h) over speed, p99 and CPU time */
+    bool rested;      /* had no part in the run-off */
     enum verdict verdict;
     const char *failure; /* of VERDICT_FAILED */
 };
 
 struct outcome {
     size_t rounds;
-    bool settled; /* by the race, before its time was up */
+    bool settled;  /* by the race, before its time was up */
+    size_t runoff; /* candidates that had the second half of the time; 0: all that were left */
     bool time_is_up, interrupted;
     double margin; /* of the race, and of the front */
     struct goal goal;
@@ -58,8 +60,8 @@ struct outcome {
     const struct standing *best;        /* NULL unless one is */
     const struct standing *recommended; /* the best; or of equals the one that changes least of what
                                          * is current, or of what virt-install makes; or of those
-                                         * between which it was left open the current one, else the
-                                         * one with the largest figure */
+                                         * between which it was left open the current one, else of
+                                         * those in the run-off the one with the largest figure */
 };
 
 /* Weighs the race. The candidates' and the stage's memory is referred to, not copied. */

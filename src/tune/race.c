@@ -9,6 +9,7 @@
 #include "tune/passes.h"
 #include "tune/ratios.h"
 #include "tune/runner.h"
+#include "tune/runoff.h"
 #include "tune/slices.h"
 
 /* A slice that CPU time is read around: what telling the guest to begin costs does not count then.
@@ -105,30 +106,57 @@ static int run_round(struct runner *r, struct error **err)
     if (r->exhausted || race->interrupted)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
-        if (!race->out[i / race->work_count])
+        if (race_has_lane(race, i / race->work_count))
             end_round(r, i);
     race->rounds++;
     return 0;
 }
 
-/* Asks who can still win; the lanes of the others rest from here on. */
+/* What the rounds so far say of each candidate that is raced. */
+static struct contender *contenders_of(const struct runner *r)
+{
+    const struct ratios ratios = {r->stage, r->race, RATIOS_ALL, /* long_slices = */ false,
+                                  &r->race->goal};
+    return ratios_contenders(&ratios, r->candidates, r->elimination.count);
+}
+
+/* Marks the lanes of those candidates that are marked, which have no more rounds from here on. */
+static void take_out(struct runner *r, const bool *candidates, bool *lanes)
+{
+    for (size_t i = 0; i < r->elimination.count; i++)
+        for (size_t lane = 0; candidates[i] && lane < r->race->lane_count; lane++)
+            lanes[lane] |= r->stage->lanes[lane].candidate == r->candidates[i];
+    runner_plan(r);
+}
+
+/* Asks who can still win. */
 static void look(struct runner *r)
 {
-    struct race *race = r->race;
-    const struct ratios ratios = {r->stage, race, RATIOS_ALL, /* long_slices = */ false,
-                                  &race->goal};
-    struct elimination *e = &r->elimination;
-    cleanup_free struct contender *contenders = xcalloc(e->count, sizeof(*contenders));
-    for (size_t i = 0; i < e->count; i++)
-        contenders[i] = ratios_contender(&ratios, r->candidates[i]);
-    elimination_look(e, contenders);
-    for (size_t i = 0; i < e->count; i++) {
-        for (size_t lane = 0; e->out[i] && lane < race->lane_count; lane++)
-            race->out[lane] |= r->stage->lanes[lane].candidate == r->candidates[i];
-        contender_done(&contenders[i]);
-    }
-    race->settled = e->settled;
-    runner_plan(r);
+    struct contender *contenders = contenders_of(r);
+    elimination_look(&r->elimination, contenders);
+    contenders_free(contenders, r->elimination.count);
+    r->race->settled = r->elimination.settled;
+    take_out(r, r->elimination.out, r->race->out);
+}
+
+/* The number of what the disk has now, as the elimination numbers candidates; -1 where it is none.
+ */
+static int current_contender(const struct runner *r)
+{
+    for (size_t i = 0; i < r->elimination.count; i++)
+        if (((struct candidate *)r->stage->candidates->pdata[r->candidates[i]])->current)
+            return (int)i;
+    return -1;
+}
+
+static void begin_runoff(struct runner *r)
+{
+    struct contender *contenders = contenders_of(r);
+    cleanup_free bool *rests = xcalloc(r->elimination.count, sizeof(*rests));
+    r->race->runoff = runoff_choose(contenders, r->elimination.count, current_contender(r), rests);
+    contenders_free(contenders, r->elimination.count);
+    take_out(r, rests, r->race->rests);
+    r->half_time = true;
 }
 
 /* Whether anybody could be put out: there is somebody to be slower than. */
@@ -145,6 +173,13 @@ static double round_progress(const struct runner *r)
     return fmax(by_rounds, by_time);
 }
 
+/* Whether it is time to decide on a run-off, which is done once. */
+static bool is_half_time(const struct runner *r)
+{
+    return is_contested(r) && !r->half_time && r->race->rounds >= RACE_ROUNDS_TO_TELL &&
+           round_progress(r) >= RUNOFF_AT;
+}
+
 static int run_short(struct runner *r, struct error **err)
 {
     uint64_t longest = 0;
@@ -156,6 +191,8 @@ static int run_short(struct runner *r, struct error **err)
         race->time_is_up = before + longest > r->short_deadline_ns;
         if (race->time_is_up)
             break;
+        if (is_half_time(r))
+            begin_runoff(r);
         if (run_round(r, err) < 0)
             return -1;
         if (r->options->interruptible && !race->interrupted && race->rounds == RACE_ROUNDS_TO_TELL)
@@ -218,6 +255,7 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     if (goal_has(&race->goal, AIM_CPU) && race->slice_ns < CPU_SLICE_MIN_NS)
         race->slice_ns = CPU_SLICE_MIN_NS;
     race->out = xcalloc(race->lane_count, sizeof(*race->out));
+    race->rests = xcalloc(race->lane_count, sizeof(*race->rests));
     race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
     cleanup_runner struct runner *r = runner_new(stage, options, race);
     int result = run_all(r, err);
@@ -236,5 +274,6 @@ void race_free(struct race *r)
     }
     free(r->records);
     free(r->out);
+    free(r->rests);
     free(r);
 }

@@ -18,6 +18,9 @@
  * then on, rounds get shorter, and those that are left get the time. The race is over when it is
  * settled.
  *
+ * Where half of the time is over and many are left, the rest is for those that are ahead
+ * (runoff.h).
+ *
  * What decides is the goal (goal.h). With latency in it every slice has as many requests as a
  * percentile needs. With CPU time in it every guest lane's slice is a command of its own, and
  * longer, so that QEMU's CPU time can be read around it; the host's is that of this program around
@@ -106,6 +109,8 @@ struct race {
     uint64_t long_slice_ns;
     struct record *records; /* see race_record() */
     bool *out;              /* of each lane: its candidate was put out */
+    bool *rests;            /* of each lane: its candidate has no part in the run-off */
+    size_t runoff;          /* candidates that have; 0: there is none */
     bool settled;     /* those that are left lie within the margin of each other, or one is left */
     bool time_is_up;  /* before that */
     bool interrupted; /* by a signal: nothing of the round, or pass, that it came in counts */
@@ -118,6 +123,11 @@ struct race {
 static inline struct record *race_record(const struct race *r, size_t lane, size_t work)
 {
     return &r->records[lane * r->work_count + work];
+}
+
+static inline bool race_has_lane(const struct race *r, size_t lane)
+{
+    return !r->out[lane] && !r->rests[lane];
 }
 
 /* Runs it. Errors: an I/O error, the guest gone or hung, a signal (unless it is interruptible, and

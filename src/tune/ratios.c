@@ -68,6 +68,7 @@ struct contender ratios_contender(const struct ratios *s, int candidate)
             continue;
         c.rounds = rounds_of(s, i);
         c.out = s->race->out[i];
+        c.rests = s->race->rests[i];
         c.lanes[c.lane_count++] = log_shares(s, i);
     }
     return c;
@@ -78,4 +79,19 @@ void contender_done(struct contender *c)
     for (size_t i = 0; i < c->lane_count; i++)
         free(c->lanes[i]);
     free(c->lanes);
+}
+
+struct contender *ratios_contenders(const struct ratios *s, const int *candidates, size_t count)
+{
+    struct contender *contenders = xcalloc(count, sizeof(*contenders));
+    for (size_t i = 0; i < count; i++)
+        contenders[i] = ratios_contender(s, candidates[i]);
+    return contenders;
+}
+
+void contenders_free(struct contender *contenders, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        contender_done(&contenders[i]);
+    free(contenders);
 }

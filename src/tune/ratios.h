@@ -23,3 +23,7 @@ struct ratios {
  */
 struct contender ratios_contender(const struct ratios *r, int candidate);
 void contender_done(struct contender *c);
+
+/* Those of several candidates. Release them with contenders_free. */
+struct contender *ratios_contenders(const struct ratios *r, const int *candidates, size_t count);
+void contenders_free(struct contender *contenders, size_t count);

@@ -149,7 +149,7 @@ void runner_plan(struct runner *r)
     struct stage *stage = r->stage;
     r->order_count = 0;
     for (size_t i = stage->host_lanes; i < stage->lane_count; i++)
-        if (!stage->lanes[i].failure && !r->race->out[i])
+        if (!stage->lanes[i].failure && race_has_lane(r->race, i))
             r->order[r->order_count++] = i;
     r->parts = (r->order_count + PART_LANES - 1) / PART_LANES;
     if (r->parts < stage->host_lanes)

@@ -32,6 +32,7 @@ struct runner {
     size_t group_count;
     size_t parts;         /* of a group's turn in a round */
     size_t host_turn;     /* counts the host's turns, to rotate its lanes */
+    bool half_time;       /* is over: whether there is a run-off is decided */
     bool exhausted;       /* in this round */
     struct slice *slices; /* room for those of a part */
     uint64_t cpu_ns;      /* around the slices that were run last; 0: not known */

@@ -279,6 +279,18 @@ def elimination():
     equal(whole["host"]["cpu_us_per_io"], None, "the host's CPU time without long slices")
 
 
+@case("of many, the second half of a race is among those that were ahead at half time")
+def runoff():
+    report = tune("--rounds", "12", "--replicas", "1", "--fix", "cache=none")
+    assert len(report["candidates"]) > 8, ids(report)
+    rounds = [c["rounds"] for c in report["candidates"]]
+    equal((report["runoff"], rounds.count(12), set(rounds)), (4, 4, {6, 12}), f"the run-off, and rounds {rounds}")
+    assert report["recommended"] in [c["id"] for c in report["candidates"] if c["rounds"] == 12], report["recommended"]
+    whole = tune("--rounds", "4", "--replicas", "1", "--fix", "cache=none", "--exhaustive")
+    equal((whole["runoff"], {c["rounds"] for c in whole["candidates"]}), (0, {4}), "the same with --exhaustive")
+    equal(usual()["runoff"], 0, "run-off of two")
+
+
 @case("two of the same end in equal: an A/A race has no winner")
 def same():
     # Intervals of 95 % are wrong now and then. Wrong twice is a finding: about one time in 400.

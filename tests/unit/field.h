@@ -6,7 +6,7 @@
 
 #include "tune/contest.h"
 
-#define CONTENDERS_MAX 8
+#define CONTENDERS_MAX 16
 #define LANES_MAX 3
 #define ROUNDS_MAX 200
 

@@ -30,7 +30,7 @@ struct scene {
     struct candidate candidates[CANDIDATES];
     struct lane lanes[LANES];
     struct record records[LANES];
-    bool out[LANES];
+    bool out[LANES], rests[LANES];
     double ns[LANES][ROUNDS], p99_ns[LANES][ROUNDS], cpu_ns[LANES][ROUNDS];
     double long_ns[LANES][PASSES];
 };
@@ -107,6 +107,7 @@ static inline struct scene *scene_new(void)
                             .passes = PASSES,
                             .goal = goal_throughput,
                             .out = s->out,
+                            .rests = s->rests,
                             .records = s->records};
     for (size_t i = 0; i < CANDIDATES; i++) {
         s->candidates[i] = (struct candidate){.id = ids[i], .config = configs[i]};

@@ -358,6 +358,38 @@ static void test_simulation(void **state)
     assert_true(good);
 }
 
+/* All go twice as fast in the second half, in which the second one rests: that it is not of that
+ * time makes it no slower, and it does not lead by what it had before. */
+static void test_rests(void **state)
+{
+    (void)state;
+    static struct field f;
+    struct contest c;
+    field_init(&f, 3, 2, 20);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t n = 0; n < 40; n++)
+            f.series[i][n / 20][n % 20] = 0.001 * (double)((n * (i + 1)) % 5) +
+                                          (n % 20 >= 10 ? log(2) : 0) + (i == 1 ? 0.0005 : 0);
+    f.contenders[1].rounds = 10;
+    f.contenders[1].rests = true;
+    struct summary first = contest_summarise(&f.contenders[0]),
+                   second = contest_summarise(&f.contenders[1]);
+    struct variance pooled = {0};
+    struct comparison difference =
+        contest_compare(&f.contenders[0], &first, &f.contenders[1], &second, pooled);
+    assert_true(first.location - second.location > 0.3);
+    assert_true(fabs(difference.difference) < 0.002);
+    contest_decide(f.contenders, 3, 0, &c);
+    assert_int_not_equal(c.leader, 1);
+    assert_int_equal(c.verdicts[1], VERDICT_EQUAL);
+    contest_done(&c);
+    for (size_t n = 0; n < 40; n++)
+        f.series[1][n / 20][n % 20] += 5;
+    contest_decide(f.contenders, 3, 0, &c);
+    assert_int_not_equal(c.leader, 1);
+    contest_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_one_round),      cmocka_unit_test(test_variance),
         cmocka_unit_test(test_names),          cmocka_unit_test(test_missing_rounds),
         cmocka_unit_test(test_simulation),     cmocka_unit_test(test_replicas_agree_by_chance),
+        cmocka_unit_test(test_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,33 @@ static void test_out(void **state)
     assert_int_equal(close->standings[2].verdict, VERDICT_SLOWER);
 }
 
+/* Nor does who had no part in the run-off, which was behind then; and nothing else was found of it.
+ */
+static void test_rested(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    set_share(s, 0, 0.802);
+    set_share(s, 1, 0.8);
+    set_share(s, 2, 0.801);
+    set_share(s, 3, 0.5);
+    s->race.runoff = 2;
+    for (size_t i = HOSTS; i < LANES; i++) {
+        s->rests[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
+        s->records[i].rounds = s->rests[i] ? ROUNDS / 2 : ROUNDS;
+    }
+    cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
+    check_order(o, "c b a d");
+    assert_int_equal(o->runoff, 2);
+    assert_string_equal(o->recommended->candidate->id, "c");
+    assert_int_equal(o->standings[2].verdict, VERDICT_EQUAL);
+    assert_int_equal(o->standings[3].verdict, VERDICT_SLOWER);
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        assert_int_equal(o->standings[i].rested, i >= 2);
+        assert_int_equal(o->standings[i].rounds, i >= 2 ? ROUNDS / 2 : ROUNDS);
+    }
+}
+
 /* One lane that gave none is enough to leave a candidate without a figure, however fast. */
 static void test_failed(void **state)
 {
@@ -330,7 +357,7 @@ int main(void)
         cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
         cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
         cmocka_unit_test(test_open),        cmocka_unit_test(test_out),
-        cmocka_unit_test(test_adopted),
+        cmocka_unit_test(test_adopted),     cmocka_unit_test(test_rested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
