@@ -16,8 +16,9 @@
  * one that is named, and the race is settled only if they are held to be within its margin, too.
  * They are held against others in the rounds that both had (contest.h).
  *
- * Simulated (tests/unit/test-runoff.c): of 16 that differ by 2.5 %, in rounds as noisy as those of a
- * shared disk, that which is named is slower than the fastest by 0.59 % on average, without by 0.87.
+ * Simulated (tests/unit/test-runoff.c): of 16 that differ by 2.5 %, in rounds as noisy as those of
+ * a shared disk, that which is named is slower than the fastest by 0.59 % on average, without by
+ * 0.87.
  */
 #pragma once
 
