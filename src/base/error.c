@@ -76,6 +76,14 @@ int error_hint(struct error **err, const char *format, ...)
     return -1;
 }
 
+void error_take(struct error **err, struct error **from)
+{
+    if (!*from || !err)
+        return;
+    error_free(*err);
+    *err = TAKE_PTR(*from);
+}
+
 void error_free(struct error *err)
 {
     if (!err)

@@ -30,6 +30,9 @@ int error_prefix(struct error **err, const char *format, ...) __attribute__((for
 /* Sets the hint. Returns -1. */
 int error_hint(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Makes *err the error that *from is, where that is one: one of another thread, say. */
+void error_take(struct error **err, struct error **from);
+
 void error_free(struct error *err);
 CLEANUP_PTR(cleanup_error_handler, struct error, error_free)
 #define cleanup_error at_scope_end(cleanup_error_handler)

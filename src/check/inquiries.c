@@ -58,13 +58,27 @@ static void *run_inquiries(void *data)
     return NULL;
 }
 
+static int require_connection(const struct inquirer *who, struct error **err)
+{
+    return who->connection && connection_is_lost(who->connection)
+               ? error_set(err, "the connection to libvirt was lost")
+               : 0;
+}
+
+/* Whether it is worth while to wait for an answer. Of several threads that ask a daemon which hangs
+ * libvirt 9.0 tells one that the connection is lost, and the others wait on. */
+static int go_on(const struct inquirer *who, struct error **err)
+{
+    return interrupt_check(err) < 0 ? -1 : require_connection(who, err);
+}
+
 /* The next answer in order; NULL with an error where the wait was interrupted. */
 static struct answer *take_answer(struct queue *q, struct error **err)
 {
     struct answer *a = NULL;
     int r = 0;
     g_mutex_lock(&q->lock);
-    while (!q->answers[q->taken] && (r = interrupt_check(err)) == 0)
+    while (!q->answers[q->taken] && (r = go_on(q->who, err)) == 0)
         g_cond_wait_until(&q->moved, &q->lock, g_get_monotonic_time() + G_TIME_SPAN_SECOND / 10);
     if (r == 0) {
         a = TAKE_PTR(q->answers[q->taken]);
@@ -127,13 +141,6 @@ static int start_threads(struct queue *q, struct error **err)
         return i ? 0 : error_set_errno(err, r, "cannot start a thread");
     }
     return 0;
-}
-
-static int require_connection(const struct inquirer *who, struct error **err)
-{
-    return who->connection && connection_is_lost(who->connection)
-               ? error_set(err, "the connection to libvirt was lost")
-               : 0;
 }
 
 int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,

@@ -237,8 +237,7 @@ int cmd_check(int argc, char **argv)
     }
     if (prepare(&work, &err) < 0 || run(&work, &err) < 0) {
         if (work.connection && connection_is_lost(work.connection))
-            error_hint(
-                &err, "the daemon has ended, or was started anew: try again, or look into its log");
+            error_hint(&err, "the daemon has ended, hangs, or was started anew: look into its log");
         return fail(err);
     }
     enum exit_status status = status_of(work.report);

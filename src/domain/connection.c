@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
+#include "domain/patience.h"
 
 /* --- The event loop --------------------------------------------------------------------------- */
 
@@ -63,21 +64,71 @@ static int start_events(struct error **err)
 
 /* --- Connections ------------------------------------------------------------------------------ */
 
+/* A daemon that hangs still takes connections and never says a word. Somebody who is asked for a
+ * password has this long, too. */
+#define OPEN_SECONDS 60
+
+/* As in virsh: a daemon that leaves as many questions in a row unanswered is taken for dead, and so
+ * is what it was asked for. It answers them while it works. */
+#define KEEPALIVE_SECONDS 5
+#define KEEPALIVE_COUNT 6
+
+struct opening {
+    char *uri;
+    unsigned flags;
+    virConnectPtr handle;
+    struct error *err;
+};
+
+static void opening_clear(void *data)
+{
+    struct opening *o = data;
+    if (o->handle)
+        virConnectClose(o->handle);
+    error_free(o->err);
+    free(o->uri);
+}
+
+static void opening_release(struct opening *o)
+{
+    g_atomic_rc_box_release_full(o, opening_clear);
+}
+CLEANUP_PTR(cleanup_opening_handler, struct opening, opening_release)
+
+static void open_it(void *data)
+{
+    struct opening *o = data;
+    o->handle = virConnectOpenAuth(o->uri, virConnectAuthPtrDefault, o->flags);
+    if (o->handle) {
+        /* An error where there is no daemon, as with the test driver. */
+        virConnectSetKeepAlive(o->handle, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+        return;
+    }
+    connection_error(&o->err, "cannot connect to libvirt (%s)", o->uri ? o->uri : "default URI");
+    const virError *last = virGetLastError();
+    if (last && last->code == VIR_ERR_SYSTEM_ERROR)
+        error_hint(&o->err, "is the daemon running? Without -c this needs none");
+}
+
 static struct connection *open_uri(const char *uri, unsigned flags, struct error **err)
 {
     if (start_events(err) < 0)
         return NULL;
-    virConnectPtr handle = virConnectOpenAuth(uri, virConnectAuthPtrDefault, flags);
-    if (!handle) {
-        connection_error(err, "cannot connect to libvirt (%s)", uri ? uri : "default URI");
-        const virError *last = virGetLastError();
-        if (last && last->code == VIR_ERR_SYSTEM_ERROR)
-            error_hint(err, "is the daemon running? Without -c this needs none");
-        return NULL;
+    at_scope_end(cleanup_opening_handler) struct opening *o = g_atomic_rc_box_new0(struct opening);
+    *o = (struct opening){.uri = uri ? xstrdup(uri) : NULL, .flags = flags};
+    enum patience end = patience_ask(o, open_it, opening_clear, OPEN_SECONDS, err);
+    if (end == PATIENCE_OVER) {
+        error_set(err, "cannot connect to libvirt (%s): no answer within %d s",
+                  uri ? uri : "default URI", OPEN_SECONDS);
+        error_hint(err, "does its daemon hang? virsh waits for it, too");
     }
+    if (end == PATIENCE_ANSWERED)
+        error_take(err, &o->err);
+    if (end != PATIENCE_ANSWERED || !o->handle)
+        return NULL;
     struct connection *c = xcalloc(1, sizeof(*c));
-    cleanup_free char *name = virConnectGetURI(handle);
-    *c = (struct connection){handle, name && strstr(name, ":///embed") != NULL};
+    cleanup_free char *name = virConnectGetURI(o->handle);
+    *c = (struct connection){TAKE_PTR(o->handle), name && strstr(name, ":///embed") != NULL};
     return c;
 }
 

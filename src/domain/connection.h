@@ -17,7 +17,8 @@ struct connection {
     bool embedded; /* libvirt's QEMU driver runs in this process: no daemon, no autodestroy */
 };
 
-/* Opens `uri` as any virt tool does (NULL: libvirt's default). Errors are libvirt's. */
+/* Opens `uri` as any virt tool does (NULL: libvirt's default). Errors: libvirt's; no answer for a
+ * minute; a signal. A daemon that hangs later is taken for dead after half a minute. */
 struct connection *connection_open(const char *uri, struct error **err);
 
 /* The same, to look only: libvirt asks for fewer rights. */

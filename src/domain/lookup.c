@@ -2,15 +2,11 @@
 #include "domain/lookup.h"
 
 #include <glib.h>
-#include <poll.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "base/interrupt.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "domain/patience.h"
 #include "domain/xml.h"
 
 /* --- Domains ---------------------------------------------------------------------------------- */
@@ -61,11 +57,9 @@ static virDomainPtr find_domain(const struct connection *c, const char *name, st
  * s. */
 #define PATIENCE_SECONDS 40
 
-/* Asked in a thread of its own, which is left behind where it hangs; whoever goes last frees it. */
 struct question {
     struct connection connection; /* a reference of its own */
     char *name;
-    int answered; /* an eventfd */
     virDomainPtr domain;
     struct error *err;
 };
@@ -77,7 +71,6 @@ static void question_clear(void *data)
         virDomainFree(q->domain);
     virConnectClose(q->connection.handle);
     error_free(q->err);
-    close(q->answered);
     free(q->name);
 }
 
@@ -87,56 +80,28 @@ static void question_release(struct question *q)
 }
 CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
 
-static void *answer(void *data)
+static void ask(void *data)
 {
     struct question *q = data;
     q->domain = find_domain(&q->connection, q->name, &q->err);
-    eventfd_write(q->answered, 1);
-    question_release(q);
-    return NULL;
-}
-
-/* Until there is an answer, the patience is over, or a signal came. */
-static int await_answer(const struct question *q, struct error **err)
-{
-    struct pollfd wait = {.fd = q->answered, .events = POLLIN};
-    for (int steps = 0; steps < PATIENCE_SECONDS * 10; steps++) {
-        int ready = poll(&wait, 1, /* milliseconds = */ 100);
-        if (ready > 0)
-            return 0;
-        if (interrupt_check(err) < 0)
-            return -1;
-    }
-    error_set(err, "libvirt has not found the domain '%s' within %d s: somebody has it", q->name,
-              PATIENCE_SECONDS);
-    return error_hint(err, "is a dump or a save waiting for what it writes to? virsh waits, too");
 }
 
 virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err)
 {
-    pthread_t thread;
     at_scope_end(cleanup_question_handler) struct question *q =
         g_atomic_rc_box_new0(struct question);
     q->connection = *c;
     virConnectRef(c->handle);
     q->name = xstrdup(name);
-    q->answered = eventfd(0, EFD_CLOEXEC);
-    g_atomic_rc_box_acquire(q);
-    int r = interrupt_start_thread(&thread, answer, q);
-    if (r) {
-        question_release(q);
-        error_set_errno(err, r, "cannot start a thread");
+    enum patience end = patience_ask(q, ask, question_clear, PATIENCE_SECONDS, err);
+    if (end == PATIENCE_OVER) {
+        error_set(err, "libvirt has not found the domain '%s' within %d s: somebody has it", name,
+                  PATIENCE_SECONDS);
+        error_hint(err, "is a dump or a save waiting for what it writes to? virsh waits, too");
+    }
+    if (end != PATIENCE_ANSWERED)
         return NULL;
-    }
-    if (await_answer(q, err) < 0) {
-        pthread_detach(thread);
-        return NULL;
-    }
-    pthread_join(thread, NULL);
-    if (q->err && err) {
-        error_free(*err);
-        *err = TAKE_PTR(q->err);
-    }
+    error_take(err, &q->err);
     return TAKE_PTR(q->domain);
 }
 

@@ -230,6 +230,48 @@ def vanishing():
             end(f"vm{number:03}")
 
 
+def connecting(*arguments):
+    """A check that is connected to a daemon."""
+    going = Run("check", "-c", URI, *arguments)
+    wait_until(lambda: going.process.poll() is None and
+               any(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{going.pid}/fd").iterdir()
+                   if os.path.lexists(fd)), PATIENCE, "it does not connect")
+    return going
+
+
+@case("a daemon that hangs when it is connected to keeps nobody from ending by a signal")
+def hanging():
+    need_daemon()
+    os.kill(daemon_pid(), signal.SIGSTOP)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            going = connecting("--all")
+            going.signal(number)
+            assert_error(going.wait(20), f"interrupted by {number.name}")
+    finally:
+        os.kill(daemon_pid(), signal.SIGCONT)
+
+
+@case("a daemon that hangs while domains are read is taken for dead")
+def hanging_in_the_middle():
+    need_daemon()
+    directory = scratch("hanging-many")
+    many(directory)
+    try:
+        going = Run("check", "-c", URI, "--all", "--json")
+        wait_until_reading(going)
+        os.kill(daemon_pid(), signal.SIGSTOP)
+        going.wait()
+        if going.status in (0, 1) and "unreadable" not in going.out:
+            raise Skip("it was through before the daemon hung")
+        equal(going.status, 2, f"exit status, with {going.err!r}")
+        assert "libvirt" in going.err.splitlines()[0] or "connection" in going.err.splitlines()[0], going.err
+    finally:
+        os.kill(daemon_pid(), signal.SIGCONT)
+        for number in range(MANY):
+            end(f"vm{number:03}")
+
+
 @case("a daemon that is killed under a check is one error, with a hint, and exit status 2")
 def killed():
     need_daemon()
@@ -238,10 +280,7 @@ def killed():
     try:
         # Stopped, it holds the check in its first question; killed, it never answers.
         os.kill(daemon_pid(), signal.SIGSTOP)
-        going = Run("check", "-c", URI, "web")
-        wait_until(lambda: going.process.poll() is None and
-                   any(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{going.pid}/fd").iterdir()
-                       if os.path.lexists(fd)), PATIENCE, "it does not connect")
+        going = connecting("web")
         kill_daemon()
         assert_error(going.wait(), "libvirt", ".")
         assert_error(run("check", "-c", URI, "web"), "cannot connect to libvirt", "is the daemon running")

@@ -123,6 +123,24 @@ static void test_no_error(void **state)
     assert_null(err);
 }
 
+static void test_take(void **state)
+{
+    (void)state;
+    struct error *err = NULL, *none = NULL, *other = NULL;
+    error_set(&err, "mine");
+    error_take(&err, &none);
+    assert_string_equal(err->message, "mine");
+    error_set(&other, "theirs");
+    error_hint(&other, "do this");
+    error_take(NULL, &other);
+    assert_non_null(other);
+    error_take(&err, &other);
+    assert_string_equal(err->message, "theirs");
+    assert_string_equal(err->hint, "do this");
+    assert_null(other);
+    error_free(err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_one_line),
         cmocka_unit_test(test_nobody_asks),
         cmocka_unit_test(test_no_error),
+        cmocka_unit_test(test_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
