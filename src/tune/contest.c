@@ -96,13 +96,20 @@ static double location_in(const struct contender *c, const struct summary *s, si
     return rounds == c->rounds ? s->location : contest_summarise(&part).location;
 }
 
+/* a's location less b's in the rounds that both have. */
+static double difference_of(const struct contender *a, const struct summary *sa,
+                            const struct contender *b, const struct summary *sb)
+{
+    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
+    return location_in(a, sa, rounds) - location_in(b, sb, rounds);
+}
+
 struct comparison contest_compare(const struct contender *a, const struct summary *sa,
                                   const struct contender *b, const struct summary *sb,
                                   struct variance pooled)
 {
-    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
     return (struct comparison){
-        .difference = location_in(a, sa, rounds) - location_in(b, sb, rounds),
+        .difference = difference_of(a, sa, b, sb),
         .within = paired(a, b),
         .between = {.value = fmax(pooled.value, sa->between) / (double)a->lane_count +
                              fmax(pooled.value, sb->between) / (double)b->lane_count,
@@ -128,6 +135,14 @@ double contest_variance(const struct contender *contender)
 {
     struct summary s = contest_summarise(contender);
     return fmax(s.between / (double)contender->lane_count, s.within.value);
+}
+
+/* Where it lies, or would if it had gone on as the leader did. */
+static double figure_of(const struct contender *c, const struct summary *s,
+                        const struct contender *leader, const struct summary *leads)
+{
+    return c->rounds < leader->rounds ? leads->location - difference_of(leader, leads, c, s)
+                                      : s->location;
 }
 
 static bool can_lead(const struct contender *c)
@@ -157,7 +172,8 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
     bool alone = true;
     for (size_t i = 0; i < count; i++) {
         double half = half_interval(&contenders[i], &summaries[i], pooled, host_variance);
-        double location = summaries[i].location;
+        double location =
+            figure_of(&contenders[i], &summaries[i], &contenders[c.leader], &summaries[c.leader]);
         c.logs[i] = (struct interval){location, location - half, location + half};
         bool slower = contenders[i].out ||
                       (i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],

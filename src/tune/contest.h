@@ -18,8 +18,10 @@
  * candidates with two replicas each it would take the rounds' many degrees of freedom just where
  * replicas agree by chance.
  *
- * Who was put out of a race was found slower in the rounds that both had; its figure, of another
- * time than that of those that went on, may be larger, and decides nothing any more.
+ * Who was put out of a race was found slower in the rounds that both had, and who rests was behind.
+ * The rounds of those that went on are of another time, and of a guest with less to do between the
+ * host's turns: all are slower in them than before, or faster. So the figure of who has fewer
+ * rounds than the leader is the leader's, less what is between the two in the rounds that both had.
  *
  * The fastest candidate is `best` when the interval of its difference from each other one excludes
  * zero. Those it does not exclude are `equal` to it, and so is the fastest then. That the largest

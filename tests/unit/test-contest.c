@@ -382,6 +382,9 @@ static void test_rests(void **state)
     contest_decide(f.contenders, 3, 0, &c);
     assert_int_not_equal(c.leader, 1);
     assert_int_equal(c.verdicts[1], VERDICT_EQUAL);
+    /* Its figure is what it would be in all of the rounds. */
+    assert_true(fabs(c.logs[1].value - c.logs[c.leader].value) < 0.002);
+    assert_true(c.logs[1].low < c.logs[1].value && c.logs[1].value < c.logs[1].high);
     contest_done(&c);
     for (size_t n = 0; n < 40; n++)
         f.series[1][n / 20][n % 20] += 5;
