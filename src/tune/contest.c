@@ -96,20 +96,13 @@ static double location_in(const struct contender *c, const struct summary *s, si
     return rounds == c->rounds ? s->location : contest_summarise(&part).location;
 }
 
-/* a's location less b's in the rounds that both have. */
-static double difference_of(const struct contender *a, const struct summary *sa,
-                            const struct contender *b, const struct summary *sb)
-{
-    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
-    return location_in(a, sa, rounds) - location_in(b, sb, rounds);
-}
-
 struct comparison contest_compare(const struct contender *a, const struct summary *sa,
                                   const struct contender *b, const struct summary *sb,
                                   struct variance pooled)
 {
+    size_t rounds = a->rounds < b->rounds ? a->rounds : b->rounds;
     return (struct comparison){
-        .difference = difference_of(a, sa, b, sb),
+        .difference = location_in(a, sa, rounds) - location_in(b, sb, rounds),
         .within = paired(a, b),
         .between = {.value = fmax(pooled.value, sa->between) / (double)a->lane_count +
                              fmax(pooled.value, sb->between) / (double)b->lane_count,
@@ -123,26 +116,10 @@ struct interval contest_difference(const struct comparison *c)
     return (struct interval){c->difference, c->difference - half, c->difference + half};
 }
 
-/* Whether b is slower than a for certain. */
-static bool is_slower(const struct contender *a, const struct summary *sa,
-                      const struct contender *b, const struct summary *sb, struct variance pooled)
-{
-    struct comparison c = contest_compare(a, sa, b, sb, pooled);
-    return contest_difference(&c).low > 0;
-}
-
 double contest_variance(const struct contender *contender)
 {
     struct summary s = contest_summarise(contender);
     return fmax(s.between / (double)contender->lane_count, s.within.value);
-}
-
-/* Where it lies, or would if it had gone on as the leader did. */
-static double figure_of(const struct contender *c, const struct summary *s,
-                        const struct contender *leader, const struct summary *leads)
-{
-    return c->rounds < leader->rounds ? leads->location - difference_of(leader, leads, c, s)
-                                      : s->location;
 }
 
 static bool can_lead(const struct contender *c)
@@ -169,15 +146,17 @@ void contest_decide(const struct contender *contenders, size_t count, double hos
             c.leader = i;
     }
     struct variance pooled = contest_pool(contenders, summaries, count);
+    const struct contender *leader = &contenders[c.leader];
     bool alone = true;
     for (size_t i = 0; i < count; i++) {
         double half = half_interval(&contenders[i], &summaries[i], pooled, host_variance);
-        double location =
-            figure_of(&contenders[i], &summaries[i], &contenders[c.leader], &summaries[c.leader]);
+        struct comparison behind =
+            contest_compare(leader, &summaries[c.leader], &contenders[i], &summaries[i], pooled);
+        double location = contenders[i].rounds < leader->rounds
+                              ? summaries[c.leader].location - behind.difference
+                              : summaries[i].location;
         c.logs[i] = (struct interval){location, location - half, location + half};
-        bool slower = contenders[i].out ||
-                      (i != c.leader && is_slower(&contenders[c.leader], &summaries[c.leader],
-                                                  &contenders[i], &summaries[i], pooled));
+        bool slower = contenders[i].out || (i != c.leader && contest_difference(&behind).low > 0);
         c.verdicts[i] = slower ? VERDICT_SLOWER : VERDICT_EQUAL;
         alone &= slower || i == c.leader;
     }
