@@ -25,7 +25,7 @@ bool pins_overlap(const struct domain_model *m, unsigned id, const struct cpulis
 {
     const char *pin = pins_of_iothread(m, id);
     struct cpulist own;
-    return pin && cpulist_parse(pin, &own) == 0 && cpulist_covers(dedicated, &own);
+    return cpulist_parse(pin, &own) == 0 && cpulist_covers(dedicated, &own);
 }
 
 /* What the disk lies on, from its own device down. The caller frees. */
@@ -60,7 +60,7 @@ struct cpulist pins_disk_nodes(const struct check_disk *d)
 bool pins_memory_is_far(const struct domain_model *m, const struct check_disk *d)
 {
     struct cpulist memory, near = pins_disk_nodes(d);
-    if (!m->numa_nodeset || cpulist_parse(m->numa_nodeset, &memory) < 0)
+    if (cpulist_parse(m->numa_nodeset, &memory) < 0)
         return false;
     unsigned all = cpulist_count(&memory);
     cpulist_remove(&memory, &near);

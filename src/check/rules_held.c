@@ -100,8 +100,7 @@ static void look_pins(const struct look *at, struct found *out)
     const struct domain_model *live = at->domain->live;
     const GPtrArray *tasks = tasks_of(at);
     struct cpulist online;
-    if (!tasks || !live || !at->facts || !at->facts->online ||
-        cpulist_parse(at->facts->online, &online) < 0)
+    if (!tasks || !live || !at->facts || cpulist_parse(at->facts->online, &online) < 0)
         return;
     const struct task *first = NULL;
     unsigned count = 0;
@@ -162,7 +161,7 @@ static char *other_cpus(const struct host_facts *f, unsigned cpu)
 {
     struct cpulist online, one;
     cleanup_free char *number = xasprintf("%u", cpu);
-    if (!f->online || cpulist_parse(f->online, &online) < 0 || cpulist_parse(number, &one) < 0)
+    if (cpulist_parse(f->online, &online) < 0 || cpulist_parse(number, &one) < 0)
         return xstrdup("");
     cpulist_remove(&online, &one);
     return cpulist_format(&online);

@@ -12,19 +12,14 @@
 
 /* --- CPUs ------------------------------------------------------------------------------------- */
 
-static bool parses(const char *list, struct cpulist *ret)
-{
-    return list && cpulist_parse(list, ret) == 0;
-}
-
 /* The CPUs that are online and that no vCPU of the domain is pinned to, of those that its threads
  * may run on; "" where there are none, or that is not known. The caller frees. */
 static char *spare_cpus(const struct look *at)
 {
     const struct domain_model *m = at->domain->model;
-    struct cpulist spare = {0}, online, pinned = pins_of_vcpus(m, /* single = */ false);
-    bool limited = parses(m->cpuset, &spare);
-    if (parses(at->facts ? at->facts->online : NULL, &online)) {
+    struct cpulist spare, online, pinned = pins_of_vcpus(m, /* single = */ false);
+    bool limited = cpulist_parse(m->cpuset, &spare) == 0;
+    if (cpulist_parse(at->facts ? at->facts->online : NULL, &online) == 0) {
         if (limited)
             cpulist_keep(&spare, &online);
         else

@@ -173,7 +173,7 @@ static void add_thread(GPtrArray *sums, const struct live_threads *before, const
     s->threads++;
     s->ran_ns += t->ran_ns - was->ran_ns;
     s->waited_ns += t->waited_ns - was->waited_ns;
-    if (t->allowed && cpulist_parse(t->allowed, &allowed) == 0)
+    if (cpulist_parse(t->allowed, &allowed) == 0)
         cpulist_add(&s->allowed, &allowed);
     if (t->cpu >= 0)
         cpulist_include(&s->last, (unsigned)t->cpu);

@@ -51,8 +51,10 @@ static int parse_item(const char *item, struct cpulist *in, struct cpulist *out)
 int cpulist_parse(const char *text, struct cpulist *ret)
 {
     struct cpulist out = {0};
-    g_auto(GStrv) items = g_strsplit(text, ",", -1);
     *ret = (struct cpulist){0};
+    if (!text)
+        return -1;
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
     for (char **item = items; *item; item++)
         if (parse_item(g_strstrip(*item), ret, &out) < 0) {
             *ret = (struct cpulist){0};

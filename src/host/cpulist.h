@@ -15,7 +15,7 @@ struct cpulist {
 };
 
 /* Reads one, which may be hostile. What "^" takes out is taken out wherever it stands. -1 where it
- * is no such set or goes beyond CPULIST_MAX; *ret is then empty. */
+ * is NULL, no such set, or goes beyond CPULIST_MAX; *ret is then empty. */
 int cpulist_parse(const char *text, struct cpulist *ret);
 
 bool cpulist_has(const struct cpulist *l, unsigned cpu);

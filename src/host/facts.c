@@ -22,7 +22,7 @@ static void read_cpus(struct host_facts *f, const struct root *r)
 {
     struct cpulist online;
     cleanup_free char *list = root_read_word(r, "/sys/devices/system/cpu/online");
-    if (!list || cpulist_parse(list, &online) < 0)
+    if (cpulist_parse(list, &online) < 0)
         return;
     f->cpus = cpulist_count(&online);
     f->online = TAKE_PTR(list);
@@ -33,12 +33,12 @@ static void read_nodes(struct host_facts *f, const struct root *r)
 {
     struct cpulist online, cpus;
     cleanup_free char *list = root_read_word(r, "/sys/devices/system/node/online");
-    if (!list || cpulist_parse(list, &online) < 0)
+    if (cpulist_parse(list, &online) < 0)
         return;
     for (unsigned id = 0; id < CPULIST_MAX; id++) {
         cleanup_free char *path = xasprintf("/sys/devices/system/node/node%u/cpulist", id);
         cleanup_free char *text = cpulist_has(&online, id) ? root_read_word(r, path) : NULL;
-        if (!text || cpulist_parse(text, &cpus) < 0 || !cpulist_count(&cpus))
+        if (cpulist_parse(text, &cpus) < 0 || !cpulist_count(&cpus))
             continue;
         f->nodes = xreallocarray(f->nodes, f->node_count + 1, sizeof(*f->nodes));
         f->nodes[f->node_count++] = (struct host_node){id, TAKE_PTR(text)};

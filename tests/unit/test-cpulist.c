@@ -44,8 +44,8 @@ static void test_read_and_written(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const rows[] = {"8192", "3-1", "^0-3", "1,,2", "-1",
-                                       "1-",   "a",   "1a",   "^",    "18446744073709551616"};
+    static const char *const rows[] = {
+        "8192", "3-1", "^0-3", "1,,2", "-1", "1-", "a", "1a", "^", "18446744073709551616", NULL};
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct cpulist l;
         assert_int_equal(cpulist_parse("0-2", &l), 0);
