@@ -194,8 +194,7 @@ static int add_up(struct crew *c, unsigned workload, struct slice *ret, struct e
         if (c->workers[i].workload != workload)
             continue;
         if (c->workers[i].err) {
-            if (err)
-                *err = TAKE_PTR(c->workers[i].err);
+            error_take(err, &c->workers[i].err);
             return -1;
         }
         all.requests += slice->requests;
