@@ -40,7 +40,8 @@ static void *take_turn(void *data)
     return NULL;
 }
 
-/* A signal may go to any wait, so one is asked for between short ones. */
+/* Not until interrupt_fd() is readable: who cleans up after a signal may ask as well, and has the
+ * answer where it comes at once. */
 #define STEP_MS 100
 
 static enum patience await_return(const struct turn *t, unsigned seconds, struct error **err)
