@@ -196,6 +196,11 @@ def many(directory):
         define(domain_xml(f"vm{number:03}", disk_xml(image(directory / f"{number}.qcow2"))), directory)
 
 
+def end_many():
+    for number in range(MANY):
+        end(f"vm{number:03}")
+
+
 @case("domains that vanish under a check are a finding each, or are left out, and the others are as ever")
 def vanishing():
     need_daemon()
@@ -226,8 +231,7 @@ def vanishing():
         if "unreadable" not in going.out:
             raise Skip("it was through before they vanished")
     finally:
-        for number in range(MANY):
-            end(f"vm{number:03}")
+        end_many()
 
 
 def connecting(*arguments):
@@ -252,26 +256,6 @@ def hanging():
         os.kill(daemon_pid(), signal.SIGCONT)
 
 
-@case("a daemon that hangs while domains are read is taken for dead")
-def hanging_in_the_middle():
-    need_daemon()
-    directory = scratch("hanging-many")
-    many(directory)
-    try:
-        going = Run("check", "-c", URI, "--all", "--json")
-        wait_until_reading(going)
-        os.kill(daemon_pid(), signal.SIGSTOP)
-        going.wait()
-        if going.status in (0, 1) and "unreadable" not in going.out:
-            raise Skip("it was through before the daemon hung")
-        equal(going.status, 2, f"exit status, with {going.err!r}")
-        assert "libvirt" in going.err.splitlines()[0] or "connection" in going.err.splitlines()[0], going.err
-    finally:
-        os.kill(daemon_pid(), signal.SIGCONT)
-        for number in range(MANY):
-            end(f"vm{number:03}")
-
-
 @case("a daemon that is killed under a check is one error, with a hint, and exit status 2")
 def killed():
     need_daemon()
@@ -289,26 +273,39 @@ def killed():
         end("web")
 
 
+def lose_in_the_middle(lose):
+    """Has many domains read, and loses the daemon meanwhile."""
+    many(scratch("lost-many"))
+    going = Run("check", "-c", URI, "--all", "--json")
+    wait_until_reading(going)
+    lose()
+    going.wait()
+    if going.status in (0, 1) and len(json.loads(going.out)["domains"]) == MANY and "unreadable" not in going.out:
+        raise Skip("it was through before the daemon was lost")
+    lines = going.err.splitlines()
+    equal(going.status, 2, f"exit status, with {going.err!r}")
+    assert len(lines) == 2 and lines[0].startswith("virt-disktune: ") and lines[1].startswith("hint: "), lines
+    assert "connection" in lines[0] or "libvirt" in lines[0], lines
+
+
+@case("a daemon that hangs while many domains are read is taken for dead")
+def hanging_in_the_middle():
+    need_daemon()
+    try:
+        lose_in_the_middle(lambda: os.kill(daemon_pid(), signal.SIGSTOP))
+    finally:
+        os.kill(daemon_pid(), signal.SIGCONT)
+        end_many()
+
+
 @case("a daemon that is killed while many domains are read: no result that looks whole")
 def killed_in_the_middle():
     need_daemon()
-    directory = scratch("killed-many")
-    many(directory)
     try:
-        going = Run("check", "-c", URI, "--all", "--json")
-        wait_until_reading(going)
-        kill_daemon()
-        going.wait()
-        if going.status in (0, 1) and len(json.loads(going.out)["domains"]) == MANY and "unreadable" not in going.out:
-            raise Skip("it was through before the daemon was dead")
-        lines = going.err.splitlines()
-        equal(going.status, 2, f"exit status, with {going.err!r}")
-        assert len(lines) == 2 and lines[0].startswith("virt-disktune: ") and lines[1].startswith("hint: "), lines
-        assert "connection" in lines[0] or "libvirt" in lines[0], lines
+        lose_in_the_middle(kill_daemon)
     finally:
         start_daemon()
-        for number in range(MANY):
-            end(f"vm{number:03}")
+        end_many()
 
 
 if __name__ == "__main__":

@@ -144,6 +144,15 @@ static void test_two_works(void **state)
     check_close(b->figures.requests, 2.0 * b->parts[0].figures.requests, 1e-9);
 }
 
+/* The first and the last had no second half: their lanes are marked. */
+static void end_two_early(struct scene *s, bool *lanes)
+{
+    for (size_t i = HOSTS; i < LANES; i++) {
+        lanes[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
+        s->records[i].rounds = lanes[i] ? ROUNDS / 2 : ROUNDS;
+    }
+}
+
 /* Who was put out is slower, however its few rounds went; of those that the race has settled all
  * are equal, or the one that is left is the best. */
 static void test_settled(void **state)
@@ -154,10 +163,7 @@ static void test_settled(void **state)
     set_share(s, 1, 0.8);
     set_share(s, 2, 0.81);
     set_share(s, 3, 0.9);
-    for (size_t i = HOSTS; i < LANES; i++) {
-        s->out[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
-        s->records[i].rounds = s->out[i] ? ROUNDS / 2 : ROUNDS;
-    }
+    end_two_early(s, s->out);
     s->race.settled = true;
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     assert_true(o->settled && !o->interrupted && !o->time_is_up);
@@ -183,10 +189,7 @@ static void test_out(void **state)
     set_share(s, 1, 0.8);
     set_share(s, 2, 0.6);
     set_share(s, 3, 0.5);
-    for (size_t i = HOSTS; i < LANES; i++) {
-        s->out[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
-        s->records[i].rounds = s->out[i] ? ROUNDS / 2 : ROUNDS;
-    }
+    end_two_early(s, s->out);
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     check_order(o, "b a c d");
     assert_ptr_equal(o->best, &o->standings[0]);
@@ -208,10 +211,7 @@ static void test_rested(void **state)
     set_share(s, 2, 0.801);
     set_share(s, 3, 0.5);
     s->race.runoff = 2;
-    for (size_t i = HOSTS; i < LANES; i++) {
-        s->rests[i] = s->lanes[i].candidate == 0 || s->lanes[i].candidate == 3;
-        s->records[i].rounds = s->rests[i] ? ROUNDS / 2 : ROUNDS;
-    }
+    end_two_early(s, s->rests);
     cleanup_outcome struct outcome *o = outcome_new(&s->stage, &s->race);
     check_order(o, "c b a d");
     assert_int_equal(o->runoff, 2);
