@@ -142,17 +142,22 @@ static void find_read_only(const struct look *at, struct found *out)
 
 /* --- Blocks of an image ----------------------------------------------------------------------- */
 
-/* Where all is copied on write anyway that is what is said. */
+/* Where all is copied on write anyway that is what is said. A copy that found no room must not take
+ * the image's place: each command waits for the one before it to succeed. */
 static void find_reflinked(const struct look *at, struct found *out)
 {
     const struct place *p = written_place(at);
     if (!p || !p->extents_known || !p->shared || place_is_copied(p))
         return;
     cleanup_free char *copied = xasprintf("%s.new", at->image->path);
+    cleanup_free char *aside = xasprintf("%s.old", at->image->path);
     g_autofree char *from = g_shell_quote(at->image->path), *to = g_shell_quote(copied);
-    finding_fix(found_say(out, "other files share blocks of it"), FIX_HOST,
-                "cp --preserve=all --sparse=never --reflink=never %s %s\nmv %s %s", from, to, to,
-                from);
+    g_autofree char *old = g_shell_quote(aside);
+    finding_fix(found_say(out, "other files share blocks of it"), FIX_QEMU_IMG,
+                "cp --preserve=all --sparse=never --reflink=never %s %s &&\n"
+                "mv %s %s &&\n"
+                "mv %s %s",
+                from, to, from, old, to, from);
 }
 
 static void find_encoded(const struct look *at, struct found *out)

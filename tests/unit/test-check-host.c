@@ -102,7 +102,10 @@ static const struct judge_row rows[] = {
      .place = PLACE(.fs_read_only = true)},
     {"image-reflinked", .image = QCOW2(),
      .place = PLACE(.fs_magic = FS_XFS, .extents_known = true, .shared = true),
-     .severity = SEVERITY_NOTE, .says = "share", .fix = "--reflink=never '/srv/a b.img' "},
+     .severity = SEVERITY_NOTE, .says = "share",
+     .fix =
+         "cp --preserve=all --sparse=never --reflink=never '/srv/a b.img' '/srv/a b.img.new' &&\n"
+         "mv '/srv/a b.img' '/srv/a b.img.old' &&\nmv '/srv/a b.img.new' '/srv/a b.img'"},
     {"image-reflinked", "not shared", .image = QCOW2(),
      .place = PLACE(.fs_magic = FS_XFS, .extents_known = true)},
     {"image-reflinked", "copied on write anyway", .image = QCOW2(),
