@@ -63,14 +63,16 @@ static unsigned alignment_of(const struct place *p)
                                                          : 0;
 }
 
-/* QEMU takes physical sectors of up to 2 MiB. */
+/* QEMU takes physical sectors of up to 2 MiB. A device that is passed through (device='lun') shows
+ * sectors of its own, and QEMU's scsi-block takes no other size. */
 static void find_4k(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
     xmlNodePtr io = xml_child(d->node, "blockio");
     unsigned align = d->place ? alignment_of(d->place) : 0;
-    if (!look_is_host_file(d) || !disk_config_is_direct(&d->model->config) || align < 4096 ||
-        align > 2 << 20 || xml_number(io, "logical_block_size", 512) >= align ||
+    if (!look_is_host_file(d) || strcmp(d->model->device, "lun") == 0 ||
+        !disk_config_is_direct(&d->model->config) || align < 4096 || align > 2 << 20 ||
+        xml_number(io, "logical_block_size", 512) >= align ||
         xml_number(io, "physical_block_size", 512) >= align)
         return;
     cleanup_free char *size = xasprintf("%u", align);

@@ -23,6 +23,9 @@
     "<disk type='network' device='disk'>"                                                          \
     "<driver name='qemu' type='raw' cache='none' io='io_uring'/>"                                  \
     "<source protocol='rbd' name='pool/a'/><target dev='vda' bus='virtio'/></disk>"
+#define LUN                                                                                        \
+    "<disk type='block' device='lun'><driver name='qemu' type='raw' cache='none'/>"                \
+    "<source dev='/dev/sdx'/><target dev='sda' bus='scsi'/></disk>"
 #define BLOCKIO(sizes)                                                                             \
     "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/>"              \
     "<source file='/srv/a.img'/><blockio " sizes "/><target dev='vda' bus='virtio'/></disk>"
@@ -62,6 +65,8 @@ static const struct judge_row rows[] = {
      .place = PLACE(.direct_known = true, .direct_offset_align = 4096)},
     {"sector-4k", "logical ones", BLOCKIO("logical_block_size='4096' physical_block_size='4096'"),
      .place = PLACE(.direct_known = true, .direct_offset_align = 4096)},
+    {"sector-4k", "passed through", LUN, .place = PLACE(.type = PLACE_BLOCK),
+     .device = NVME(.logical_block_bytes = 4096)},
     {"sector-4k", "through the cache", WRITEBACK,
      .place = PLACE(.direct_known = true, .direct_offset_align = 4096)},
     {"fs-btrfs-cow", .image = QCOW2(), .place = PLACE(.fs_magic = FS_BTRFS),
