@@ -155,6 +155,11 @@ const struct domain_disk *look_live(const struct check_disk *d)
     return NULL;
 }
 
+const char *look_virsh_flags(const struct check_domain *d)
+{
+    return !d->running ? "--config" : d->persistent ? "--config --live" : "--live";
+}
+
 bool look_is_virtio_blk(const struct check_disk *d)
 {
     return has_bus(d, "virtio") && strcmp(d->model->type, "vhostuser") != 0 &&

@@ -128,6 +128,10 @@ bool look_is_host_file(const struct check_disk *d);
  * where it does not run, or has no such disk. */
 const struct domain_disk *look_live(const struct check_disk *d);
 
+/* The options by which a command of virsh changes the domain from the next start on and, where it
+ * runs, now: libvirt refuses --config for one that is transient. The string is static. */
+const char *look_virsh_flags(const struct check_domain *d);
+
 /* virtio-blk, or a disk of a virtio-scsi controller. */
 bool look_is_virtio_blk(const struct check_disk *d);
 bool look_is_virtio_scsi(const struct check_disk *d);

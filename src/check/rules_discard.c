@@ -269,8 +269,8 @@ static void look_limited(const struct look *at, struct found *out)
     f->severity = l.small ? f->severity : SEVERITY_NOTE;
     g_autofree char *name = g_shell_quote(d->domain->model->name);
     g_autofree char *target = g_shell_quote(d->model->target ? d->model->target : "");
-    finding_fix(f, FIX_VIRSH, "virsh blkdeviotune %s %s%s --config%s", name, target, options->str,
-                d->domain->running ? " --live" : "");
+    finding_fix(f, FIX_VIRSH, "virsh blkdeviotune %s %s%s %s", name, target, options->str,
+                look_virsh_flags(d->domain));
 }
 
 /* What is wrong with the limits of one unit; NULL. */

@@ -184,7 +184,7 @@ static void look_one_cpu(const struct look *at, struct found *out)
             continue;
         cleanup_free char *name = task_name(t);
         g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
-        append_pin(lines, d, t, others, d->persistent ? "--live --config" : "--live");
+        append_pin(lines, d, t, others, look_virsh_flags(d));
     }
     if (!names->len)
         return;

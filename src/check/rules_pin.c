@@ -53,9 +53,9 @@ static void fix_thread_pins(struct finding *f, const struct look *at, const GArr
         return;
     }
     for (guint i = 0; i < ids->len; i++)
-        g_string_append_printf(lines, "%svirsh iothreadpin %s %u %s --config%s", i ? "\n" : "",
-                               name, g_array_index(ids, unsigned, i), spare,
-                               at->domain->running ? " --live" : "");
+        g_string_append_printf(lines, "%svirsh iothreadpin %s %u %s %s", i ? "\n" : "", name,
+                               g_array_index(ids, unsigned, i), spare,
+                               look_virsh_flags(at->domain));
     finding_fix(f, FIX_VIRSH, "%s", lines->str);
 }
 
@@ -99,8 +99,8 @@ static void look_unpinned_emulator(const struct look *at, struct found *out)
     cleanup_free char *spare = spare_cpus(at);
     g_autofree char *name = g_shell_quote(m->name);
     if (*spare)
-        finding_fix(f, FIX_VIRSH, "virsh emulatorpin %s %s --config%s", name, spare,
-                    at->domain->running ? " --live" : "");
+        finding_fix(f, FIX_VIRSH, "virsh emulatorpin %s %s %s", name, spare,
+                    look_virsh_flags(at->domain));
     else
         finding_fix(f, FIX_ADVICE, "Pin it to CPUs that no vCPU is pinned to (virsh emulatorpin)");
 }

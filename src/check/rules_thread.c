@@ -97,8 +97,8 @@ static void fix_unattached(struct finding *f, const struct check_domain *d, cons
 static void fix_idle(struct finding *f, const struct check_domain *d, const GArray *idle)
 {
     g_autofree char *name = g_shell_quote(d->model->name);
-    finding_fix(f, FIX_VIRSH, "virsh iothreaddel %s %u --config%s", name,
-                g_array_index(idle, unsigned, 0), d->running ? " --live" : "");
+    finding_fix(f, FIX_VIRSH, "virsh iothreaddel %s %u %s", name, g_array_index(idle, unsigned, 0),
+                look_virsh_flags(d));
     f->needs = FIX_NEEDS_NOTHING;
     f->severity = SEVERITY_NOTE;
 }

@@ -81,8 +81,11 @@ static void look_at_world(struct check_disk *d, const struct world *w)
 static struct check_domain *domain_of(const char *xml, const struct row *row)
 {
     struct error *err = NULL;
-    const struct subject_source source = {
-        .file = row->file, .xml = xml, .length = strlen(xml), .live = row->live};
+    const struct subject_source source = {.file = row->file,
+                                          .xml = xml,
+                                          .length = strlen(xml),
+                                          .live = row->live,
+                                          .persistent = !row->transient};
     struct check_domain *d = check_domain_new(NULL, &source, &err);
     if (!d)
         fail_msg("%s: %s: %s", row->rule, err->message, xml);

@@ -139,6 +139,7 @@ static const struct world libvirt_12 = {.versions = {.qemu = 11000000, .libvirt 
 #define THREAD_IDS(ids) "<iothreadids>" ids "</iothreadids>"
 #define PINS(pins) "<vcpu>2</vcpu><iothreads>1</iothreads><cputune>" pins "</cputune>"
 #define TWO_VCPU_PINS "<vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='3'/>"
+#define THROTTLED(limits) DOMAIN("", DISK_AND("type='raw'", "<iotune>" limits "</iotune>"))
 #define STORY "type='qcow2' cache='none'"
 
 #define MAPPED(driver, list)                                                                       \
@@ -156,4 +157,5 @@ struct row {
     const char *severity;      /* of what is found; NULL: any */
     const char *fix;           /* the whole of it; NULL: any */
     const char *live, *file;
+    bool transient; /* the domain has no definition but that of what runs */
 };

@@ -72,9 +72,9 @@ static const struct row {
 
     {"effective-one-cpu", "an iothread", THREADED, "main 0-7; io1 3; cpu0 3; cpu1 3",
      .says = "(iothread 1) may run on CPU 3 alone, of 8",
-     .fix = "virsh iothreadpin 'my web' 1 0-2,4-7 --live --config"},
+     .fix = "virsh iothreadpin 'my web' 1 0-2,4-7 --config --live"},
     {"effective-one-cpu", "the main loop", PLAIN, "main 0; cpu0 0", .says = "(the main loop)",
-     .fix = "virsh emulatorpin 'my web' 1-7 --live"},
+     .fix = "virsh emulatorpin 'my web' 1-7 --config --live"},
     {"effective-one-cpu", "several iothreads for a disk", MAPPED, "main 3; io1 3; io2 3; cpu0 3",
      .says = "(iothread 1, iothread 2)"},
     {"effective-one-cpu", "an iothread that is not in use", PLAIN, "main 0-7; io1 3; cpu0 3"},
