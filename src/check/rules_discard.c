@@ -220,13 +220,19 @@ static void look_no_space_reported(const struct look *at, struct found *out)
 static const char *const limit_directions[] = {"total", "read", "write"};
 static const char *const limit_units[] = {"bytes", "iops"};
 
-/* The value of <iotune>'s element for this direction and unit with this end ("", "_max"). */
+/* The value of <iotune>'s element of this name; 0 where there is none. */
+static uint64_t iotune_number(const struct check_disk *d, const char *name)
+{
+    cleanup_free char *text = xml_child_text(xml_child(d->node, "iotune"), name);
+    return text ? g_ascii_strtoull(text, NULL, 10) : 0;
+}
+
+/* That for this direction and unit with this end ("", "_max"). */
 static uint64_t limit(const struct check_disk *d, size_t direction, size_t unit, const char *end)
 {
     cleanup_free char *name =
         xasprintf("%s_%s_sec%s", limit_directions[direction], limit_units[unit], end);
-    cleanup_free char *text = xml_child_text(xml_child(d->node, "iotune"), name);
-    return text ? g_ascii_strtoull(text, NULL, 10) : 0;
+    return iotune_number(d, name);
 }
 
 /* Below this guests are said to hang. */
@@ -254,6 +260,19 @@ static void add_limit(struct limits *l, const struct check_disk *d, size_t direc
     }
 }
 
+/* What goes with limits has to go with them: libvirt keeps what a command does not name, and then
+ * refuses the length of a burst that has no limit. */
+static void add_rest(struct limits *l, const struct check_disk *d)
+{
+    for (size_t unit = 0; unit < ARRAY_SIZE(limit_units); unit++)
+        for (size_t direction = 0; direction < ARRAY_SIZE(limit_directions); direction++)
+            if (limit(d, direction, unit, "_max_length"))
+                g_string_append_printf(l->options, " --%s-%s-sec-max-length 0",
+                                       limit_directions[direction], limit_units[unit]);
+    if (iotune_number(d, "size_iops_sec"))
+        g_string_append(l->options, " --size-iops-sec 0");
+}
+
 static void look_limited(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
@@ -262,6 +281,7 @@ static void look_limited(const struct look *at, struct found *out)
     for (size_t unit = 0; unit < ARRAY_SIZE(limit_units); unit++)
         for (size_t direction = 0; direction < ARRAY_SIZE(limit_directions); direction++)
             add_limit(&l, d, direction, unit);
+    add_rest(&l, d);
     if (!seen->len)
         return;
     struct finding *f = found_say(out, "<iotune> limits it: %s%s", seen->str,

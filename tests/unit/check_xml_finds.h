@@ -125,6 +125,14 @@ static const struct row finds[] = {
      "virsh blkdeviotune 'web' 'vda' --read-iops-sec 0 --live", .live = ONE("type='raw'"),
      .transient = true},
     {"iotune",
+     THROTTLED("<total_bytes_sec>9000000</total_bytes_sec>"
+               "<total_bytes_sec_max>90000000</total_bytes_sec_max>"
+               "<total_bytes_sec_max_length>60</total_bytes_sec_max_length>"
+               "<size_iops_sec>4096</size_iops_sec>"),
+     NULL, "note",
+     "virsh blkdeviotune 'web' 'vda' --total-bytes-sec 0 --total-bytes-sec-max 0 "
+     "--total-bytes-sec-max-length 0 --size-iops-sec 0 --config"},
+    {"iotune",
      DOMAIN("", DISK_AND("type='raw'", "<iotune><total_bytes_sec>1000</total_bytes_sec>"
                                        "</iotune>")),
      NULL, "warning"},
