@@ -155,10 +155,7 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 /* Puts a child in the place of those of its name. */
 static void change_child(xmlNodePtr driver, const char *name, const char *text)
 {
-    for (xmlNodePtr old; (old = xml_child(driver, name));) {
-        xmlUnlinkNode(old);
-        xmlFreeNode(old);
-    }
+    look_drop(driver, name);
     cleanup_xml xmlDocPtr doc = *text ? xml_parse(text, strlen(text), NULL) : NULL;
     if (doc)
         xmlAddChild(driver, xmlDocCopyNode(xmlDocGetRootElement(doc), driver->doc, 1));
@@ -217,24 +214,13 @@ static unsigned count_of(const GPtrArray *findings, enum severity level)
     return n;
 }
 
-/* A copy of the disk's, or an empty one as remedies begin with, in this document. */
-static xmlNodePtr copy_driver(xmlDocPtr doc, const struct check_disk *d)
-{
-    xmlNodePtr copy = d->driver ? xmlDocCopyNode(d->driver, doc, /* extended = recursively */ 1)
-                                : xmlNewDocNode(doc, NULL, BAD_CAST "driver", NULL);
-    if (!d->driver)
-        xmlNewProp(copy, BAD_CAST "name", BAD_CAST "qemu");
-    xmlDocSetRootElement(doc, copy);
-    return copy;
-}
-
 struct combined *combine_fixes(const struct check_disk *d, const GPtrArray *findings,
                                enum severity level)
 {
     if (count_of(findings, level) < 2)
         return NULL;
-    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNodePtr driver = copy_driver(doc, d);
+    cleanup_xml xmlDocPtr doc = look_copy_element(d->driver, "driver");
+    xmlNodePtr driver = xmlDocGetRootElement(doc);
     g_autoptr(GHashTable) before = parts_of(driver);
     cleanup_remedy struct remedy all = {no_changes(), no_changes()};
     cleanup_combined struct combined *c = xcalloc(1, sizeof(*c));

@@ -70,13 +70,38 @@ static xmlNodePtr copy_element(xmlDocPtr doc, xmlNodePtr node, const char *name)
                 : xmlNewDocNode(doc, NULL, BAD_CAST name, NULL);
 }
 
-static char *element_with(xmlNodePtr node, const char *name, va_list pairs)
+xmlDocPtr look_copy_element(xmlNodePtr node, const char *name)
 {
-    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
     xmlNodePtr element = copy_element(doc, node, name);
     xmlDocSetRootElement(doc, element);
     if (!node && strcmp(name, "driver") == 0)
         xmlNewProp(element, BAD_CAST "name", BAD_CAST "qemu");
+    return doc;
+}
+
+static void drop(xmlNodePtr node)
+{
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+}
+
+void look_drop(xmlNodePtr node, const char *child)
+{
+    for (xmlNodePtr old; (old = xml_child(node, child));) {
+        if (old->prev && xmlIsBlankNode(old->prev))
+            drop(old->prev);
+        drop(old);
+    }
+    xmlNodePtr rest = node->children;
+    if (rest && !rest->next && xmlIsBlankNode(rest))
+        drop(rest);
+}
+
+static char *element_with(xmlNodePtr node, const char *name, va_list pairs)
+{
+    cleanup_xml xmlDocPtr doc = look_copy_element(node, name);
+    xmlNodePtr element = xmlDocGetRootElement(doc);
     set_attributes(element, pairs);
     return look_to_text(element);
 }
@@ -100,28 +125,36 @@ char *look_driver_with(const struct check_disk *d, ...)
 }
 
 /* Child by child, because the blanks between them are those of another indentation. */
-static char *controller_with(xmlNodePtr controller, va_list pairs)
+static xmlDocPtr copy_controller(xmlNodePtr controller, xmlNodePtr *ret_driver)
 {
-    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
     xmlNodePtr copy = xmlDocCopyNode(controller, doc, /* extended = with attributes */ 2);
     xmlDocSetRootElement(doc, copy);
-    xmlNodePtr driver =
-        xmlAddChild(copy, copy_element(doc, xml_child(controller, "driver"), "driver"));
-    set_attributes(driver, pairs);
+    *ret_driver = xmlAddChild(copy, copy_element(doc, xml_child(controller, "driver"), "driver"));
     for (xmlNodePtr n = controller->children; n; n = n->next)
         if (n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, "driver") != 0)
             xmlAddChild(copy, xmlDocCopyNode(n, doc, 1));
-    return look_to_text(copy);
+    return doc;
+}
+
+xmlDocPtr look_copy_server(const struct check_disk *d, xmlNodePtr *ret_driver)
+{
+    if (look_is_virtio_scsi(d))
+        return copy_controller(d->controller, ret_driver);
+    xmlDocPtr doc = look_copy_element(d->driver, "driver");
+    *ret_driver = xmlDocGetRootElement(doc);
+    return doc;
 }
 
 char *look_server_with(const struct check_disk *d, ...)
 {
     va_list pairs;
+    xmlNodePtr driver;
+    cleanup_xml xmlDocPtr doc = look_copy_server(d, &driver);
     va_start(pairs, d);
-    char *text = look_is_virtio_scsi(d) ? controller_with(d->controller, pairs)
-                                        : element_with(d->driver, "driver", pairs);
+    set_attributes(driver, pairs);
     va_end(pairs);
-    return text;
+    return look_to_text(xmlDocGetRootElement(doc));
 }
 
 xmlNodePtr look_server_driver(const struct check_disk *d)

@@ -101,6 +101,13 @@ bool look_says(xmlNodePtr node, const char *name, const char *value);
 /* An element as text, in single quotes as libvirt writes it. The caller frees. */
 char *look_to_text(xmlNodePtr node);
 
+/* A copy of the element, or where it is NULL an empty one of this name, as the root of a document
+ * of its own: to be changed, and written down. The caller frees that. */
+xmlDocPtr look_copy_element(xmlNodePtr node, const char *name);
+
+/* Removes the children of this name, and the blanks before each. */
+void look_drop(xmlNodePtr node, const char *child);
+
 /* A copy of the element, or where it is NULL an empty one of this name, with these attributes set or,
  * where the value is NULL, removed: pairs of name and value up to a NULL name. The caller frees. */
 char *look_element_with(xmlNodePtr node, const char *name, ...) __attribute__((sentinel));
@@ -112,6 +119,9 @@ char *look_driver_with(const struct check_disk *d, ...) __attribute__((sentinel)
 /* The element that says how a virtio disk's queues are served, as look_driver_with: the disk's
  * <driver>, or for a disk of virtio-scsi its <controller> with the <driver> in it. */
 char *look_server_with(const struct check_disk *d, ...) __attribute__((sentinel));
+
+/* That element as look_copy_element, and the <driver> that is it or is in it. */
+xmlDocPtr look_copy_server(const struct check_disk *d, xmlNodePtr *ret_driver);
 
 /* The <driver> that has these attributes (queues, iothread, ioeventfd): the disk's, or that of its
  * controller; NULL. */

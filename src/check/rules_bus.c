@@ -165,10 +165,8 @@ static void find_bridge(const struct look *at, struct found *out)
 /* The whole <disk> as one of type block, whose source has the path as its device. */
 static char *disk_of_block(const struct check_disk *d)
 {
-    cleanup_xml xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
-    xmlNodePtr disk = xmlDocCopyNode(d->node, doc, /* extended = recursively */ 1);
-    xmlDocSetRootElement(doc, disk);
-    xmlNodePtr source = xml_child(disk, "source");
+    cleanup_xml xmlDocPtr doc = look_copy_element(d->node, "disk");
+    xmlNodePtr disk = xmlDocGetRootElement(doc), source = xml_child(disk, "source");
     xmlSetProp(disk, BAD_CAST "type", BAD_CAST "block");
     xmlUnsetProp(source, BAD_CAST "file");
     xmlSetProp(source, BAD_CAST "dev", BAD_CAST d->model->source);

@@ -56,14 +56,10 @@ static enum cache_size read_cache(const struct look *at, uint64_t *ret)
 /* The disk's <driver> with a cache of this size. */
 static char *driver_with_cache(const struct check_disk *d, uint64_t bytes)
 {
-    cleanup_free char *text = look_driver_with(d, (char *)NULL);
     cleanup_free char *number = xasprintf("%llu", (unsigned long long)bytes);
-    cleanup_xml xmlDocPtr doc = xml_parse(text, strlen(text), NULL);
-    xmlNodePtr driver = xmlDocGetRootElement(doc), old = xml_child(driver, "metadata_cache");
-    if (old) {
-        xmlUnlinkNode(old);
-        xmlFreeNode(old);
-    }
+    cleanup_xml xmlDocPtr doc = look_copy_element(d->driver, "driver");
+    xmlNodePtr driver = xmlDocGetRootElement(doc);
+    look_drop(driver, "metadata_cache");
     xmlNodePtr cache = xmlNewChild(driver, NULL, BAD_CAST "metadata_cache", NULL);
     xmlNodePtr size = xmlNewTextChild(cache, NULL, BAD_CAST "max_size", BAD_CAST number);
     xmlNewProp(size, BAD_CAST "unit", BAD_CAST "bytes");

@@ -221,9 +221,9 @@ static bool wants_mapping(const struct check_disk *d)
 
 static char *mapped_driver(const struct check_disk *d, unsigned first, unsigned second)
 {
-    cleanup_free char *plain = look_driver_with(d, "iothread", NULL, NULL);
-    cleanup_xml xmlDocPtr doc = xml_parse(plain, strlen(plain), NULL);
+    cleanup_xml xmlDocPtr doc = look_copy_element(d->driver, "driver");
     xmlNodePtr driver = xmlDocGetRootElement(doc);
+    xmlUnsetProp(driver, BAD_CAST "iothread");
     xmlNodePtr list = xmlNewChild(driver, NULL, BAD_CAST "iothreads", NULL);
     const unsigned ids[] = {first, second};
     for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
