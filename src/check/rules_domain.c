@@ -38,6 +38,21 @@ static bool is_old_cpu(const struct check_domain *d)
     return false;
 }
 
+/* The domain's <cpu> with the host's model, and all else that it has: topology, NUMA cells,
+ * features. The caller frees. */
+static char *host_model(const struct check_domain *d)
+{
+    static const char *const of_a_model[] = {"match", "check"};
+    cleanup_xml xmlDocPtr doc = look_copy_element(xml_child(d->node, "cpu"), "cpu");
+    xmlNodePtr cpu = xmlDocGetRootElement(doc);
+    xmlSetProp(cpu, BAD_CAST "mode", BAD_CAST "host-model");
+    for (size_t i = 0; i < ARRAY_SIZE(of_a_model); i++)
+        xmlUnsetProp(cpu, BAD_CAST of_a_model[i]);
+    look_drop(cpu, "model");
+    look_drop(cpu, "vendor");
+    return look_to_text(cpu);
+}
+
 static void look_cpu(const struct look *at, struct found *out)
 {
     const struct check_domain *d = at->domain;
@@ -48,7 +63,8 @@ static void look_cpu(const struct look *at, struct found *out)
     struct finding *f = found_say(out, "%s%s: it has no instructions for AES and CRC32",
                                   model && *model ? "the guest's CPU is " : "no CPU model is set",
                                   model && *model ? model : ", which is qemu64");
-    finding_fix(f, FIX_XML, "<cpu mode='host-model'/>");
+    cleanup_free char *xml = host_model(d);
+    finding_fix(f, FIX_XML, "%s", xml);
 }
 
 #define LARGE_MEMORY_KIB (UINT64_C(8) << 20)
@@ -80,8 +96,10 @@ static void look_block_size(const struct look *at, struct found *out)
                                   "logical_block_size='%u' is more than "
                                   "physical_block_size='%u': QEMU will not start",
                                   logical, physical);
-    finding_fix(f, FIX_XML, "<blockio logical_block_size='%u' physical_block_size='%u'/>", logical,
-                logical);
+    cleanup_free char *size = xasprintf("%u", logical);
+    cleanup_free char *xml =
+        look_element_with(blockio, "blockio", "physical_block_size", size, NULL);
+    finding_fix(f, FIX_XML, "%s", xml);
 }
 
 /* Whether both may have the image open: neither writes, or they are said to share it. */

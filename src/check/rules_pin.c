@@ -142,6 +142,16 @@ static xmlNodePtr first_listed(const struct check_domain *d)
     return xml_child(xml_child(d->node, "iothreadids"), "iothread");
 }
 
+/* Without a word on polling, and with all else that is said of it. */
+static void fix_poll(struct finding *f, xmlNodePtr iothread)
+{
+    cleanup_xml xmlDocPtr doc = look_copy_element(iothread, "iothread");
+    xmlNodePtr copy = xmlDocGetRootElement(doc);
+    look_drop(copy, "poll");
+    cleanup_free char *xml = look_to_text(copy);
+    finding_fix(f, FIX_XML, "%s", xml);
+}
+
 static void look_poll_off(const struct look *at, struct found *out)
 {
     g_autoptr(GArray) used = used_threads(at->domain);
@@ -150,7 +160,7 @@ static void look_poll_off(const struct look *at, struct found *out)
         if (!look_says(xml_child(n, "poll"), "max", "0") || !threads_has(used, id))
             continue;
         struct finding *f = found_say(out, "iothread %u does not poll (max='0')", id);
-        finding_fix(f, FIX_XML, "<iothread id='%u'/>", id);
+        fix_poll(f, n);
     }
 }
 
@@ -169,7 +179,7 @@ static void look_poll_long(const struct look *at, struct found *out)
                                       "iothread %u polls for up to %.1f ms without anything to "
                                       "do",
                                       id, max / 1e6);
-        finding_fix(f, FIX_XML, "<iothread id='%u'/>", id);
+        fix_poll(f, n);
     }
 }
 

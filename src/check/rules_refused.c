@@ -188,14 +188,35 @@ static bool shares_memory(const struct check_domain *d)
     return shared;
 }
 
+static xmlNodePtr child_of(xmlNodePtr parent, const char *name)
+{
+    xmlNodePtr child = xml_child(parent, name);
+    return child ? child : xmlNewChild(parent, NULL, BAD_CAST name, NULL);
+}
+
+/* The domain's <memoryBacking>, shared: with its huge pages, which can be as they are, and all else
+ * that it has. The caller frees. */
+static char *shared_backing(const struct check_domain *d)
+{
+    cleanup_xml xmlDocPtr doc =
+        look_copy_element(xml_child(d->node, "memoryBacking"), "memoryBacking");
+    xmlNodePtr backing = xmlDocGetRootElement(doc);
+    bool can_share =
+        xml_child(backing, "hugepages") || look_says(xml_child(backing, "source"), "type", "file");
+    if (!can_share)
+        xmlSetProp(child_of(backing, "source"), BAD_CAST "type", BAD_CAST "memfd");
+    xmlSetProp(child_of(backing, "access"), BAD_CAST "mode", BAD_CAST "shared");
+    return look_to_text(backing);
+}
+
 static void find_private_memory(const struct look *at, struct found *out)
 {
     const char *type = at->disk->model->type;
     if ((!is(type, "vhostuser") && !is(type, "vhostvdpa")) || shares_memory(at->domain))
         return;
+    cleanup_free char *xml = shared_backing(at->domain);
     finding_fix(found_say(out, "type='%s', and the guest's memory is private to QEMU", type),
-                FIX_XML,
-                "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+                FIX_XML, "%s", xml);
 }
 
 /* --- Rows ------------------------------------------------------------------------------------- */

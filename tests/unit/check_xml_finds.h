@@ -242,6 +242,11 @@ static const struct row finds[] = {
      DOMAIN(THREADS("1") THREAD_IDS("<iothread id='1'><poll max='0'/></iothread>"),
             DISK("iothread='1'")),
      NULL, "note", "<iothread id='1'/>"},
+    {"poll-off",
+     DOMAIN(THREADS("1") THREAD_IDS("<iothread id='1' thread_pool_max='8'>\n  <poll max='0'/>\n"
+                                    "</iothread>"),
+            DISK("iothread='1'")),
+     NULL, "note", "<iothread id='1' thread_pool_max='8'/>"},
     {"poll-long",
      DOMAIN(THREADS("1") THREAD_IDS("<iothread id='1'><poll max='2000000'/></iothread>"),
             DISK("iothread='1'")),
@@ -261,10 +266,23 @@ static const struct row finds[] = {
     {"tcg", DOMAIN_OF("qemu", "pc-q35-7.2", "", DISK("")), NULL, "warning", "<domain type='kvm'>"},
     {"cpu-model", ONE(""), NULL, "note", "<cpu mode='host-model'/>"},
     {"cpu-model", DOMAIN("<cpu mode='custom'><model>kvm64</model></cpu>", DISK("")), NULL, "note"},
+    {"cpu-model",
+     DOMAIN("<cpu mode='custom' match='exact' check='partial'><model fallback='allow'>kvm64</model>"
+            "<topology sockets='1' cores='2' threads='1'/><feature policy='require' name='aes'/>"
+            "</cpu>",
+            DISK("")),
+     NULL, "note",
+     "<cpu mode='host-model'><topology sockets='1' cores='2' threads='1'/>"
+     "<feature policy='require' name='aes'/></cpu>"},
     {"memory-pages", ONE(""), &without_uring, "note"},
     {"block-size-refused",
      DOMAIN("", DISK_AND("", "<blockio logical_block_size='4096' physical_block_size='512'/>")),
      NULL, "error", "<blockio logical_block_size='4096' physical_block_size='4096'/>"},
+    {"block-size-refused",
+     DOMAIN("", DISK_AND("", "<blockio logical_block_size='4096' physical_block_size='512' "
+                             "discard_granularity='4096'/>")),
+     NULL, "error",
+     "<blockio logical_block_size='4096' physical_block_size='4096' discard_granularity='4096'/>"},
     {"image-twice", DOMAIN("", DISK("") DISK_AND("", "<readonly/>")), NULL, "error"},
     {"ignored-by-libvirt", ONE("type='qcow2' discard_no_unref='on'"), &libvirt_9, "warning",
      "virsh define --validate '/srv/web.xml'", .file = "/srv/web.xml"},

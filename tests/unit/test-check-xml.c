@@ -227,9 +227,15 @@ static void say_nothing(void *data, const char *format, ...)
     (void)data, (void)format;
 }
 
+/* Whether the row has what not every libvirt's schema has. */
+static bool has_what_is_new(const char *xml)
+{
+    return strstr(xml, "discard_no_unref") || strstr(xml, "discard_granularity");
+}
+
 static void fits_schema(const struct row *row, const struct finding *f, xmlDocPtr fixed, void *data)
 {
-    if (f->rule->since.libvirt > LIBVIR_VERSION_NUMBER || strstr(row->xml, "discard_no_unref"))
+    if (f->rule->since.libvirt > LIBVIR_VERSION_NUMBER || has_what_is_new(row->xml))
         return;
     cleanup_free char *xml = xml_to_text(xmlDocGetRootElement(fixed));
     cleanup_xml xmlDocPtr copy = xml_parse(xml, strlen(xml), NULL);
