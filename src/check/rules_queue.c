@@ -35,6 +35,21 @@ static void fix_server(struct finding *f, const struct check_disk *d, const char
 
 /* --- Queues ----------------------------------------------------------------------------------- */
 
+/* What says which iothread has which queue is about another number of them: without it QEMU deals
+ * them out. */
+static void fix_queues(struct finding *f, const struct check_disk *d, unsigned count)
+{
+    xmlNodePtr driver;
+    cleanup_xml xmlDocPtr doc = look_copy_server(d, &driver);
+    cleanup_free char *number = xasprintf("%u", count);
+    xmlSetProp(driver, BAD_CAST "queues", BAD_CAST number);
+    xmlNodePtr n = xml_child(xml_child(driver, "iothreads"), "iothread");
+    for (; n; n = xml_next(n, "iothread"))
+        look_drop(n, "queue");
+    cleanup_free char *element = look_to_text(xmlDocGetRootElement(doc));
+    finding_fix(f, FIX_XML, "%s", element);
+}
+
 /* From 4 vCPUs on they are likely to submit at once. What the machine type gives is one for each
  * vCPU from 5.2 on. */
 static void look_one_queue(const struct look *at, struct found *out)
@@ -50,8 +65,7 @@ static void look_one_queue(const struct look *at, struct found *out)
                         at->domain->model->machine)
             : found_say(out, "queues='1' for %u vCPUs", vcpus);
     f->severity = vcpus >= 4 ? f->severity : SEVERITY_NOTE;
-    cleanup_free char *number = xasprintf("%u", vcpus);
-    fix_server(f, d, "queues", number);
+    fix_queues(f, d, vcpus);
 }
 
 static void look_many_queues(const struct look *at, struct found *out)
@@ -61,10 +75,8 @@ static void look_many_queues(const struct look *at, struct found *out)
     unsigned queues = xml_number(look_server_driver(d), "queues", 0);
     if (!has_queues(d) || queues <= vcpus)
         return;
-    struct finding *f =
-        found_say(out, "%u queues for %u vCPU%s", queues, vcpus, vcpus == 1 ? "" : "s");
-    cleanup_free char *number = xasprintf("%u", vcpus);
-    fix_server(f, d, "queues", number);
+    fix_queues(found_say(out, "%u queues for %u vCPU%s", queues, vcpus, vcpus == 1 ? "" : "s"), d,
+               vcpus);
 }
 
 /* For other buses than these libvirt refuses it on the disk; SCSI has queues on the controller. */

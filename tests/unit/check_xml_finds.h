@@ -205,8 +205,20 @@ static const struct row finds[] = {
     {"queues-one", DOMAIN("<vcpu>4</vcpu>", SCSI("type='raw'") CONTROLLER("<driver queues='1'/>")),
      NULL, "warning",
      "<controller type='scsi' index='0' model='virtio-scsi'><driver queues='4'/></controller>"},
+    {"queues-one",
+     DOMAIN("<vcpu>4</vcpu>" THREADS("1"),
+            DISK_OF("queues='1'><iothreads><iothread id='1'><queue id='0'/></iothread></iothreads>"
+                    "</driver>")),
+     NULL, "warning",
+     "<driver name='qemu' queues='4'><iothreads><iothread id='1'/></iothreads></driver>"},
     {"queues-excess", WITH_VCPUS("2", "queues='4'"), NULL, "note",
      "<driver name='qemu' queues='2'/>"},
+    {"queues-excess",
+     MAPPED("queues='2'", "<iothread id='1'><queue id='0'/></iothread>"
+                          "<iothread id='2'><queue id='1'/></iothread>"),
+     NULL, "note",
+     "<driver name='qemu' queues='1'><iothreads><iothread id='1'/><iothread id='2'/></iothreads>"
+     "</driver>"},
     {"queues-refused", DOMAIN("", SATA("queues='4'")), NULL, "error", "<driver name='qemu'/>"},
     {"queue-size-invalid", ONE("queue_size='100'"), NULL, "error",
      "<driver name='qemu' queue_size='256'/>"},

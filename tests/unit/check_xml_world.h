@@ -117,6 +117,7 @@ static const struct world libvirt_12 = {.versions = {.qemu = 11000000, .libvirt 
     "<target dev='" target "' bus='" bus "'/>" more "</disk>"
 #define DISK(driver) NAMED_DISK("vda", "virtio", "<driver name='qemu' " driver "/>", "")
 #define DISK_AND(driver, more) NAMED_DISK("vda", "virtio", "<driver name='qemu' " driver "/>", more)
+#define DISK_OF(driver) NAMED_DISK("vda", "virtio", "<driver name='qemu' " driver, "")
 #define OTHER(driver) NAMED_DISK("vdb", "virtio", "<driver name='qemu' " driver "/>", "")
 #define SATA(driver) NAMED_DISK("sda", "sata", "<driver name='qemu' " driver "/>", "")
 #define SCSI(driver) NAMED_DISK("sda", "scsi", "<driver name='qemu' " driver "/>", "")
@@ -143,10 +144,7 @@ static const struct world libvirt_12 = {.versions = {.qemu = 11000000, .libvirt 
 #define STORY "type='qcow2' cache='none'"
 
 #define MAPPED(driver, list)                                                                       \
-    DOMAIN(THREADS("2"),                                                                           \
-           NAMED_DISK("vda", "virtio",                                                             \
-                      "<driver name='qemu' " driver "><iothreads>" list "</iothreads></driver>",   \
-                      ""))
+    DOMAIN(THREADS("2"), DISK_OF(driver "><iothreads>" list "</iothreads></driver>"))
 
 /* --- Rows ------------------------------------------------------------------------------------- */
 

@@ -230,7 +230,12 @@ static void say_nothing(void *data, const char *format, ...)
 /* Whether the row has what not every libvirt's schema has. */
 static bool has_what_is_new(const char *xml)
 {
-    return strstr(xml, "discard_no_unref") || strstr(xml, "discard_granularity");
+    static const char *const words[] = {"discard_no_unref", "discard_granularity",
+                                        "<iothreads><iothread"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strstr(xml, words[i]))
+            return true;
+    return false;
 }
 
 static void fits_schema(const struct row *row, const struct finding *f, xmlDocPtr fixed, void *data)
