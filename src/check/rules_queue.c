@@ -173,6 +173,15 @@ static void look_packed(const struct look *at, struct found *out)
 
 /* --- Refused of iothreads --------------------------------------------------------------------- */
 
+static char *driver_without_threads(const struct check_disk *d)
+{
+    cleanup_xml xmlDocPtr doc = look_copy_element(d->driver, "driver");
+    xmlNodePtr driver = xmlDocGetRootElement(doc);
+    xmlUnsetProp(driver, BAD_CAST "iothread");
+    look_drop(driver, "iothreads");
+    return look_to_text(driver);
+}
+
 static void look_thread_bus(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
@@ -182,10 +191,9 @@ static void look_thread_bus(const struct look *at, struct found *out)
     struct finding *f =
         found_say(out, "an iothread on a disk of bus='%s': libvirt refuses it%s", d->model->bus,
                   look_is_virtio_scsi(d) ? ", it belongs on the controller" : "");
-    cleanup_free char *driver = look_driver_with(d, "iothread", NULL, NULL);
-    cleanup_free char *id = xasprintf("%u", g_array_index(named, unsigned, 0));
+    cleanup_free char *driver = driver_without_threads(d);
     cleanup_free char *controller =
-        look_is_virtio_scsi(d) ? look_server_with(d, "iothread", id, NULL) : NULL;
+        look_is_virtio_scsi(d) ? threads_serve(d, g_array_index(named, unsigned, 0)) : NULL;
     finding_fix(f, FIX_XML, "%s%s%s", driver, controller ? "\n" : "", controller ? controller : "");
 }
 

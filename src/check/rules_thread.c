@@ -57,9 +57,7 @@ static void fix_none(struct finding *f, const struct look *at, const GArray *dec
     unsigned wanted = count_disks(domain, wants_thread, NULL) - idle;
     unsigned count = within_cpus(at, wanted, declared->len);
     count = count ? count : 1;
-    cleanup_free char *id = xasprintf("%u", threads_free_id(declared, before % count));
-    cleanup_free char *element =
-        look_server_with(at->disk, "iothread", id, "ioeventfd", NULL, NULL);
+    cleanup_free char *element = threads_serve(at->disk, threads_free_id(declared, before % count));
     finding_fix(f, FIX_XML, "<iothreads>%u</iothreads>\n%s", declared->len + count, element);
 }
 

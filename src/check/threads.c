@@ -128,9 +128,19 @@ bool threads_is_unserved(const struct check_disk *d)
     return threads_can_serve(d) && !named->len;
 }
 
+char *threads_serve(const struct check_disk *d, unsigned id)
+{
+    xmlNodePtr driver;
+    cleanup_xml xmlDocPtr doc = look_copy_server(d, &driver);
+    cleanup_free char *number = xasprintf("%u", id);
+    look_drop(driver, "iothreads");
+    xmlSetProp(driver, BAD_CAST "iothread", BAD_CAST number);
+    xmlUnsetProp(driver, BAD_CAST "ioeventfd");
+    return look_to_text(xmlDocGetRootElement(doc));
+}
+
 char *threads_attach(const struct check_disk *d, unsigned id)
 {
-    cleanup_free char *number = xasprintf("%u", id);
-    cleanup_free char *element = look_server_with(d, "iothread", number, "ioeventfd", NULL, NULL);
+    cleanup_free char *element = threads_serve(d, id);
     return xasprintf("<!-- %s -->\n%s", d->model->target ? d->model->target : "disk", element);
 }

@@ -37,6 +37,8 @@ bool threads_can_serve(const struct check_disk *d);
 /* Whether that is so and it has none. */
 bool threads_is_unserved(const struct check_disk *d);
 
-/* "<!-- vda -->" and the element that lets this iothread serve it, on two lines. The caller
- * frees. */
+/* The element that lets this iothread, and no other, serve the disk. The caller frees. */
+char *threads_serve(const struct check_disk *d, unsigned id);
+
+/* "<!-- vda -->" and the element above, on two lines. The caller frees. */
 char *threads_attach(const struct check_disk *d, unsigned id);

@@ -169,6 +169,12 @@ static const struct row finds[] = {
     {"iothread-unattached", DOMAIN_OF("qemu", "pc-q35-7.2", THREADS("1"), DISK("")), NULL, "note"},
     {"iothread-shared", DOMAIN(THREADS("1"), DISK("iothread='1'") OTHER("iothread='1'")), NULL,
      "note", "<iothreads>2</iothreads>\n<!-- vdb -->\n<driver name='qemu' iothread='2'/>"},
+    {"iothread-shared",
+     DOMAIN(THREADS("1"),
+            DISK("iothread='1'") NAMED_DISK(
+                "vdb", "virtio",
+                "<driver name='qemu'><iothreads><iothread id='1'/></iothreads></driver>", "")),
+     NULL, "note", "<iothreads>2</iothreads>\n<!-- vdb -->\n<driver name='qemu' iothread='2'/>"},
     {"iothread-mapping",
      DOMAIN("<vcpu>8</vcpu>" THREADS("1"), DISK("type='raw' cache='none' iothread='1'")),
      &allocated_recent, "note",
@@ -179,6 +185,12 @@ static const struct row finds[] = {
     {"iothread-bus", DOMAIN(THREADS("1"), SCSI("iothread='1'") CONTROLLER("")), NULL, "error",
      "<driver name='qemu'/>\n<controller type='scsi' index='0' model='virtio-scsi'>"
      "<driver iothread='1'/></controller>"},
+    {"iothread-bus",
+     DOMAIN(THREADS("1"), NAMED_DISK("sda", "sata",
+                                     "<driver name='qemu' type='raw'>\n  <iothreads>"
+                                     "<iothread id='1'/></iothreads>\n</driver>",
+                                     "")),
+     NULL, "error", "<driver name='qemu' type='raw'/>"},
     {"iothread-undefined", DOMAIN("", DISK("iothread='1'")), NULL, "error",
      "<iothreads>1</iothreads>\n<iothreadids><iothread id='1'/></iothreadids>"},
     {"iothread-undefined", DOMAIN(THREADS("1"), DISK("iothread='7'")), NULL, "error",
