@@ -197,16 +197,38 @@ static void look_thread_bus(const struct look *at, struct found *out)
     finding_fix(f, FIX_XML, "%s%s%s", driver, controller ? "\n" : "", controller ? controller : "");
 }
 
-/* "<iothreadids>…" with all that there are and this one; for the caller to free. */
-static char *ids_with(const GArray *declared, unsigned id)
+static void add_id(xmlNodePtr list, unsigned id)
 {
-    g_autoptr(GString) list = g_string_new("<iothreadids>");
-    for (guint i = 0; i < declared->len; i++)
-        g_string_append_printf(list, "<iothread id='%u'/>", g_array_index(declared, unsigned, i));
-    g_string_append_printf(list, "<iothread id='%u'/></iothreadids>", id);
-    return xstrdup(list->str);
+    cleanup_free char *number = xasprintf("%u", id);
+    xmlNewProp(xmlNewChild(list, NULL, BAD_CAST "iothread", NULL), BAD_CAST "id", BAD_CAST number);
 }
 
+/* "<iothreadids>…" as it is, with those that have no more than a number there, and with these; for
+ * the caller to free. */
+static char *ids_with(const struct check_domain *d, const GArray *declared, const GArray *missing)
+{
+    xmlNodePtr old = xml_child(d->node, "iothreadids");
+    cleanup_xml xmlDocPtr doc = look_copy_element(old, "iothreadids");
+    xmlNodePtr list = xmlDocGetRootElement(doc);
+    g_autoptr(GArray) listed = threads_listed(old);
+    for (guint i = 0; i < declared->len; i++)
+        if (!threads_has(listed, g_array_index(declared, unsigned, i)))
+            add_id(list, g_array_index(declared, unsigned, i));
+    for (guint i = 0; i < missing->len; i++)
+        add_id(list, g_array_index(missing, unsigned, i));
+    return look_to_text(list);
+}
+
+/* The first that is not among the domain's; 0. */
+static unsigned first_undefined(const GArray *named, const GArray *declared)
+{
+    for (guint i = 0; i < named->len; i++)
+        if (!threads_has(declared, g_array_index(named, unsigned, i)))
+            return g_array_index(named, unsigned, i);
+    return 0;
+}
+
+/* The remedy is that of all disks: applied for each of them in turn it is the same. */
 static void look_thread_undefined(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
@@ -214,15 +236,13 @@ static void look_thread_undefined(const struct look *at, struct found *out)
     if (!named->len || !has_queues(d))
         return;
     g_autoptr(GArray) declared = threads_declared(at->domain);
-    for (guint i = 0; i < named->len; i++) {
-        unsigned id = g_array_index(named, unsigned, i);
-        if (threads_has(declared, id))
-            continue;
-        cleanup_free char *ids = ids_with(declared, id);
-        finding_fix(found_say(out, "iothread='%u', and the domain has none of that number", id),
-                    FIX_XML, "<iothreads>%u</iothreads>\n%s", declared->len + 1, ids);
+    unsigned id = first_undefined(named, declared);
+    if (!id)
         return;
-    }
+    g_autoptr(GArray) missing = threads_missing(d);
+    cleanup_free char *ids = ids_with(at->domain, declared, missing);
+    finding_fix(found_say(out, "iothread='%u', and the domain has none of that number", id),
+                FIX_XML, "<iothreads>%u</iothreads>\n%s", declared->len + missing->len, ids);
 }
 
 /* --- Mappings --------------------------------------------------------------------------------- */

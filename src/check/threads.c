@@ -86,6 +86,34 @@ GArray *threads_named(xmlNodePtr driver)
     return ids;
 }
 
+GArray *threads_listed(xmlNodePtr list)
+{
+    GArray *ids = no_ids();
+    add_listed(ids, list);
+    return ids;
+}
+
+static void add_missing(GArray *missing, const GArray *declared, const struct check_disk *d)
+{
+    bool can_have = look_is_virtio_blk(d) || look_is_virtio_scsi(d);
+    g_autoptr(GArray) named = threads_named(look_server_driver(d));
+    for (guint i = 0; can_have && i < named->len; i++)
+        if (!threads_has(declared, g_array_index(named, unsigned, i)))
+            add(missing, g_array_index(named, unsigned, i));
+}
+
+GArray *threads_missing(const struct check_disk *d)
+{
+    const struct check_domain *domain = d->domain;
+    GArray *missing = no_ids();
+    g_autoptr(GArray) declared = threads_declared(domain);
+    add_missing(missing, declared, d);
+    size_t count = domain->disk_count <= LOOK_COMPARED_DISKS_MAX ? domain->disk_count : 0;
+    for (size_t i = 0; i < count; i++)
+        add_missing(missing, declared, &domain->disks[i]);
+    return missing;
+}
+
 GArray *threads_idle(const struct check_domain *d)
 {
     GArray *idle = no_ids();

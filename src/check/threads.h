@@ -15,8 +15,14 @@
 GArray *threads_declared(const struct check_domain *d);
 GArray *threads_idle(const struct check_domain *d);
 
-/* The ids that a <driver> names, ascending; of NULL none. The caller frees. */
+/* The ids that a <driver> names, or the <iothread>s in a list, ascending; of NULL none. The caller
+ * frees. */
 GArray *threads_named(xmlNodePtr driver);
+GArray *threads_listed(xmlNodePtr list);
+
+/* The ids that disks of the domain, and controllers of its disks, name and that it does not have;
+ * of more disks than are compared those of this one alone. The caller frees. */
+GArray *threads_missing(const struct check_disk *d);
 
 /* Whether an ascending array has this id. */
 bool threads_has(const GArray *ids, unsigned id);

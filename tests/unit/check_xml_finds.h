@@ -196,6 +196,14 @@ static const struct row finds[] = {
     {"iothread-undefined", DOMAIN(THREADS("1"), DISK("iothread='7'")), NULL, "error",
      "<iothreads>2</iothreads>\n"
      "<iothreadids><iothread id='1'/><iothread id='7'/></iothreadids>"},
+    {"iothread-undefined",
+     DOMAIN(THREADS("2")
+                THREAD_IDS("<iothread id='4' thread_pool_max='8'><poll max='9'/></iothread>"),
+            DISK("iothread='7'") OTHER("iothread='6'")),
+     NULL, "error",
+     "<iothreads>4</iothreads>\n"
+     "<iothreadids><iothread id='4' thread_pool_max='8'><poll max='9'/></iothread>"
+     "<iothread id='1'/><iothread id='6'/><iothread id='7'/></iothreadids>"},
     {"iothread-mapping-refused", MAPPED("iothread='1'", "<iothread id='1'/>"), NULL, "error"},
     {"iothread-mapping-refused", MAPPED("", "<iothread id='1'/><iothread id='1'/>"), NULL, "error"},
     {"iothread-mapping-refused", MAPPED("", "<iothread id='1'><queue id='0'/></iothread>"), NULL,

@@ -111,6 +111,26 @@ static void test_remedies_fit_together(void **state)
     assert_int_equal(n, ARRAY_SIZE(wanted));
 }
 
+/* Whichever disk's is applied last, all have their iothreads. */
+static void test_undefined_threads_have_one_remedy(void **state)
+{
+    (void)state;
+    const struct row row = {"iothread-undefined",
+                            DOMAIN("", DISK("iothread='7'") OTHER("iothread='6'"))};
+    cleanup_check_domain struct check_domain *d = domain_of(row.xml, &row);
+    g_autoptr(GPtrArray) all = ask_all(d, &row);
+    size_t n = 0;
+    for (guint i = 0; i < all->len; i++) {
+        const struct finding *f = all->pdata[i];
+        if (strcmp(f->rule->id, row.rule) != 0)
+            continue;
+        assert_string_equal(f->fix, "<iothreads>2</iothreads>\n<iothreadids><iothread id='6'/>"
+                                    "<iothread id='7'/></iothreadids>");
+        n++;
+    }
+    assert_int_equal(n, 2);
+}
+
 static void test_no_more_threads_than_cpus(void **state)
 {
     (void)state;
@@ -271,6 +291,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(test_not_found),
         cmocka_unit_test(test_every_rule_has_both),
         cmocka_unit_test(test_remedies_fit_together),
+        cmocka_unit_test(test_undefined_threads_have_one_remedy),
         cmocka_unit_test(test_no_more_threads_than_cpus),
         cmocka_unit_test(test_remedies_remedy),
     };
