@@ -78,17 +78,27 @@ static void look_none(const struct look *at, struct found *out)
 
 /* --- Unattached ------------------------------------------------------------------------------- */
 
+/* Gives idle threads, from *next on, to disks without one: to those that want it, or to the others.
+ */
+static void attach_idle(GString *lines, const struct check_domain *d, const GArray *idle,
+                        guint *next, bool wanted)
+{
+    for (size_t i = 0; i < d->disk_count && *next < idle->len; i++) {
+        if (!threads_is_unserved(&d->disks[i]) || wants_thread(&d->disks[i]) != wanted)
+            continue;
+        cleanup_free char *line =
+            threads_attach(&d->disks[i], g_array_index(idle, unsigned, (*next)++));
+        g_string_append_printf(lines, "%s%s", lines->len ? "\n" : "", line);
+    }
+}
+
+/* In the order that iothread-none reckons with. */
 static void fix_unattached(struct finding *f, const struct check_domain *d, const GArray *idle)
 {
     g_autoptr(GString) lines = g_string_new(NULL);
     guint next = 0;
-    for (size_t i = 0; i < d->disk_count && next < idle->len; i++) {
-        if (!threads_is_unserved(&d->disks[i]))
-            continue;
-        cleanup_free char *line =
-            threads_attach(&d->disks[i], g_array_index(idle, unsigned, next++));
-        g_string_append_printf(lines, "%s%s", lines->len ? "\n" : "", line);
-    }
+    attach_idle(lines, d, idle, &next, /* wanted = */ true);
+    attach_idle(lines, d, idle, &next, /* wanted = */ false);
     finding_fix(f, FIX_XML, "%s", lines->str);
 }
 

@@ -111,6 +111,23 @@ static void test_remedies_fit_together(void **state)
     assert_int_equal(n, ARRAY_SIZE(wanted));
 }
 
+/* A disk with heads to move wants none: the other one has it, as iothread-none takes for granted.
+ */
+static void test_idle_thread_goes_where_it_helps(void **state)
+{
+    (void)state;
+    const struct row row = {"iothread-unattached",
+                            DOMAIN(THREADS("1"), DISK("") OTHER("type='raw'")),
+                            &allocated_on_heads};
+    cleanup_check_domain struct check_domain *d = domain_of(row.xml, &row);
+    d->disks[1].place->block = &nvme;
+    g_autoptr(GPtrArray) all = ask_all(d, &row);
+    const struct finding *f = finding_of(all, row.rule);
+    assert_non_null(f);
+    assert_string_equal(f->fix, "<!-- vdb -->\n<driver name='qemu' type='raw' iothread='1'/>");
+    assert_null(finding_of(all, "iothread-none"));
+}
+
 /* Whichever disk's is applied last, all have their iothreads. */
 static void test_undefined_threads_have_one_remedy(void **state)
 {
@@ -291,6 +308,7 @@ int main(int argc, char *argv[])
         cmocka_unit_test(test_not_found),
         cmocka_unit_test(test_every_rule_has_both),
         cmocka_unit_test(test_remedies_fit_together),
+        cmocka_unit_test(test_idle_thread_goes_where_it_helps),
         cmocka_unit_test(test_undefined_threads_have_one_remedy),
         cmocka_unit_test(test_no_more_threads_than_cpus),
         cmocka_unit_test(test_remedies_remedy),
