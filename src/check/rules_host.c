@@ -31,6 +31,13 @@ static bool wants_io_uring(const struct look *at)
     return look_is_host_file(at->disk) && strcmp(at->disk->model->config.io, "io_uring") == 0;
 }
 
+/* What libvirt refuses to define, whatever QEMU would do. */
+static bool is_built_without(const struct look *at)
+{
+    return at->facts &&
+           host_facts_qemu_flag(at->facts, at->domain->model->emulator, "aio.io_uring") == 0;
+}
+
 /* Why QEMU cannot have io_uring here; NULL where it can, or where that is not known. A group of
  * those who may (kernel.io_uring_group) can have QEMU's user in it. */
 static const char *obstacle_to_io_uring(const struct look *at)
@@ -38,7 +45,7 @@ static const char *obstacle_to_io_uring(const struct look *at)
     const struct host_facts *f = at->facts;
     if (!f)
         return NULL;
-    if (host_facts_qemu_flag(f, at->domain->model->emulator, "aio.io_uring") == 0)
+    if (is_built_without(at))
         return "this QEMU is built without it";
     if (f->io_uring_disabled == 2)
         return "the host has it disabled (kernel.io_uring_disabled is 2)";
@@ -55,30 +62,39 @@ static bool falls_back(const struct look *at)
     return !qemu || (qemu >= 9000000 && qemu < 10002000);
 }
 
+/* What the disk can have instead. libvirt wants to read that it is direct for io='native', also
+ * where that is the default (<shareable/>). */
+static void fix_io(struct finding *f, const struct look *at)
+{
+    const char *io = look_best_io(at);
+    bool native = io && strcmp(io, "native") == 0;
+    cleanup_free char *driver =
+        look_driver_with(at->disk, "io", io ? io : "threads", native ? "cache" : NULL,
+                         at->disk->model->config.cache, NULL);
+    finding_fix(f, FIX_XML, "%s", driver);
+}
+
 static void find_no_io_uring(const struct look *at, struct found *out)
 {
     const char *obstacle = wants_io_uring(at) ? obstacle_to_io_uring(at) : NULL;
     if (!obstacle)
         return;
     struct finding *f = found_say(out, "io='io_uring', and %s", obstacle);
-    if (falls_back(at) || at->domain->running)
+    if ((falls_back(at) && !is_built_without(at)) || at->domain->running)
         f->severity = SEVERITY_WARNING;
-    const char *io = look_best_io(at);
-    finding_fix_driver(f, at->disk, "io", io ? io : "threads");
+    fix_io(f, at);
 }
 
 static void find_hanging_io_uring(const struct look *at, struct found *out)
 {
-    const struct disk_config *c = &at->disk->model->config;
-    bool bad_qemu = look_qemu_hangs_io_uring(at) && c->iothread;
+    bool bad_qemu = look_qemu_hangs_io_uring(at) && at->disk->model->config.iothread;
     if (!wants_io_uring(at) || (!bad_qemu && !look_kernel_hangs_io_uring(at)))
         return;
     unsigned kernel = at->facts ? at->facts->kernel : 0;
     struct finding *f = bad_qemu ? found_say(out, "io='io_uring' with an iothread, and QEMU is 7.1")
                                  : found_say(out, "io='io_uring', and the kernel is %u.%u",
                                              kernel / 1000, kernel % 1000);
-    bool native = look_is_allocated(at->disk) && disk_config_is_direct(c);
-    finding_fix_driver(f, at->disk, "io", native ? "native" : "threads");
+    fix_io(f, at);
 }
 
 /* --- Memory ----------------------------------------------------------------------------------- */
@@ -212,7 +228,8 @@ static const struct rule rows[] = {
         .title = "io='io_uring' where there is none",
         .why =
             "QEMU up to 8.2, and from 10.2 on, does not start with it; those between say so in the "
-            "domain's log and take threads. What is given is what the disk can have instead.",
+            "domain's log and take threads. For a QEMU that is built without it libvirt refuses "
+            "it. What is given is what the disk can have instead.",
         .source = "qemu: block/file-posix.c, block/io_uring.c; linux: kernel.io_uring_disabled",
         .needs = FIX_NEEDS_RESTART,
         .look = find_no_io_uring,

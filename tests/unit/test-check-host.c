@@ -12,9 +12,16 @@
     "<disk type='file' device='disk'>"                                                             \
     "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"                                \
     "<source file='/srv/a.img'/><target dev='vda' bus='virtio'/></disk>"
+#define URING_SHARED                                                                               \
+    "<disk type='block' device='disk'><driver name='qemu' type='raw' io='io_uring' iothread='1'/>" \
+    "<source dev='/dev/a'/><target dev='vda' bus='virtio'/><shareable/></disk>"
 #define URING_THREAD                                                                               \
     "<disk type='file' device='disk'>"                                                             \
     "<driver name='qemu' type='qcow2' cache='none' io='io_uring' iothread='1'/>"                   \
+    "<source file='/srv/a.img'/><target dev='vda' bus='virtio'/></disk>"
+#define URING_DISCARD                                                                              \
+    "<disk type='file' device='disk'>"                                                             \
+    "<driver name='qemu' type='qcow2' cache='none' io='io_uring' discard='unmap'/>"                \
     "<source file='/srv/a.img'/><target dev='vda' bus='virtio'/></disk>"
 #define READ_ONLY                                                                                  \
     "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none'/>"              \
@@ -234,6 +241,12 @@ static const struct judge_row rows[] = {
      .severity = SEVERITY_WARNING, .says = "is 2"},
     {"io-uring-unavailable", "it runs", URING, .facts = FACTS(.io_uring_disabled = 1),
      .versions = {.qemu = 8002007}, .running = true, .severity = SEVERITY_WARNING, .says = "is 1"},
+    {"io-uring-unavailable", "not built", URING, .versions = {.qemu = 10000013},
+     .facts = FACTS(.qemu_capabilities = TEXT("<qemuCaps><flag name='kvm'/></qemuCaps>")),
+     .severity = SEVERITY_ERROR, .says = "built without it"},
+    {"io-uring-unavailable", "a shared device", URING_SHARED, .place = PLACE(.type = PLACE_BLOCK),
+     .facts = FACTS(.io_uring_disabled = 2), .severity = SEVERITY_WARNING, .says = "is 2",
+     .fix = "io='native' iothread='1' cache='none'/>"},
     {"io-uring-unavailable", "a group", URING,
      .facts = FACTS(.io_uring_disabled = 1, .io_uring_group = 64055),
      .versions = {.qemu = 8002007}},
@@ -245,6 +258,12 @@ static const struct judge_row rows[] = {
      .severity = SEVERITY_WARNING, .says = "QEMU is 7.1", .fix = "io='threads'"},
     {"io-uring-hangs", "the kernel", URING, .facts = FACTS(.kernel = 5004),
      .severity = SEVERITY_WARNING, .says = "kernel is 5.4"},
+    {"io-uring-hangs", "a shared device", URING_SHARED, .place = PLACE(.type = PLACE_BLOCK),
+     .versions = {.qemu = 7001000}, .severity = SEVERITY_WARNING, .says = "QEMU is 7.1",
+     .fix = "io='native' iothread='1' cache='none'/>"},
+    {"io-uring-hangs", "to be discarded", URING_DISCARD, .image = QCOW2(),
+     .place = PLACE(.allocated_bytes = UINT64_C(10) << 30), .facts = FACTS(.kernel = 5004),
+     .severity = SEVERITY_WARNING, .says = "kernel is 5.4", .fix = "io='threads'"},
     {"io-uring-hangs", "no iothread", URING, .versions = {.qemu = 7001000}},
     {"io-uring-hangs", "QEMU 7.2", URING_THREAD, .versions = {.qemu = 7002000},
      .facts = FACTS(.kernel = 5013)},
