@@ -150,6 +150,16 @@ static void find_partial_cache(const struct look *at, struct found *out)
 
 /* --- Clusters --------------------------------------------------------------------------------- */
 
+/* A copy that is as the image is, but for the size of its clusters. */
+static void fix_clusters(struct finding *f, const struct look *at, uint32_t bytes)
+{
+    struct check_image image = *at->image;
+    struct look as = *at;
+    image.header.cluster_bytes = bytes;
+    as.image = &image;
+    images_fix_by_same_copy(f, &as, "");
+}
+
 static void find_small_clusters(const struct look *at, struct found *out)
 {
     const struct image *i = header(at);
@@ -165,8 +175,7 @@ static void find_small_clusters(const struct look *at, struct found *out)
             ? found_say(out, "its clusters are of %s: QEMU's L2 cache covers %s of %s", cluster,
                         covered, disk)
             : found_say(out, "its clusters are of %s", cluster);
-    images_fix_by_copy(f, at,
-                       i->extended_l2 ? "cluster_size=64k,extended_l2=on" : "cluster_size=64k");
+    fix_clusters(f, at, 64 << 10);
 }
 
 static void find_large_clusters(const struct look *at, struct found *out)
