@@ -236,12 +236,14 @@ static void find_snapshots(const struct look *at, struct found *out)
         found_say(out, "%u snapshot%s inside the image", count, count == 1 ? "" : "s");
     g_autofree char *name = at->domain->name ? g_shell_quote(at->domain->name) : NULL;
     g_autofree char *path = g_shell_quote(at->image->path);
-    if (name)
+    if (name) {
         finding_fix(f, FIX_VIRSH, "virsh snapshot-list %s\nvirsh snapshot-delete %s SNAPSHOT", name,
                     name);
-    else
-        finding_fix(f, FIX_QEMU_IMG, "qemu-img snapshot -l %s\nqemu-img snapshot -d SNAPSHOT %s",
-                    path, path);
+        return;
+    }
+    finding_fix(f, FIX_QEMU_IMG, "qemu-img snapshot -l %s\nqemu-img snapshot -d SNAPSHOT %s", path,
+                path);
+    f->needs = FIX_NEEDS_RESTART;
 }
 
 /* Backup programs keep one or a few. */
@@ -273,6 +275,7 @@ static const struct rule rows[] = {
             "No guest starts with it any more. Copy it first, then have it checked; qemu-img check "
             "-r all repairs what it can, and never while a guest uses the image.",
         .source = "qemu: docs/interop/qcow2, incompatible feature bit 1",
+        .needs = FIX_NEEDS_RESTART,
         .look = find_corrupt,
     },
     {

@@ -247,6 +247,8 @@ static void judge_row_holds(const struct judge_row *row)
         fail_msg("%s, %s: \"%s\" is not in: %s", row->rule, what, row->fix, f->fix ? f->fix : "-");
     if (!f->fix != (f->kind == FIX_NONE))
         fail_msg("%s, %s: a remedy without a kind, or a kind without one", row->rule, what);
+    if (f->kind == FIX_QEMU_IMG && !f->needs)
+        fail_msg("%s, %s: is for when the guest is off, and live", row->rule, what);
     show_found(row->what ? row->what : row->devices ? row->devices : "a row's facts", f);
 }
 
