@@ -38,22 +38,52 @@ static bool has_target(const struct domain_model *m, const char *name)
     return false;
 }
 
-/* The first name of a virtio disk that is free. */
-static char *free_target(const struct domain_model *m)
+/* "vda" to "vdz", "vdaa" and so on. The caller frees. */
+static char *target_name(unsigned n)
 {
-    for (char letter = 'a'; letter <= 'z'; letter++) {
-        cleanup_free char *name = xasprintf("vd%c", letter);
-        if (!has_target(m, name))
+    char letters[8];
+    size_t at = sizeof(letters) - 1;
+    letters[at] = '\0';
+    for (n++; n; n = (n - 1) / 26)
+        letters[--at] = (char)('a' + (n - 1) % 26);
+    return xasprintf("vd%s", letters + at);
+}
+
+/* The nth name of a virtio disk that is free, from 0 on; of more disks than are compared one behind
+ * all that they are likely to have. The caller frees. */
+static char *free_target(const struct domain_model *m, unsigned nth)
+{
+    if (m->disk_count > LOOK_COMPARED_DISKS_MAX)
+        return target_name((unsigned)m->disk_count);
+    for (unsigned n = 0;; n++) {
+        cleanup_free char *name = target_name(n);
+        if (!has_target(m, name) && nth-- == 0)
             return TAKE_PTR(name);
     }
-    return xstrdup("vdaa");
+}
+
+static bool is_emulated(const struct check_disk *d)
+{
+    const char *bus = d->model->bus;
+    return bus && (strcmp(bus, "ide") == 0 || strcmp(bus, "sata") == 0);
+}
+
+/* How many disks before this one are to be on virtio, too, and need a name each. */
+static unsigned emulated_before(const struct check_disk *d)
+{
+    const struct check_domain *domain = d->domain;
+    size_t count = domain->disk_count <= LOOK_COMPARED_DISKS_MAX ? domain->disk_count : 0;
+    unsigned n = 0;
+    for (size_t i = 0; i < count && &domain->disks[i] != d; i++)
+        n += is_emulated(&domain->disks[i]);
+    return n;
 }
 
 static void say_emulated(const struct look *at, struct found *out, const char *bus)
 {
     if (!has_bus(at, bus))
         return;
-    cleanup_free char *target = free_target(at->domain->model);
+    cleanup_free char *target = free_target(at->domain->model, emulated_before(at->disk));
     struct finding *f = found_say(out, "it is on an emulated %s controller (bus='%s')",
                                   strcmp(bus, "ide") == 0 ? "IDE" : "SATA", bus);
     finding_fix(
