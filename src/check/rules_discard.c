@@ -144,10 +144,9 @@ static bool copies_on_read(const struct check_disk *d)
 
 static const char *copy_obstacle(const struct check_disk *d)
 {
-    return xml_child(d->node, "readonly")                               ? "a disk that is read only"
-           : strcmp(d->model->device, "lun") == 0                       ? "device='lun'"
-           : look_says(xml_child(d->node, "target"), "removable", "on") ? "a removable disk"
-                                                                        : NULL;
+    return xml_child(d->node, "readonly")         ? "a disk that is read only"
+           : strcmp(d->model->device, "lun") == 0 ? "device='lun'"
+                                                  : NULL;
 }
 
 static void look_copy_refused(const struct look *at, struct found *out)

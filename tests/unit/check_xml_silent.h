@@ -77,6 +77,8 @@ static const struct row silent[] = {
     {"detect-zeroes", ONE("detect_zeroes='unmap'")},
     {"detect-zeroes", ONE("detect_zeroes='on'"), &allocated_on_heads},
     {"copy-on-read-refused", ONE("copy_on_read='on'")},
+    {"copy-on-read-refused",
+     DOMAIN("", NAMED_DISK("sda", "usb' removable='on", "<driver copy_on_read='on'/>", ""))},
     {"copy-on-read", ONE("copy_on_read='on'"), &over_a_slow_base},
     {"copy-on-read", ONE("copy_on_read='on'")},
     {"copy-on-read", ONE("copy_on_read='off'"), &growing},
