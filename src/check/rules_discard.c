@@ -108,6 +108,8 @@ static void look_no_unref(const struct look *at, struct found *out)
 
 /* --- Zeroes ----------------------------------------------------------------------------------- */
 
+/* An image that has all its room has nothing to gain by unmapping, and discards would take it away.
+ */
 static void look_zeroes_unmap(const struct look *at, struct found *out)
 {
     const struct check_disk *d = at->disk;
@@ -117,7 +119,10 @@ static void look_zeroes_unmap(const struct look *at, struct found *out)
     struct finding *f =
         found_say(out, "detect_zeroes='unmap' without discard='unmap' is no more than "
                        "'on': nothing is unmapped");
-    finding_fix_driver(f, d, "discard", "unmap");
+    if (look_is_allocated(d))
+        finding_fix_driver(f, d, "detect_zeroes", "off");
+    else
+        finding_fix_driver(f, d, "discard", "unmap");
 }
 
 static void look_zeroes(const struct look *at, struct found *out)
