@@ -85,17 +85,26 @@ static void look_pages(const struct look *at, struct found *out)
 
 /* --- What is refused -------------------------------------------------------------------------- */
 
+/* What QEMU takes unasked. */
+#define SECTOR_BYTES 512
+
 static void look_block_size(const struct look *at, struct found *out)
 {
     xmlNodePtr blockio = xml_child(at->disk->node, "blockio");
     unsigned logical = xml_number(blockio, "logical_block_size", 0);
-    unsigned physical = xml_number(blockio, "physical_block_size", 0);
-    if (!physical || logical <= physical)
+    unsigned stated = xml_number(blockio, "physical_block_size", 0);
+    unsigned physical = stated ? stated : SECTOR_BYTES;
+    if (logical <= physical)
         return;
-    struct finding *f = found_say(out,
-                                  "logical_block_size='%u' is more than "
-                                  "physical_block_size='%u': QEMU will not start",
-                                  logical, physical);
+    struct finding *f =
+        stated ? found_say(out,
+                           "logical_block_size='%u' is more than physical_block_size='%u': QEMU "
+                           "will not start",
+                           logical, physical)
+               : found_say(out,
+                           "logical_block_size='%u', and physical_block_size is not set, which "
+                           "is %u: QEMU will not start",
+                           logical, physical);
     cleanup_free char *size = xasprintf("%u", logical);
     cleanup_free char *xml =
         look_element_with(blockio, "blockio", "physical_block_size", size, NULL);

@@ -318,6 +318,8 @@ static const struct row finds[] = {
                              "discard_granularity='4096'/>")),
      NULL, "error",
      "<blockio logical_block_size='4096' physical_block_size='4096' discard_granularity='4096'/>"},
+    {"block-size-refused", DOMAIN("", DISK_AND("", "<blockio logical_block_size='4096'/>")), NULL,
+     "error", "<blockio logical_block_size='4096' physical_block_size='4096'/>"},
     {"image-twice", DOMAIN("", DISK("") DISK_AND("", "<readonly/>")), NULL, "error"},
     {"ignored-by-libvirt", ONE("type='qcow2' discard_no_unref='on'"), &libvirt_9, "warning",
      "virsh define --validate '/srv/web.xml'", .file = "/srv/web.xml"},

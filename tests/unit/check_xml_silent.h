@@ -180,6 +180,7 @@ static const struct row silent[] = {
      &without_uring},
     {"block-size-refused",
      DOMAIN("", DISK_AND("", "<blockio logical_block_size='512' physical_block_size='4096'/>"))},
+    {"block-size-refused", DOMAIN("", DISK_AND("", "<blockio logical_block_size='512'/>"))},
     {"image-twice", DOMAIN("", DISK("") OTHER(""))},
     {"image-twice", DOMAIN("", DISK_AND("", "<readonly/>") DISK_AND("", "<readonly/>"))},
     {"image-twice", DOMAIN("", DISK_AND("", "<shareable/>") DISK_AND("", "<shareable/>"))},
