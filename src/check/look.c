@@ -292,7 +292,8 @@ static bool is_full(const struct check_image *image)
            image->header.virtual_bytes - image->header.virtual_bytes / 100;
 }
 
-/* QEMU writes what is transient to an overlay, which begins empty. */
+/* QEMU writes what is transient to an overlay, which begins empty. Of a data file, which has the
+ * guest's data, nothing is known here. */
 bool look_grows(const struct check_disk *d)
 {
     const struct check_image *top = top_of(d);
@@ -300,7 +301,9 @@ bool look_grows(const struct check_disk *d)
         return true;
     if (!look_is_host_file(d) || !top || !top->place)
         return false;
-    return top->header.backing || (top->place->type == PLACE_BLOCK && is_thin(top->place)) ||
+    if (top->header.backing || top->header.data_file)
+        return top->header.backing;
+    return (top->place->type == PLACE_BLOCK && is_thin(top->place)) ||
            (top->place->type == PLACE_FILE && !is_full(top));
 }
 
@@ -316,8 +319,8 @@ bool look_is_allocated(const struct check_disk *d)
     const struct check_image *top = top_of(d);
     if (look_is_host_file(d) && is_raw_device(d) && !is_thin(d->place))
         return true;
-    return look_is_host_file(d) && !d->unread && top && top->place && !look_grows(d) &&
-           !look_is_copied(d);
+    return look_is_host_file(d) && !d->unread && top && top->place && !top->header.data_file &&
+           !look_grows(d) && !look_is_copied(d);
 }
 
 bool look_waits_for_room(const struct check_disk *d)

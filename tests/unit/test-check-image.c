@@ -30,6 +30,8 @@
 #define BRIDGED(model)                                                                             \
     WITH("<address type='pci' bus='0x02' slot='0x01'/>")                                           \
     "<controller type='pci' index='2' model='" model "'/>"
+#define NATIVE                                                                                     \
+    FILE_DISK("type='qcow2' cache='none' io='native' discard='unmap'", "dev='vda' bus='virtio'")
 #define FLASH                                                                                      \
     DEVICE(.kind = DEVICE_DISK, .name = TEXT("nvme0n1"), .label = TEXT("nvme0n1"),                 \
            .driver = TEXT("nvme"), .rotational = 0)
@@ -308,6 +310,15 @@ static const struct judge_row rows[] = {
     {"data-file-raw", .image = QCOW2(.data_file = true, .data_file_raw = true),
      .severity = SEVERITY_NOTE, .says = "data_file_raw"},
     {"data-file-raw", "a data file", .image = QCOW2(.data_file = true)},
+    {"io-native-growing", "a data file", NATIVE, .image = QCOW2(.data_file = true),
+     .place = PLACE()},
+    {"io-native-growing", "a data file over a base", NATIVE, .image = QCOW2(.data_file = true),
+     .behind = 1, .place = PLACE(), .severity = SEVERITY_WARNING, .says = "backing image"},
+    {"discard-allocated", "a data file", NATIVE, .image = QCOW2(.data_file = true),
+     .place = PLACE(.allocated_bytes = GIB(10))},
+    {"discard-allocated", "its own data", NATIVE, .image = QCOW2(),
+     .place = PLACE(.allocated_bytes = GIB(10)), .severity = SEVERITY_NOTE,
+     .says = "on an allocated image"},
 };
 
 JUDGE_MAIN("check-image", &rules_bus, &rules_refused, &rules_image, &rules_qcow2)
