@@ -165,12 +165,14 @@ static void look_nobarrier(const struct look *at, struct found *out)
     }
 }
 
+/* Of a block device nothing is taken: its room is its own. */
 static void look_mount_discard(const struct look *at, struct found *out)
 {
     const struct guest_disk *g = at->disk->guest;
     const struct domain_disk *live = look_live(at->disk);
     g_autoptr(GString) points = g_string_new(NULL);
-    if (!g || !live || !live->config.discard || !look_is_allocated(at->disk))
+    if (!g || !live || !live->config.discard || !look_is_allocated(at->disk) ||
+        at->disk->place->type != PLACE_FILE)
         return;
     for (guint i = 0; i < g->mounts->len; i++) {
         const struct mount *m = g->mounts->pdata[i];

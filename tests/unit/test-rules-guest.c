@@ -21,7 +21,7 @@
 
 /* --- Rules ------------------------------------------------------------------------------------ */
 
-enum storage { UNKNOWN, SOLID, ROTATING, ALLOCATED };
+enum storage { UNKNOWN, SOLID, ROTATING, ALLOCATED, DEVICE };
 
 /* A row finds with this severity, or nothing. */
 enum { NOTE = SEVERITY_NOTE, WARNING = SEVERITY_WARNING, ERROR = SEVERITY_ERROR, NOTHING = -1 };
@@ -205,6 +205,7 @@ static const struct {
     {"guest-mount-discard", "vda", "plain", {{MOUNTS, ROOT_MOUNT("")}}, ALLOCATED, NOTHING},
     {"guest-mount-discard", "vda", "plain", {{MOUNTS, ROOT_MOUNT(",discard")}}, ALLOCATED, NOTE},
     {"guest-mount-discard", "vda", "plain", {{MOUNTS, ROOT_MOUNT(",discard")}}, SOLID, NOTHING},
+    {"guest-mount-discard", "vda", "plain", {{MOUNTS, ROOT_MOUNT(",discard")}}, DEVICE, NOTHING},
     {"guest-mount-discard",
      "vda",
      "plain",
@@ -288,12 +289,15 @@ static void put_on(struct check_disk *d, enum storage storage)
         return;
     solid.below = rotating.below = nothing;
     d->place = place_on(storage == ROTATING ? &rotating : &solid);
-    if (storage != ALLOCATED)
+    if (storage == DEVICE)
+        d->place->type = PLACE_BLOCK;
+    if (storage != ALLOCATED && storage != DEVICE)
         return;
     struct check_image *image = xcalloc(1, sizeof(*image));
     *image = (struct check_image){.path = xstrdup("/srv/web.qcow2"),
                                   .header = {.format = "qcow2", .virtual_bytes = 1 << 20},
                                   .place = place_on(&solid)};
+    image->place->type = d->place->type;
     g_ptr_array_add(d->images, image);
 }
 
