@@ -44,6 +44,12 @@ static bool lun_of_other_format(const struct look *at)
     return is_lun(at->disk) && !is_raw(at->disk);
 }
 
+static bool lun_on_other_bus(const struct look *at)
+{
+    const char *bus = at->disk->model->bus;
+    return is_lun(at->disk) && bus && !is(bus, "scsi") && !is(bus, "virtio");
+}
+
 static bool lun_encrypted(const struct look *at)
 {
     return is_lun(at->disk) && images_encryption(at->disk);
@@ -120,9 +126,10 @@ static bool ide_on_q35(const struct look *at)
     return machine && strstr(machine, "q35") && is(at->disk->model->bus, "ide");
 }
 
-static bool sata_read_only(const struct look *at)
+static bool ata_read_only(const struct look *at)
 {
-    return is(at->disk->model->bus, "sata") && is(at->disk->model->device, "disk") &&
+    const struct domain_disk *m = at->disk->model;
+    return (is(m->bus, "sata") || is(m->bus, "ide")) && is(m->device, "disk") &&
            has(at->disk, "readonly");
 }
 
@@ -145,6 +152,7 @@ static const struct refusal {
 } refusals[] = {
     {lun_of_other_type, "device='lun' is for block devices, iSCSI and volumes"},
     {lun_of_other_format, "device='lun' is for type='raw'"},
+    {lun_on_other_bus, "device='lun' is for bus='scsi' and 'virtio'"},
     {lun_encrypted, "device='lun' cannot be encrypted"},
     {reservations_without_lun, "reservations are for device='lun'"},
     {vhostuser_on_other_bus, "type='vhostuser' is for bus='virtio'"},
@@ -156,7 +164,7 @@ static const struct refusal {
     {encryption_of_old, "the encryption format 'qcow' is gone"},
     {target_is_partition, "the target is named like a partition"},
     {ide_on_q35, "a q35 machine has no IDE bus"},
-    {sata_read_only, "a disk on SATA cannot be read-only"},
+    {ata_read_only, "a disk on SATA or IDE cannot be read-only"},
     {rotation_on_other_bus, "rotation_rate is for bus='scsi', 'sata' and 'ide'"},
     {metadata_cache_of_other_format, "metadata_cache is for type='qcow2'"},
 };

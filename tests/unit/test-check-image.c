@@ -94,6 +94,10 @@ static const struct judge_row rows[] = {
      .severity = SEVERITY_ERROR, .says = "block devices, iSCSI"},
     {"disk-refused", "lun with qcow2", LUN("block", "type='qcow2'", "<source dev='/dev/a'/>"),
      .severity = SEVERITY_ERROR, .says = "type='raw'"},
+    {"disk-refused", "lun on SATA",
+     "<disk type='block' device='lun'><driver name='qemu' type='raw'/><source dev='/dev/a'/>"
+     "<target dev='sda' bus='sata'/></disk>",
+     .severity = SEVERITY_ERROR, .says = "bus='scsi' and 'virtio'"},
     {"disk-refused", "lun encrypted",
      LUN("block", "type='raw'", "<source dev='/dev/a'><encryption format='luks'/></source>"),
      .severity = SEVERITY_ERROR, .says = "cannot be encrypted"},
@@ -131,6 +135,10 @@ static const struct judge_row rows[] = {
      "<disk type='file' device='disk'><source file='/srv/a'/><target dev='sda' bus='sata'/>"
      "<readonly/></disk>",
      .severity = SEVERITY_ERROR, .says = "read-only"},
+    {"disk-refused", "IDE to read",
+     "<disk type='file' device='disk'><source file='/srv/a'/><target dev='hda' bus='ide'/>"
+     "<readonly/></disk>",
+     .machine = "pc-i440fx-7.2", .severity = SEVERITY_ERROR, .says = "read-only"},
     {"disk-refused", "rotation of virtio", ON("dev='vda' bus='virtio' rotation_rate='1'"),
      .severity = SEVERITY_ERROR, .says = "rotation_rate"},
     {"disk-refused", "rotation of SATA", ON("dev='sda' bus='sata' rotation_rate='1'")},
