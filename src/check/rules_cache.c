@@ -37,11 +37,12 @@ static bool has_io(const struct check_disk *d, const char *io)
 
 /* --- Cache ------------------------------------------------------------------------------------ */
 
-/* The safe mode that this storage can do. Without direct I/O io='native' has to go, too; nor does
- * it come into effect that way on an image that it is not fit for. */
+/* The safe mode that this storage can do. Without direct I/O, which tmpfs refuses before Linux 6.6
+ * and does not need, io='native' has to go, too; nor does it come into effect that way on an image
+ * that it is not fit for. */
 static void fix_cache(struct finding *f, const struct check_disk *d)
 {
-    bool buffered = look_lacks_direct(d);
+    bool buffered = look_lacks_direct(d) || look_is_memory(d);
     const char *io = look_attribute(d->driver, "io");
     bool unfit = buffered || (!disk_config_is_direct(&d->model->config) && look_waits_for_room(d));
     if (unfit && strcmp(io, "native") == 0)

@@ -110,15 +110,15 @@ static uint64_t dirty_limit(const struct host_facts *f)
     return f->dirty_ratio > 0 ? f->memory_bytes / 100 * (uint64_t)f->dirty_ratio : 0;
 }
 
-/* The first disk of which writes have to wait in the host's page cache, which ZFS goes past; NULL.
- * Where there is direct I/O that is what is proposed for it. */
+/* The first disk of which writes have to wait in the host's page cache, which ZFS goes past and tmpfs
+ * is; NULL. Where there is direct I/O that is what is proposed for it. */
 static const struct check_disk *cached_disk(const struct check_domain *d)
 {
     for (size_t i = 0; i < d->disk_count; i++) {
         const struct check_disk *disk = &d->disks[i];
         const char *cache = disk->model->config.cache;
-        bool buffered =
-            strcmp(cache, "writeback") == 0 && !look_has_direct(disk) && !look_is_synchronous(disk);
+        bool buffered = strcmp(cache, "writeback") == 0 && !look_has_direct(disk) &&
+                        !look_is_synchronous(disk) && !look_is_memory(disk);
         if (look_is_host_file(disk) && buffered && !xml_child(disk->node, "readonly"))
             return disk;
     }

@@ -152,9 +152,9 @@ static void find_sparse(const struct look *at, struct found *out)
     const struct place *p = at->image->place;
     char allocated[32], size[32];
     if (at->layer || strcmp(at->image->header.format, "raw") != 0 || !p || p->type != PLACE_FILE ||
-        place_is_allocated(p) || copies_on_write(p) || look_is_remote(at->disk) || c->discard ||
-        !disk_config_is_direct(c) || strcmp(c->io, "native") == 0 ||
-        xml_child(at->disk->node, "readonly"))
+        place_is_allocated(p) || copies_on_write(p) || look_is_remote(at->disk) ||
+        look_is_memory(at->disk) || c->discard || !disk_config_is_direct(c) ||
+        strcmp(c->io, "native") == 0 || look_keeps_nothing(at->disk))
         return;
     struct finding *f =
         found_say(out, "%s of %s are allocated, the rest comes with the first write",

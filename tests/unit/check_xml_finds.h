@@ -31,6 +31,8 @@ static const struct row finds[] = {
      "<driver name='qemu' type='raw' io='native' cache='none'/>"},
     {"io-native-buffered", ONE("type='raw' cache='writeback' io='native'"), &no_direct, "error",
      "<driver name='qemu' type='raw' cache='writeback'/>"},
+    {"io-native-buffered", ONE("type='raw' io='native'"), &in_memory, "error",
+     "<driver name='qemu' type='raw' cache='writeback'/>"},
     {"io-native-growing", ONE(STORY " io='native'"), &growing, "warning",
      "<driver name='qemu' type='qcow2' cache='none' io='io_uring'/>"},
     {"io-native-growing", ONE(STORY " io='native'"), &growing_no_uring, "warning",

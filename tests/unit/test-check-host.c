@@ -287,6 +287,8 @@ static const struct judge_row rows[] = {
      .facts = FACTS(.dirty_ratio = 20, .dirty_bytes = 0, .memory_bytes = UINT64_C(100) << 30)},
     {"dirty-pages", "another cache", WRITEBACK, .place = PLACE(.fs_magic = FS_ZFS),
      .facts = FACTS(.dirty_ratio = 20, .dirty_bytes = 0, .memory_bytes = UINT64_C(100) << 30)},
+    {"dirty-pages", "in memory", WRITEBACK, .place = PLACE(.fs_magic = FS_TMPFS),
+     .facts = FACTS(.dirty_ratio = 20, .dirty_bytes = 0, .memory_bytes = UINT64_C(100) << 30)},
     {"dirty-pages", "not known", WRITEBACK, .facts = FACTS()},
     {"limits-defined",
      .rest = "<blkiotune><device><path>/dev/sda</path>"

@@ -216,6 +216,8 @@ static const struct judge_row rows[] = {
      .place = PLACE()},
     {"image-sparse", "qcow2", .image = QCOW2(), .place = PLACE()},
     {"image-sparse", "NFS", RAW_DISK, .image = RAW(), .place = PLACE(.fs_magic = FS_NFS)},
+    {"image-sparse", "in memory", RAW_DISK, .image = RAW(), .place = PLACE(.fs_magic = FS_TMPFS)},
+    {"image-sparse", "transient", RAW_WITH("<transient/>"), .image = RAW(), .place = PLACE()},
     {"image-sparse", "btrfs", RAW_DISK, .image = RAW(), .place = PLACE(.fs_magic = FS_BTRFS)},
     {"image-fragmented", "heads", .image = QCOW2(), .device = HEADS,
      .place = PLACE(.allocated_bytes = 1 << 30, .extents_known = true, .extents = 8192),
