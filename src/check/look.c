@@ -377,6 +377,12 @@ const char *look_best_io(const struct look *at)
     return has_io_uring(at) ? "io_uring" : NULL;
 }
 
+bool look_is_x86(const struct check_domain *d)
+{
+    const char *arch = d->model->arch;
+    return arch && (strcmp(arch, "x86_64") == 0 || strcmp(arch, "i686") == 0);
+}
+
 unsigned look_machine_version(const struct check_domain *d)
 {
     const char *machine = d->model->machine ? d->model->machine : "";

@@ -137,10 +137,8 @@ static void find_emulated_scsi(const struct look *at, struct found *out)
 /* libvirt's choice is known for PCs alone. */
 static void find_unstated_scsi(const struct look *at, struct found *out)
 {
-    const char *arch = at->domain->model->arch;
     const char *model = look_attribute(at->disk->controller, "model");
-    bool pc = arch && (strcmp(arch, "x86_64") == 0 || strcmp(arch, "i686") == 0);
-    if (!has_bus(at, "scsi") || !pc || (*model && strcmp(model, "auto") != 0))
+    if (!has_bus(at, "scsi") || !look_is_x86(at->domain) || (*model && strcmp(model, "auto") != 0))
         return;
     fix_controller(at,
                    found_say(out, "no model is given for its SCSI controller, and libvirt takes "

@@ -17,12 +17,23 @@ static bool has_type(const struct check_domain *d, const char *type)
     return d->model->type && strcmp(d->model->type, type) == 0;
 }
 
+/* What the host's CPUs are is not read; nearly all hosts are of x86. libvirt refuses KVM for
+ * others. */
 static void look_emulated(const struct look *at, struct found *out)
 {
     if (!has_type(at->domain, "qemu"))
         return;
-    finding_fix(found_say(out, "type='qemu': its CPUs are emulated"), FIX_XML,
-                "<domain type='kvm'>");
+    const char *arch = at->domain->model->arch;
+    if (!arch || look_is_x86(at->domain)) {
+        finding_fix(found_say(out, "type='qemu': its CPUs are emulated"), FIX_XML,
+                    "<domain type='kvm'>");
+        return;
+    }
+    struct finding *f = found_say(out,
+                                  "type='qemu': its CPUs are emulated, as those of arch='%s' have "
+                                  "to be on a host of another",
+                                  arch);
+    f->severity = SEVERITY_NOTE;
 }
 
 /* What libvirt gives a guest that says nothing, too. */

@@ -301,6 +301,10 @@ static const struct row finds[] = {
 
     /* The domain */
     {"tcg", DOMAIN_OF("qemu", "pc-q35-7.2", "", DISK("")), NULL, "warning", "<domain type='kvm'>"},
+    {"tcg",
+     "<domain type='qemu'><name>web</name><os><type arch='aarch64' machine='virt'>hvm</type></os>"
+     "<devices>" DISK("") "</devices></domain>",
+     NULL, "note", ""},
     {"cpu-model", ONE(""), NULL, "note", "<cpu mode='host-model'/>"},
     {"cpu-model", DOMAIN("<cpu mode='custom'><model>kvm64</model></cpu>", DISK("")), NULL, "note"},
     {"cpu-model",

@@ -153,7 +153,7 @@ struct row {
     const char *xml;
     const struct world *world; /* NULL: nothing is known but the XML */
     const char *severity;      /* of what is found; NULL: any */
-    const char *fix;           /* the whole of it; NULL: any */
+    const char *fix;           /* the whole of it, "" for none; NULL: any */
     const char *live, *file;
     bool transient; /* the domain has no definition but that of what runs */
 };
