@@ -28,6 +28,6 @@ struct check_process *process_look(const struct processes *p, const struct root 
 void check_process_free(struct check_process *p);
 
 /* The lines of a domain's log in which its QEMU gave up on something, since it was started last: a
- * QEMU that cannot use native AIO or io_uring goes on without (8.2 to 10.1). Array of strings; the
- * caller frees. */
+ * QEMU after 8.2 that cannot use native AIO goes on without, as one up to 10.1 does that cannot use
+ * io_uring. Array of strings; the caller frees. */
 GPtrArray *process_fallbacks(const char *log);

@@ -76,8 +76,8 @@ static const struct rule rows[] = {
         .scope = RULE_DOMAIN,
         .severity = SEVERITY_WARNING,
         .title = "the running QEMU fell back to worker threads",
-        .why = "QEMU from 8.2 to 10.1 starts without native AIO or io_uring when it cannot have "
-               "them, and only its log says so.",
+        .why = "After 8.2 QEMU starts without native AIO when it cannot have it, and up to 10.1 "
+               "without io_uring as well: only its log says so.",
         .source = "qemu: block/linux-aio.c, block/io_uring.c; the domain's log",
         .needs = FIX_NEEDS_RESTART,
         .look = look_fallback,
