@@ -203,16 +203,17 @@ static void add_id(xmlNodePtr list, unsigned id)
     xmlNewProp(xmlNewChild(list, NULL, BAD_CAST "iothread", NULL), BAD_CAST "id", BAD_CAST number);
 }
 
-/* "<iothreadids>…" as it is, with those that have no more than a number there, and with these; for
- * the caller to free. */
+/* "<iothreadids>…" as it is, with those that have no more than a number there, and with these. What
+ * libvirt would refuse of it, or is more than is reckoned with, is made anew. The caller frees. */
 static char *ids_with(const struct check_domain *d, const GArray *declared, const GArray *missing)
 {
     xmlNodePtr old = xml_child(d->node, "iothreadids");
-    cleanup_xml xmlDocPtr doc = look_copy_element(old, "iothreadids");
-    xmlNodePtr list = xmlDocGetRootElement(doc);
     g_autoptr(GArray) listed = threads_listed(old);
+    bool sound = xmlChildElementCount(old) == listed->len;
+    cleanup_xml xmlDocPtr doc = look_copy_element(sound ? old : NULL, "iothreadids");
+    xmlNodePtr list = xmlDocGetRootElement(doc);
     for (guint i = 0; i < declared->len; i++)
-        if (!threads_has(listed, g_array_index(declared, unsigned, i)))
+        if (!sound || !threads_has(listed, g_array_index(declared, unsigned, i)))
             add_id(list, g_array_index(declared, unsigned, i));
     for (guint i = 0; i < missing->len; i++)
         add_id(list, g_array_index(missing, unsigned, i));

@@ -58,10 +58,12 @@ static GArray *no_ids(void)
     return g_array_new(FALSE, FALSE, sizeof(unsigned));
 }
 
-/* Every <iothread id='…'/> of an element. */
+/* Every <iothread id='…'/> of an element. Each disk asks: of an absurd list not all is looked at.
+ */
 static void add_listed(GArray *ids, xmlNodePtr list)
 {
-    for (xmlNodePtr n = xml_child(list, "iothread"); n; n = xml_next(n, "iothread"))
+    xmlNodePtr n = xml_child(list, "iothread");
+    for (unsigned i = 0; n && i < THREADS_MAX; n = xml_next(n, "iothread"), i++)
         add(ids, xml_number(n, "id", 0));
 }
 
