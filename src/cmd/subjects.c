@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/subjects.h"
 
-#include <string.h>
-
 #include "domain/lookup.h"
 
 int subjects_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
@@ -43,24 +41,14 @@ bool subjects_want_domains(const struct subjects *s)
     return s->all || s->domains.count || (!s->xml && !s->images);
 }
 
-/* libvirt lists them in no order. */
-static int compare_domains(const void *a, const void *b)
-{
-    return strcmp(virDomainGetName(*(const virDomainPtr *)a),
-                  virDomainGetName(*(const virDomainPtr *)b));
-}
-
 static int add_all_domains(const struct connection *c, GPtrArray *inquiries, struct error **err)
 {
-    virDomainPtr *domains = NULL;
-    int count = virConnectListAllDomains(c->handle, &domains, 0);
-    if (count < 0)
-        return connection_error(err, "cannot list the domains");
-    qsort(domains, (size_t)count, sizeof(virDomainPtr), compare_domains);
-    for (int i = 0; i < count; i++)
-        g_ptr_array_add(inquiries, inquiry_of_domain(domains[i]));
-    free(domains);
-    return 0;
+    g_autoptr(GPtrArray) domains = lookup_domains(c, err);
+    for (guint i = 0; domains && i < domains->len; i++) {
+        virDomainRef(domains->pdata[i]);
+        g_ptr_array_add(inquiries, inquiry_of_domain(domains->pdata[i]));
+    }
+    return domains ? 0 : -1;
 }
 
 int subjects_add_domains(const struct subjects *s, const struct connection *c, GPtrArray *inquiries,

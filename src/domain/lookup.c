@@ -61,14 +61,22 @@ struct question {
     struct connection connection; /* a reference of its own */
     char *name;
     virDomainPtr domain;
+    GPtrArray *all; /* virDomainPtr */
     struct error *err;
 };
+
+static void free_domain(void *domain)
+{
+    virDomainFree(domain);
+}
 
 static void question_clear(void *data)
 {
     struct question *q = data;
     if (q->domain)
         virDomainFree(q->domain);
+    if (q->all)
+        g_ptr_array_unref(q->all);
     virConnectClose(q->connection.handle);
     error_free(q->err);
     free(q->name);
@@ -79,8 +87,34 @@ static void question_release(struct question *q)
     g_atomic_rc_box_release_full(q, question_clear);
 }
 CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+#define cleanup_question at_scope_end(cleanup_question_handler)
 
-static void ask(void *data)
+static struct question *question_new(const struct connection *c)
+{
+    struct question *q = g_atomic_rc_box_new0(struct question);
+    q->connection = *c;
+    virConnectRef(c->handle);
+    return q;
+}
+
+/* Whether it is answered, be it with an error; `undone` is what libvirt has not done where it is
+ * not. */
+static bool is_answered(struct question *q, void (*ask)(void *), const char *undone,
+                        struct error **err)
+{
+    enum patience end = patience_ask(q, ask, question_clear, PATIENCE_SECONDS, err);
+    if (end == PATIENCE_OVER) {
+        error_set(err, "libvirt has not %s within %d s: somebody has %s", undone, PATIENCE_SECONDS,
+                  q->name ? "it" : "one");
+        error_hint(err, "is a dump or a save waiting for what it writes to? virsh waits, too");
+    }
+    if (end != PATIENCE_ANSWERED)
+        return false;
+    error_take(err, &q->err);
+    return true;
+}
+
+static void ask_one(void *data)
 {
     struct question *q = data;
     q->domain = find_domain(&q->connection, q->name, &q->err);
@@ -88,21 +122,42 @@ static void ask(void *data)
 
 virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err)
 {
-    at_scope_end(cleanup_question_handler) struct question *q =
-        g_atomic_rc_box_new0(struct question);
-    q->connection = *c;
-    virConnectRef(c->handle);
+    cleanup_question struct question *q = question_new(c);
     q->name = xstrdup(name);
-    enum patience end = patience_ask(q, ask, question_clear, PATIENCE_SECONDS, err);
-    if (end == PATIENCE_OVER) {
-        error_set(err, "libvirt has not found the domain '%s' within %d s: somebody has it", name,
-                  PATIENCE_SECONDS);
-        error_hint(err, "is a dump or a save waiting for what it writes to? virsh waits, too");
+    cleanup_free char *undone = xasprintf("found the domain '%s'", name);
+    return is_answered(q, ask_one, undone, err) ? TAKE_PTR(q->domain) : NULL;
+}
+
+/* To list them libvirt looks at each, and so waits for each. */
+static void ask_all(void *data)
+{
+    struct question *q = data;
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(q->connection.handle, &domains, 0);
+    if (count < 0) {
+        connection_error(&q->err, "cannot list the domains");
+        return;
     }
-    if (end != PATIENCE_ANSWERED)
+    q->all = g_ptr_array_new_with_free_func(free_domain);
+    for (int i = 0; i < count; i++)
+        g_ptr_array_add(q->all, domains[i]);
+    free(domains);
+}
+
+/* libvirt has them in no order. */
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(virDomainGetName(*(const virDomainPtr *)a),
+                  virDomainGetName(*(const virDomainPtr *)b));
+}
+
+GPtrArray *lookup_domains(const struct connection *c, struct error **err)
+{
+    cleanup_question struct question *q = question_new(c);
+    if (!is_answered(q, ask_all, "listed the domains", err) || !q->all)
         return NULL;
-    error_take(err, &q->err);
-    return TAKE_PTR(q->domain);
+    g_ptr_array_sort(q->all, compare_names);
+    return TAKE_PTR(q->all);
 }
 
 static char *read_xml(virDomainPtr domain, unsigned flags, struct error **err)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <glib.h>
 #include <stdbool.h>
 
 #include "domain/connection.h"
@@ -13,6 +14,10 @@
  * virDomainFree. Errors: there is none, with those that there are; libvirt's; it has not answered
  * for longer than its own calls wait for each other; a signal came. */
 virDomainPtr lookup_domain(const struct connection *c, const char *name, struct error **err);
+
+/* All that there are, by their names: virDomainPtr, freed with the array, which the caller frees;
+ * NULL with an error. Errors: as lookup_domain, but that there is none. */
+GPtrArray *lookup_domains(const struct connection *c, struct error **err);
 
 /* The XML of its definition for the next start, and, where it runs, of what runs (else NULL); a
  * transient domain is only what runs. The caller frees both. Errors: libvirt's. */
