@@ -43,23 +43,33 @@ static void find_unreadable(const struct look *at, struct found *out)
 
 /* --- Formats ---------------------------------------------------------------------------------- */
 
+static bool is_device(const struct check_disk *d)
+{
+    return d->place ? d->place->type == PLACE_BLOCK : strcmp(d->model->type, "block") == 0;
+}
+
+static void fix_foreign(const struct check_disk *d, const char *format, struct finding *f)
+{
+    if (is_device(d)) {
+        images_fix_on_device(f, "");
+        return;
+    }
+    const char *named = d->model->source ? d->model->source : "SOURCE";
+    const char *path = d->path ? d->path : named;
+    cleanup_free char *copied = images_beside(path, d->place, ".qcow2");
+    cleanup_free char *lines = images_copy_lines(
+        &(struct images_copy){.from = path, .to = copied, .format = format, .new_format = "qcow2"});
+    finding_fix(f, FIX_QEMU_IMG, "%s", lines);
+}
+
 static void find_foreign(const struct look *at, struct found *out)
 {
     static const char *const formats[] = {"vmdk", "vdi",       "vpc",   "vhdx",  "qed",  "qcow",
                                           "dmg",  "parallels", "bochs", "cloop", "ploop"};
-    const struct check_disk *d = at->disk;
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        if (strcmp(format_of(at), formats[i]) != 0)
-            continue;
-        struct finding *f = found_say(out, "its image is of the format %s", formats[i]);
-        const char *path = d->model->source ? d->model->source : "SOURCE";
-        cleanup_free char *copied = xasprintf("%s.qcow2", path);
-        g_autofree char *from = g_shell_quote(path), *to = g_shell_quote(copied);
-        finding_fix(f, FIX_QEMU_IMG,
-                    "qemu-img convert -p -t none -T none -m 16 -f %s -O qcow2 %s %s\n"
-                    "qemu-img compare -f %s -F qcow2 %s %s",
-                    formats[i], from, to, formats[i], from, to);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+        if (strcmp(format_of(at), formats[i]) == 0)
+            fix_foreign(at->disk, formats[i],
+                        found_say(out, "its image is of the format %s", formats[i]));
 }
 
 static void find_unstated_format(const struct look *at, struct found *out)
@@ -107,12 +117,14 @@ static void fix_chain(const struct look *at, struct finding *f)
         finding_fix(f, FIX_ADVICE, "start the guest, and have virsh blockpull flatten it");
         return;
     }
-    cleanup_free char *copied = xasprintf("%s.flat", top->path);
-    g_autofree char *from = g_shell_quote(top->path), *to = g_shell_quote(copied);
-    finding_fix(f, FIX_QEMU_IMG,
-                "qemu-img convert -p -t none -T none -m 16 -f qcow2 -O qcow2 %s %s\n"
-                "qemu-img compare -f qcow2 -F qcow2 %s %s",
-                from, to, from, to);
+    if (is_device(d)) {
+        images_fix_on_device(f, "");
+        return;
+    }
+    cleanup_free char *copied = images_beside(top->path, top->place, ".flat");
+    cleanup_free char *lines = images_copy_lines(&(struct images_copy){
+        .from = top->path, .to = copied, .format = "qcow2", .new_format = "qcow2"});
+    finding_fix(f, FIX_QEMU_IMG, "%s", lines);
 }
 
 static void find_chain(const struct look *at, struct found *out)

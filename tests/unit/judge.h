@@ -61,7 +61,7 @@
         }                                                                                          \
     }
 
-/* A place on a file system; .type is PLACE_FILE. */
+/* A place on a file system; .type is PLACE_FILE, and .path that of the image. */
 #define PLACE(...)                                                                                 \
     (const struct place[])                                                                         \
     {                                                                                              \
@@ -126,7 +126,7 @@ static struct place *judge_place(const struct judge_row *row, const struct scene
     if (!p)
         return NULL;
     *p = *row->place;
-    p->path = xstrdup("/srv/a b.img");
+    p->path = xstrdup(p->path ? p->path : "/srv/a b.img");
     p->block = row->device ? &s->device : p->block;
     p->mount = row->mount ? row->mount : p->mount;
     return p;

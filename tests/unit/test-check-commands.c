@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <glib.h>
@@ -39,11 +41,14 @@ static void run(const char *const *argv)
         run(argv);                                                                                 \
     } while (0)
 
-/* Runs lines as a shell would, as far as they have words alone. */
+/* Runs lines as a shell would, as far as they have words alone, and each has to do. */
 static void run_lines(const char *text)
 {
+    static const char and[] = " &&";
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
+        if (g_str_has_suffix(*line, and))
+            (*line)[strlen(*line) - strlen(and)] = '\0';
         g_auto(GStrv) argv = NULL;
         assert_true(g_shell_parse_argv(*line, NULL, &argv, NULL));
         run((const char *const *)argv);
@@ -167,6 +172,43 @@ static void test_an_overlay_stays_one(void **state)
     assert_int_equal(image.bitmaps, 1);
 }
 
+/* Who may not read the guest's disk must not be able to read the copy. */
+static void test_a_copy_stays_closed(void **state)
+{
+    (void)state;
+    struct stat before, after;
+    cleanup_free char *path = make_image("cluster_size=4k");
+    assert_int_equal(chmod(path, 0600), 0);
+    if (geteuid() == 0)
+        assert_int_equal(chown(path, 65534, 65533), 0);
+    assert_int_equal(stat(path, &before), 0);
+    cleanup_free char *commands = commands_for(path, "qcow2", "cluster-small");
+    run_lines(commands);
+    assert_gone(path, "qcow2", "cluster-small");
+    assert_int_equal(stat(path, &after), 0);
+    assert_true(after.st_ino != before.st_ino);
+    assert_int_equal(after.st_mode, before.st_mode);
+    assert_int_equal(after.st_uid, before.st_uid);
+    assert_int_equal(after.st_gid, before.st_gid);
+}
+
+/* The copy takes the place of the file, and not of what leads to it. */
+static void test_behind_a_link(void **state)
+{
+    (void)state;
+    cleanup_free char *path = make_image("cluster_size=4k"), *links = scratch_path("links");
+    cleanup_free char *link = scratch_path("links/" NAME), *before = scratch_path(NAME ".old");
+    assert_int_equal(mkdir(links, 0700), 0);
+    assert_int_equal(symlink("../" NAME, link), 0);
+    cleanup_free char *commands = commands_for(link, "qcow2", "cluster-small");
+    run_lines(commands);
+    assert_gone(path, "qcow2", "cluster-small");
+    assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+    assert_true(g_file_test(before, G_FILE_TEST_IS_REGULAR));
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rmdir(links), 0); /* nothing else is in there */
+}
+
 static void test_a_chain(void **state)
 {
     (void)state;
@@ -216,11 +258,11 @@ static void test_marks(void **state)
     finding_free(f);
     set_bit(path, 79, 1 << 1);
     cleanup_free char *commands = commands_for(path, "qcow2", "image-corrupt");
-    char *end = strchr(commands, '\n');
+    char *end = strstr(commands, " &&\n");
     *end = '\0';
     run_lines(commands);
     assert_true(g_file_test(copy, G_FILE_TEST_IS_REGULAR));
-    assert_true(g_str_has_prefix(end + 1, "qemu-img check -f qcow2 "));
+    assert_true(g_str_has_prefix(end + strlen(" &&\n"), "qemu-img check -f qcow2 "));
 }
 
 static void test_snapshots(void **state)
@@ -250,9 +292,14 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_amended),   cmocka_unit_test(test_an_overlay_stays_one),
-        cmocka_unit_test(test_a_chain),   cmocka_unit_test(test_a_foreign_format),
-        cmocka_unit_test(test_holes),     cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_amended),
+        cmocka_unit_test(test_an_overlay_stays_one),
+        cmocka_unit_test(test_a_copy_stays_closed),
+        cmocka_unit_test(test_behind_a_link),
+        cmocka_unit_test(test_a_chain),
+        cmocka_unit_test(test_a_foreign_format),
+        cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_snapshots),
     };
     return cmocka_run_group_tests_name("check-commands", tests, set_up, tear_down);

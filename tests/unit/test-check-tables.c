@@ -16,7 +16,7 @@
 static const struct judge_row rows[] = {
     {"tables-corrupt", "6 errors", .image = QCOW2(), .tables = TABLES(.corruptions = 6),
      .severity = SEVERITY_ERROR, .says = "its tables have 6 errors",
-     .fix = "cp --sparse=always '/srv/a b.img' '/srv/a b.img.copy'\n"
+     .fix = "cp --sparse=always '/srv/a b.img' '/srv/a b.img.copy' &&\n"
             "qemu-img check -f qcow2 '/srv/a b.img'"},
     {"tables-corrupt", "one, in a layer below", .image = QCOW2(), .behind = 1, .layer = 1,
      .tables = TABLES(.corruptions = 1), .severity = SEVERITY_ERROR,
