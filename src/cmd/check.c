@@ -109,6 +109,8 @@ static int connect_to(struct checking *w, struct error **err)
     const struct arguments *a = &w->arguments;
     if (a->sysroot && (a->subjects.all || a->subjects.domains.count))
         return error_set(err, "--sysroot is another host's: its domains are in the capture");
+    if (a->sysroot && a->common.connect)
+        return error_set(err, "--sysroot is another host's, of which --connect tells nothing");
     if (a->guest && !wants_domains(a))
         return error_set(err, "--guest asks guests that run, and files do not");
     if (a->tables && a->sysroot)

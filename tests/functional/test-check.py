@@ -259,6 +259,8 @@ def sysroot():
     assert_error(run("check", "--sysroot", root), "is no capture", "--xml FILE")
     assert_error(run("check", "--sysroot", directory / "absent"), "absent")
     assert_error(run("check", "web", "--sysroot", root), "another host's")
+    for uri in ("qemu+ssh://nohost.invalid/system", "test:///default"):
+        assert_error(run("check", "--sysroot", root, "-c", uri, "--image", "/in.qcow2"), "--connect")
 
 
 @case("the domains of a capture are read below it, and a link in it leads nowhere else")
