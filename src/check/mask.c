@@ -104,6 +104,14 @@ static char *lines_with(const char *text, const char *word)
     return g_string_free(out, FALSE);
 }
 
+/* What tasks.c reads of a thread's: beside it there are users, groups and memory. */
+static char *mask_status(const char *text)
+{
+    cleanup_free char *name = lines_with(text, "Name:");
+    cleanup_free char *cpus = lines_with(text, "Cpus_allowed_list:");
+    return xasprintf("%s%s", name, cpus);
+}
+
 /* The version, without what a distribution or somebody else put behind it. */
 static char *mask_release(const char *text)
 {
@@ -119,8 +127,18 @@ static char *mask_log(const char *text)
     return g_string_free(out, FALSE);
 }
 
-/* "mpath-3600508b1001c" → "mpath-xxxxxxxxxxxxx": the kind is in front of the first hyphen, a pool
- * is known by what it ends in, and hyphens count. */
+/* How much of an identity says what it is of: what is in front of the first hyphen, and of
+ * encryption its kind as well. */
+static size_t kind_length(const char *text)
+{
+    static const char crypt[] = "CRYPT-";
+    size_t first = strcspn(text, "-");
+    const char *second = g_str_has_prefix(text, crypt) ? strchr(text + strlen(crypt), '-') : NULL;
+    return second ? (size_t)(second - text) : first;
+}
+
+/* "mpath-3600508b1001c" → "mpath-xxxxxxxxxxxxx": the kind stays, a pool is known by what it ends
+ * in, and hyphens count. */
 static char *mask_identity(const char *text)
 {
     static const char pool[] = "-tpool";
@@ -129,9 +147,16 @@ static char *mask_identity(const char *text)
     bool is_pool =
         length >= strlen(pool) && strncmp(text + length - strlen(pool), pool, strlen(pool)) == 0;
     size_t end = is_pool ? length - strlen(pool) : length;
-    for (size_t i = strcspn(text, "-"); i < end; i++)
+    for (size_t i = kind_length(text); i < end; i++)
         masked[i] = isspace((unsigned char)text[i]) || text[i] == '-' ? text[i] : 'x';
     return masked;
+}
+
+/* Where control groups are mounted tells where limits are. Blanks in a name are written otherwise.
+ */
+static bool is_of_groups(const char *line)
+{
+    return strstr(line, " - cgroup ") || strstr(line, " - cgroup2 ");
 }
 
 static bool is_seen(const struct mask *m, const char *line)
@@ -173,7 +198,7 @@ static char *mask_mounts(const struct mask *m, const char *text)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     GString *out = g_string_new(NULL);
     for (char **line = lines; *line; line++)
-        if (is_seen(m, *line))
+        if (is_of_groups(*line) || is_seen(m, *line))
             append_mount(out, *line);
     return g_string_free(out, FALSE);
 }
@@ -188,6 +213,8 @@ char *mask_data(const struct mask *m, const char *path, const struct recorded *e
     char *masked = NULL;
     if (name && g_str_has_prefix(name, "/fdinfo/"))
         masked = lines_with(e->data, "flags:");
+    else if (name && g_str_has_prefix(name, "/task/") && g_str_has_suffix(name, "/status"))
+        masked = mask_status(e->data);
     else if (strcmp(path, "/proc/self/mountinfo") == 0)
         masked = mask_mounts(m, e->data);
     else if (strcmp(path, "/proc/sys/kernel/osrelease") == 0)

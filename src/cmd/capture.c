@@ -135,10 +135,10 @@ static int look(struct capturing *w, struct error **err)
 static const char *const masked[] = {
     "image data: of qcow2 the header alone, of other images nothing",
     "XML that no rule looks at; serial, wwn, vendor and product of disks",
-    "command lines but for program and UUID; processes of no domain in it; QEMU's log but for "
-    "fallbacks of its I/O",
-    "mounts that no image is on, and names of users among their options; identities of "
-    "device mapper",
+    "command lines but for program and UUID; of threads all but name and CPUs; processes of no "
+    "domain in it; QEMU's log but for fallbacks of its I/O",
+    "mounts that no image is on, but for control groups', and names of users among their options; "
+    "identities of device mapper",
 };
 
 /* Names are anybody's bytes, and no terminal's. */

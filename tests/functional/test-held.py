@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from daemon import alone, define, need_daemon, virsh
-from harness import Skip, case, equal, main, run, scratch
+from harness import Skip, assert_done, case, equal, main, run, scratch
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 # Beside other runs of this test, in the same hierarchies.
@@ -43,12 +43,21 @@ def the_process():
     return _made["pid"]
 
 
-def findings():
-    result = run("-c", "qemu:///system", "check", "web", "--json")
+def findings(*where):
+    result = run("check", *(where or ("-c", "qemu:///system", "web")), "--json")
     assert result.status in (0, 1), f"exit status {result.status}: {result.err!r}"
     domain, = json.loads(result.out)["domains"]
     equal(domain["running"], True, "whether it runs")
     return {finding["rule"]: finding["summary"] for finding in domain["findings"] + domain["disks"][0]["findings"]}
+
+
+def captured():
+    """The same below a capture."""
+    directory = scratch("capture")
+    tar = directory / "a.tar"
+    assert_done(run("-c", "qemu:///system", "capture", "web", "-o", tar))
+    subprocess.run(["tar", "-C", str(directory), "-xf", str(tar)], check=True)
+    return findings("--sysroot", directory)
 
 
 # --- Control groups -------------------------------------------------------------------------------
@@ -114,6 +123,7 @@ def io_limit():
     summary = findings()["cgroup-io-limit"]
     file = "blkio.throttle.write_bps_device" if is_first else "io.max"
     assert re.search(rf"{re.escape(file)} of /{GROUP}: {disk} .*1048576", summary), summary
+    equal(captured().get("cgroup-io-limit"), summary, "what is found below a capture")
     undo()
     assert "cgroup-io-limit" not in findings()
 
@@ -124,6 +134,7 @@ def cpu_limit():
     summary = findings()["cgroup-cpu-limit"]
     file = "cpu.cfs_quota_us" if is_first else "cpu.max"
     assert f"{file} of /{GROUP}: 50000 " in summary, summary
+    equal(captured().get("cgroup-cpu-limit"), summary, "what is found below a capture")
     undo()
     assert "cgroup-cpu-limit" not in findings()
 
@@ -150,8 +161,9 @@ def moved():
     assert "effective-pin" not in findings()
     os.sched_setaffinity(iothread, {1})
     try:
-        equal(findings().get("effective-pin"),
-              "iothread 1 is pinned to CPU 0, and that of the running QEMU may run on 1", "what is found")
+        for found in (findings(), captured()):
+            equal(found.get("effective-pin"),
+                  "iothread 1 is pinned to CPU 0, and that of the running QEMU may run on 1", "what is found")
     finally:
         os.sched_setaffinity(iothread, {0})
     assert "effective-pin" not in findings()

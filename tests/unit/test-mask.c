@@ -94,8 +94,17 @@ static const struct {
     {"/proc/self/mountinfo",
      "1 0 8:1 / / rw - ext4 /dev/a rw\n"
      "2 1 8:2 / /srv rw - cifs //s/a rw,username=u,vers=3,password=p,domain=d\n"
-     "3 1 8:3 / /run/secret rw - tmpfs none rw\n",
-     "2 1 8:2 / /srv rw - cifs //s/a rw,username=masked,vers=3,password=masked,domain=masked\n"},
+     "3 1 8:3 / /run/secret rw - tmpfs none rw\n"
+     "4 1 0:4 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n"
+     "5 1 0:5 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n",
+     "2 1 8:2 / /srv rw - cifs //s/a rw,username=masked,vers=3,password=masked,domain=masked\n"
+     "4 1 0:4 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n"
+     "5 1 0:5 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"},
+    {"/proc/7/task/8/status",
+     "Name:\tCPU 0/KVM\nUmask:\t0022\nUid:\t107\t107\t107\t107\nVmRSS:\t1 kB\n"
+     "Cpus_allowed:\tff\nCpus_allowed_list:\t0-7\nMems_allowed_list:\t0\n",
+     "Name:\tCPU 0/KVM\nCpus_allowed_list:\t0-7\n"},
+    {"/proc/7/cgroup", "0::/machine.slice\n", NULL},
     {"/var/log/libvirt/qemu/web.log",
      "-object secret\nx: falling back to thread pool: 1\nw: starting up\nsecret\n"
      "x: falling back to thread pool: 2\nsecret\n",
@@ -103,6 +112,8 @@ static const struct {
     {"/sys/dev/block/253:0/dm/uuid", "mpath-3600508b1001c\n", "mpath-xxxxxxxxxxxxx\n"},
     {"/sys/dev/block/253:0/dm/uuid", "LVM-aB3-cD\n", "LVM-xxx-xx\n"},
     {"/sys/dev/block/253:0/dm/uuid", "LVM-aB3-tpool\n", "LVM-xxx-tpool\n"},
+    {"/sys/dev/block/253:0/dm/uuid", "CRYPT-LUKS2-0af3-web\n", "CRYPT-LUKS2-xxxx-xxx\n"},
+    {"/sys/dev/block/253:0/dm/uuid", "CRYPT-web\n", "CRYPT-xxx\n"},
     {"/sys/dev/block/253:0/dm/uuid", "\n", "\n"},
     {"/var/cache/libvirt/qemu/capabilities/a.xml",
      "<qemuCaps>\n  <selfctime>1</selfctime>\n  <flag name='x'/>\n",
