@@ -78,7 +78,8 @@ static struct answer *take_answer(struct queue *q, struct error **err)
     struct answer *a = NULL;
     int r = 0;
     g_mutex_lock(&q->lock);
-    while (!q->answers[q->taken] && (r = go_on(q->who, err)) == 0)
+    /* Also where there is one: a signal may have cut short what it was to say. */
+    while ((r = go_on(q->who, err)) == 0 && !q->answers[q->taken])
         g_cond_wait_until(&q->moved, &q->lock, g_get_monotonic_time() + G_TIME_SPAN_SECOND / 10);
     if (r == 0) {
         a = TAKE_PTR(q->answers[q->taken]);

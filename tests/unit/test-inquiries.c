@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-inquiries.c - what is asked of many domains, in which order, and what is no answer.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/interrupt.h"
+#include "check/inquiry.h"
+#include "scratch.h"
+
+#define NOWHERE "/nowhere/a.xml"
+
+/* What was answered. */
+struct seen {
+    unsigned answers, findings;
+    bool interrupts; /* the first answer is followed by a signal */
+};
+
+static void see(void *data, const struct answer *a)
+{
+    struct seen *s = data;
+    s->answers++;
+    s->findings += a->findings[0]->len;
+    if (!s->interrupts)
+        return;
+    g_usleep(G_USEC_PER_SEC / 5); /* the next one is there by now */
+    raise(SIGINT);
+}
+
+static GPtrArray *no_inquiries(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify)inquiry_free);
+}
+
+/* Also where all is answered: what was being read when the signal came was not read to its end.
+ * The last test: from here on everything is interrupted. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    cleanup_error struct error *err = NULL;
+    struct seen seen = {.interrupts = true};
+    const struct inquirer who = {0};
+    g_autoptr(GPtrArray) inquiries = no_inquiries();
+    g_ptr_array_add(inquiries, inquiry_of_file(NOWHERE));
+    g_ptr_array_add(inquiries, inquiry_of_file(NOWHERE));
+    assert_int_equal(inquiries_run(&who, inquiries, see, &seen, &err), -1);
+    assert_int_equal(seen.answers, 1);
+    assert_string_equal(err->message, "interrupted by SIGINT");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interrupted),
+    };
+    if (interrupt_install(NULL) < 0)
+        return 1;
+    return cmocka_run_group_tests_name("inquiries", tests, scratch_set_up, scratch_tear_down);
+}
