@@ -65,13 +65,20 @@ int subjects_add_domains(const struct subjects *s, const struct connection *c, G
     return 0;
 }
 
-/* An image is named as the user sees it, and is looked up by an absolute path. */
+/* By an absolute path, which nothing is taken out of: behind a symbolic link "..", as the kernel
+ * has it, is not what is written before it. */
+static char *absolute(const char *path, const char *directory)
+{
+    g_autofree char *here = directory ? g_strdup(directory) : g_get_current_dir();
+    return g_path_is_absolute(path) ? g_strdup(path) : g_build_filename(here, path, NULL);
+}
+
 void subjects_add_files(const struct subjects *s, const char *directory, GPtrArray *inquiries)
 {
     for (char **file = s->xml; file && *file; file++)
         g_ptr_array_add(inquiries, inquiry_of_file(*file));
     for (char **image = s->images; image && *image; image++) {
-        g_autofree char *path = g_canonicalize_filename(*image, directory);
+        g_autofree char *path = absolute(*image, directory);
         g_ptr_array_add(inquiries, inquiry_of_image(path));
     }
 }

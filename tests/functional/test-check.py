@@ -263,6 +263,18 @@ def sysroot():
         assert_error(run("check", "--sysroot", root, "-c", uri, "--image", "/in.qcow2"), "--connect")
 
 
+@case("a path with .. in it is the one that the kernel has, also behind a symbolic link")
+def above_a_link():
+    directory = scratch()
+    (directory / "far" / "in").mkdir(parents=True)
+    (directory / "link").symlink_to(directory / "far" / "in")
+    image(directory / "a.qcow2")
+    image(directory / "far" / "a.qcow2", "-o", "compat=0.10")
+    for path, cwd in (("link/../a.qcow2", directory), ("../a.qcow2", directory / "link"), (directory / "link/../a.qcow2", None)):
+        result = check_json("--image", path, status=(0, 1), cwd=cwd, env={"PWD": str(cwd)} if cwd else None)
+        assert "image-old-version" in disk_rules(result), (path, disk_rules(result))
+
+
 @case("the domains of a capture are read below it, and a link in it leads nowhere else")
 def captured():
     directory = scratch()
