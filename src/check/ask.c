@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/ask.h"
 
-static bool is_skipped(const struct rule *rule, const GPtrArray *skip)
+bool ask_is_skipped(const struct rule *rule, const GPtrArray *skip)
 {
     return skip && g_ptr_array_find((GPtrArray *)skip, rule, NULL);
 }
@@ -20,7 +20,7 @@ static void ask(enum rule_scope scope, const struct look *at, const GPtrArray *s
         for (size_t i = 0; i < rule_tables[t]->count; i++) {
             const struct rule *rule = &rule_tables[t]->rows[i];
             struct found out = {.rule = rule, .at = at, .findings = findings};
-            if (rule->scope == scope && applies(rule_tables[t], at) && !is_skipped(rule, skip))
+            if (rule->scope == scope && applies(rule_tables[t], at) && !ask_is_skipped(rule, skip))
                 rule->look(at, &out);
         }
 }

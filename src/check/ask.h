@@ -7,6 +7,9 @@
 #include "check/host.h"
 #include "check/rule.h"
 
+/* Whether the rule is among those that are not asked, which may be NULL. */
+bool ask_is_skipped(const struct rule *rule, const GPtrArray *skip);
+
 /* Asks the rules of a domain and those of its disks and images, into arrays of struct finding *,
  * which own them: `ret` is one for the domain, followed by one for each disk. `skip`, an array of
  * rules that are not asked, may be NULL. The caller frees the arrays. */

@@ -195,7 +195,8 @@ struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *wha
     a->findings = xcalloc(a->domain->disk_count + 1, sizeof(*a->findings));
     if (err) {
         a->findings[0] = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);
-        say_unread(a, &at, err);
+        if (!ask_is_skipped(&rows[0], who->skip))
+            say_unread(a, &at, err);
     } else {
         ask_domain(&at, who->skip, a->findings);
     }

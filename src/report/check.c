@@ -177,7 +177,7 @@ static void print_domain(const struct check_report *r, const struct check_domain
         shown += here;
     }
     if (!d->disk_count && !shown)
-        fputs("  no disks\n", r->out);
+        fputs(d->model ? "  no disks\n" : "  not read\n", r->out);
     fputc('\n', r->out);
 }
 

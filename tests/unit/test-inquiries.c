@@ -41,6 +41,21 @@ static GPtrArray *no_inquiries(void)
     return g_ptr_array_new_with_free_func((GDestroyNotify)inquiry_free);
 }
 
+static void test_skipped(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) skip = g_ptr_array_new(), inquiries = no_inquiries();
+    g_ptr_array_add(inquiries, inquiry_of_file(NOWHERE));
+    for (unsigned skipped = 0; skipped <= 1; skipped++) {
+        struct seen seen = {0};
+        const struct inquirer who = {.skip = skip};
+        assert_int_equal(inquiries_run(&who, inquiries, see, &seen, NULL), 0);
+        assert_int_equal(seen.answers, 1);
+        assert_int_equal(seen.findings, 1 - skipped);
+        g_ptr_array_add(skip, (gpointer)rule_find("unreadable"));
+    }
+}
+
 /* Also where all is answered: what was being read when the signal came was not read to its end.
  * The last test: from here on everything is interrupted. */
 static void test_interrupted(void **state)
@@ -60,6 +75,7 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_interrupted),
     };
     if (interrupt_install(NULL) < 0)
