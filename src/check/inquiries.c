@@ -158,7 +158,7 @@ int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
     for (guint i = 0; i < inquiries->len && r == 0; i++) {
         struct answer *a = take_answer(q, err);
         r = a ? require_connection(who, err) : -1;
-        if (r == 0)
+        if (r == 0 && !a->gone)
             done(data, a);
         answer_free(a);
     }

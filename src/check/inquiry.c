@@ -192,6 +192,7 @@ struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *wha
         .versions = who->versions,
         .domain = a->domain,
     };
+    a->gone = err && what->listed && lookup_is_gone(what->domain);
     a->findings = xcalloc(a->domain->disk_count + 1, sizeof(*a->findings));
     if (err) {
         a->findings[0] = g_ptr_array_new_with_free_func((GDestroyNotify)finding_free);

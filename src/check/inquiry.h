@@ -30,6 +30,7 @@ struct inquiry {
     char *was;           /* the file that a captured one was in; NULL: it was libvirt's */
     char *image;         /* a path */
     bool captured;       /* both are a capture's, below its root; the domain counts, not the file */
+    bool listed;         /* nobody named the domain: one that is gone by now is none */
 };
 struct inquiry *inquiry_of_domain(virDomainPtr domain);
 struct inquiry *inquiry_of_file(const char *path);
@@ -42,6 +43,7 @@ struct answer {
     struct check_domain *domain;
     const char *image;    /* of an inquiry about one, which owns it */
     GPtrArray **findings; /* as ask_domain has them: 1 + domain->disk_count */
+    bool gone;            /* the domain was only listed, and libvirt has it no more */
 };
 void answer_free(struct answer *a);
 
@@ -49,7 +51,7 @@ void answer_free(struct answer *a);
 struct answer *inquiry_run(const struct inquirer *who, const struct inquiry *what);
 
 /* Runs all (struct inquiry *), several at a time, and calls `done` with each answer in their order,
- * in this thread; the answer is freed after. Errors: interrupted; the connection was lost, without
- * which every domain would be one that cannot be read. */
+ * in this thread, but for domains that are gone; the answer is freed after. Errors: interrupted;
+ * the connection was lost, without which every domain would be one that cannot be read. */
 int inquiries_run(const struct inquirer *who, const GPtrArray *inquiries,
                   void (*done)(void *data, const struct answer *a), void *data, struct error **err);

@@ -46,7 +46,9 @@ static int add_all_domains(const struct connection *c, GPtrArray *inquiries, str
     g_autoptr(GPtrArray) domains = lookup_domains(c, err);
     for (guint i = 0; domains && i < domains->len; i++) {
         virDomainRef(domains->pdata[i]);
-        g_ptr_array_add(inquiries, inquiry_of_domain(domains->pdata[i]));
+        struct inquiry *one = inquiry_of_domain(domains->pdata[i]);
+        one->listed = true;
+        g_ptr_array_add(inquiries, one);
     }
     return domains ? 0 : -1;
 }

@@ -2,6 +2,7 @@
 #include "domain/lookup.h"
 
 #include <glib.h>
+#include <libvirt/virterror.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -158,6 +159,11 @@ GPtrArray *lookup_domains(const struct connection *c, struct error **err)
         return NULL;
     g_ptr_array_sort(q->all, compare_names);
     return TAKE_PTR(q->all);
+}
+
+bool lookup_is_gone(virDomainPtr domain)
+{
+    return virDomainIsActive(domain) < 0 && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
 }
 
 static char *read_xml(virDomainPtr domain, unsigned flags, struct error **err)

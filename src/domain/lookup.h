@@ -19,6 +19,9 @@ virDomainPtr lookup_domain(const struct connection *c, const char *name, struct 
  * NULL with an error. Errors: as lookup_domain, but that there is none. */
 GPtrArray *lookup_domains(const struct connection *c, struct error **err);
 
+/* Whether libvirt has it no more: it was undefined, or a transient one has ended. */
+bool lookup_is_gone(virDomainPtr domain);
+
 /* The XML of its definition for the next start, and, where it runs, of what runs (else NULL); a
  * transient domain is only what runs. The caller frees both. Errors: libvirt's. */
 int lookup_xml(virDomainPtr domain, char **ret_next, char **ret_live, bool *ret_persistent,

@@ -17,6 +17,8 @@
 #include "check/inquiry.h"
 #include "scratch.h"
 
+#define XML                                                                                        \
+    "<domain type='test'><name>gone</name><memory>1</memory><os><type>hvm</type></os></domain>"
 #define NOWHERE "/nowhere/a.xml"
 
 /* What was answered. */
@@ -39,6 +41,34 @@ static void see(void *data, const struct answer *a)
 static GPtrArray *no_inquiries(void)
 {
     return g_ptr_array_new_with_free_func((GDestroyNotify)inquiry_free);
+}
+
+/* A domain that libvirt has no more; the connection is the caller's. */
+static virDomainPtr gone_domain(const struct connection *c)
+{
+    virDomainPtr d = virDomainDefineXML(c->handle, XML);
+    assert_non_null(d);
+    assert_int_equal(virDomainUndefine(d), 0);
+    return d;
+}
+
+/* Between the list and the look at it a domain can go, which is no news; to who named it, it is. */
+static void test_a_domain_that_is_gone(void **state)
+{
+    (void)state;
+    cleanup_connection struct connection *c = connection_open("test:///default", NULL);
+    assert_non_null(c);
+    const struct inquirer who = {.connection = c};
+    for (int listed = 0; listed <= 1; listed++) {
+        struct seen seen = {0};
+        g_autoptr(GPtrArray) inquiries = no_inquiries();
+        struct inquiry *i = inquiry_of_domain(gone_domain(c));
+        i->listed = listed;
+        g_ptr_array_add(inquiries, i);
+        assert_int_equal(inquiries_run(&who, inquiries, see, &seen, NULL), 0);
+        assert_int_equal(seen.answers, listed ? 0 : 1);
+        assert_int_equal(seen.findings, listed ? 0 : 1);
+    }
 }
 
 static void test_skipped(void **state)
@@ -75,6 +105,7 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_domain_that_is_gone),
         cmocka_unit_test(test_skipped),
         cmocka_unit_test(test_interrupted),
     };
