@@ -10,7 +10,7 @@
 #include "host/cgroup.h"
 
 struct processes {
-    GHashTable *by_uuid; /* char * → GINT_TO_POINTER(pid) */
+    GHashTable *by_uuid; /* char * → GINT_TO_POINTER(pid), 0 where there are several */
 };
 
 /* --- Which process ---------------------------------------------------------------------------- */
@@ -31,8 +31,11 @@ static void note_process(struct processes *p, const struct root *r, const char *
     cleanup_free char *path = xasprintf("/proc/%s/cmdline", pid);
     cleanup_free char *line = root_read_data(r, path, &length);
     cleanup_free char *uuid = line ? process_uuid(line, length) : NULL;
-    if (uuid)
-        g_hash_table_insert(p->by_uuid, TAKE_PTR(uuid), GINT_TO_POINTER(atoi(pid)));
+    if (!uuid)
+        return;
+    /* Anybody can write what a QEMU is started with: of two it is not known which one is it. */
+    bool again = g_hash_table_contains(p->by_uuid, uuid);
+    g_hash_table_insert(p->by_uuid, TAKE_PTR(uuid), GINT_TO_POINTER(again ? 0 : atoi(pid)));
 }
 
 struct processes *processes_read(const struct root *r)

@@ -9,7 +9,8 @@
 #include "host/mounts.h"
 #include "host/root.h"
 
-/* The QEMU processes of a host by their domain's UUID. Only those that we may look at are known. */
+/* The QEMU processes of a host by their domain's UUID. Only those that we may look at are known,
+ * and none where two say that they are the same domain's. */
 struct processes;
 
 /* Reads them, once. The caller frees. */

@@ -98,6 +98,19 @@ static void test_which_process(void **state)
     assert_null(look(*state, "web", NULL));
 }
 
+/* As a script that goes on beside its QEMU can have it, or anybody. */
+static void test_two_of_one_domain(void **state)
+{
+    static const char other[] = "/bin/sh\0run\0-uuid\0" UUID, third[] = "x\0-uuid\0third";
+    put(*state, "/proc/12/cmdline", other, sizeof(other));
+    put(*state, "/proc/4712/cmdline", other, sizeof(other));
+    put(*state, "/proc/4713/cmdline", third, sizeof(third));
+    assert_null(look(*state, "web", UUID));
+    struct check_process *p = look(*state, "web", "third");
+    assert_int_equal(p->pid, 4713);
+    check_process_free(p);
+}
+
 static int is_direct(const struct check_process *p, const char *path)
 {
     gpointer value = NULL;
@@ -306,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_which_process, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_of_one_domain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_direct, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_names, set_up, tear_down),
