@@ -16,6 +16,7 @@ enum reason { REASON_NONE, REASON_IN_USE, REASON_CLOSED };
 
 struct entry {
     bool begun, done;
+    bool device;        /* a block device, which another host may use as well */
     enum reason reason; /* why it was left alone */
     struct image_tables tables;
 };
@@ -78,6 +79,7 @@ static void read_entry(struct tables *t, struct entry *e, const struct place *p)
 {
     struct image_tables read;
     e->begun = true;
+    e->device = p->type == PLACE_BLOCK;
     t->running++;
     g_mutex_unlock(&t->lock);
     bool done = image_tables_read(p->path, p->type == PLACE_BLOCK, &read, NULL) == 0;
@@ -143,6 +145,27 @@ static unsigned count(const struct tables *t, enum reason reason)
     while (g_hash_table_iter_next(&all, NULL, &entry))
         n += ((const struct entry *)entry)->reason == reason;
     return n;
+}
+
+static bool is_doubtful(const struct entry *e)
+{
+    return e->device && e->done && !e->reason && (e->tables.corruptions || e->tables.leaks);
+}
+
+char *tables_doubt(struct tables *t)
+{
+    bool doubt = false;
+    GHashTableIter all;
+    gpointer entry;
+    g_mutex_lock(&t->lock);
+    g_hash_table_iter_init(&all, t->entries);
+    while (!doubt && g_hash_table_iter_next(&all, NULL, &entry))
+        doubt = is_doubtful(entry);
+    g_mutex_unlock(&t->lock);
+    if (!doubt)
+        return NULL;
+    return xstrdup("Of a block device it is not seen here whether another host uses it: then its "
+                   "image only looks damaged.");
 }
 
 char *tables_left_alone(struct tables *t)

@@ -21,6 +21,10 @@ void tables_look(struct tables *t, struct check_domain *d);
  * frees. */
 char *tables_left_alone(struct tables *t);
 
+/* Where an image on a block device looks damaged: that another host may be at it, whose locks are
+ * not seen here; NULL. The caller frees. */
+char *tables_doubt(struct tables *t);
+
 /* The domains that were looked at refer to it. */
 void tables_free(struct tables *t);
 CLEANUP_PTR(cleanup_tables_handler, struct tables, tables_free)

@@ -190,6 +190,12 @@ static int prepare(struct checking *w, struct error **err)
     return add_files(w, err);
 }
 
+static void add_note(GPtrArray *notes, char *note)
+{
+    if (note)
+        g_ptr_array_add(notes, note);
+}
+
 static int run(struct checking *w, struct error **err)
 {
     const struct arguments *a = &w->arguments;
@@ -197,9 +203,8 @@ static int run(struct checking *w, struct error **err)
     if (inquiries_run(&w->inquirer, w->inquiries, take_answer, w->report, err) < 0)
         return -1;
     g_autoptr(GPtrArray) host = w->host ? ask_host(w->host, w->inquirer.versions, a->skip) : NULL;
-    char *left_alone = w->tables ? tables_left_alone(w->tables) : NULL;
-    if (left_alone)
-        g_ptr_array_add(w->notes, left_alone);
+    add_note(w->notes, w->tables ? tables_left_alone(w->tables) : NULL);
+    add_note(w->notes, w->tables ? tables_doubt(w->tables) : NULL);
     check_report_end(w->report, host, w->notes);
     return finish_output(err);
 }

@@ -180,14 +180,16 @@ def devices():
     directory = scratch()
     path = damaged(image(directory / "web.qcow2"))
     (directory / "link").symlink_to(path)
-    equal(found(directory / "link")[0], [("tables-corrupt", "error")], "through the link")
+    equal(found(directory / "link"), ([("tables-corrupt", "error")], []), "through the link")
     if os.geteuid() != 0:
         raise Skip("a loop device needs root")
     made = subprocess.run(["losetup", "-f", "--show", path], capture_output=True, text=True)
     if made.returncode:
         raise Skip(f"there is no loop device: {made.stderr}")
     try:
-        equal(found(Path(made.stdout.strip()))[0], [("tables-corrupt", "error")], "on the device")
+        (((one,),),), notes = check("--image", made.stdout.strip())
+        equal((one["rule"], one["severity"], one["fix"]["kind"]), ("tables-corrupt", "error", "advice"), "on the device")
+        assert len(notes) == 1 and "whether another host uses it" in notes[0], notes
     finally:
         subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
 
