@@ -156,6 +156,12 @@ static void print_disk(const struct check_disk *d, const char *image, FILE *out)
     fputc('\n', out);
 }
 
+/* Where none of it was printed. */
+static const char *nothing_of(const GPtrArray *findings)
+{
+    return findings->len ? "nothing of this level" : "nothing found";
+}
+
 static void print_domain(const struct check_report *r, const struct check_domain *d,
                          const char *image, GPtrArray *const *findings)
 {
@@ -172,7 +178,7 @@ static void print_domain(const struct check_report *r, const struct check_domain
         print_disk(&d->disks[i], image, r->out);
         size_t here = print_findings(r, findings[i + 1], 4);
         if (!here)
-            fputs("    nothing found\n", r->out);
+            fprintf(r->out, "    %s\n", nothing_of(findings[i + 1]));
         print_combined(r, &d->disks[i], findings[i + 1]);
         shown += here;
     }
@@ -225,7 +231,7 @@ void check_report_end(struct check_report *r, const GPtrArray *host, const GPtrA
     if (host && host->len) {
         fputs("host\n", r->out);
         if (!print_findings(r, host, 2))
-            fputs("  nothing found\n", r->out);
+            fprintf(r->out, "  %s\n", nothing_of(host));
         fputc('\n', r->out);
     }
     for (guint i = 0; i < notes->len; i++)

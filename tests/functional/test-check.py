@@ -161,6 +161,9 @@ def rules():
     assert "cache-unsafe" not in disk_rules(result) and disk_rules(result), disk_rules(result)
     shown = run("check", "--xml", xml, "--level", "error", "--sysroot", NOWHERE).out
     assert "[cache-unsafe]" in shown and "note: " not in shown and "warning: " not in shown, shown
+    noted = write(directory, "y.xml", domain_xml("y", disk_xml("/nowhere.img", "cache='none'", "raw")))
+    shown = run("check", "--xml", noted, "--level", "error", "--skip", "image-unreadable", "--sysroot", NOWHERE).out
+    assert "nothing of this level" in shown and "nothing found" not in shown, shown
     assert_error(run("check", "--skip", "nonsense"), "there is no rule 'nonsense'", "--list-rules")
     assert_error(run("check", "--level", "bad"), "--level: 'bad'")
 
