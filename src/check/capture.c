@@ -40,6 +40,14 @@ static bool is_definition(const char *name)
     return g_str_has_suffix(name, ".xml") && !g_str_has_suffix(name, ".live.xml");
 }
 
+/* Numbers have four digits, or more where there are so many. */
+static int compare_numbers(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    size_t one = strlen(x), other = strlen(y);
+    return one == other ? strcmp(x, y) : one < other ? -1 : 1;
+}
+
 static bool has_name(const GPtrArray *names, const char *name)
 {
     return g_ptr_array_find_with_equal_func((GPtrArray *)names, name, g_str_equal, NULL);
@@ -78,6 +86,7 @@ int capture_find(const struct root *r, const char *directory, GPtrArray *inquiri
         return error_hint(err, "--xml FILE and --image FILE look below any directory");
     }
     g_autoptr(GPtrArray) names = root_list(r, CAPTURE_DOMAINS);
+    g_ptr_array_sort(names, compare_numbers);
     for (guint i = 0; i < names->len; i++)
         if (is_definition(names->pdata[i]))
             add_domain(notes, names, names->pdata[i], inquiries);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/interrupt.h"
+#include "check/capture.h"
 #include "check/inquiry.h"
 #include "scratch.h"
 
@@ -86,6 +87,34 @@ static void test_skipped(void **state)
     }
 }
 
+static void put(const char *name, const char *text)
+{
+    cleanup_free char *path = scratch_path(name);
+    assert_int_equal(file_write_atomic(path, text, NULL), 0);
+}
+
+static void test_numbers_of_a_capture(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"0002", "9999", "10000"};
+    cleanup_free char *directory = scratch_path("virt-disktune/domains");
+    assert_int_equal(g_mkdir_with_parents(directory, 0700), 0);
+    put("virt-disktune/capture.json", "{}");
+    put("virt-disktune/domains/0002.live.xml", "");
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        cleanup_free char *name = xasprintf("virt-disktune/domains/%s.xml", names[i]);
+        put(name, "");
+    }
+    cleanup_root struct root *r = root_open(scratch, NULL);
+    g_autoptr(GPtrArray) found = no_inquiries();
+    assert_int_equal(capture_find(r, scratch, found, NULL), 0);
+    assert_int_equal(found->len, ARRAY_SIZE(names));
+    for (guint i = 0; i < found->len; i++) {
+        cleanup_free char *path = xasprintf(CAPTURE_DOMAINS "/%s.xml", names[i]);
+        assert_string_equal(((struct inquiry *)found->pdata[i])->file, path);
+    }
+}
+
 /* Also where all is answered: what was being read when the signal came was not read to its end.
  * The last test: from here on everything is interrupted. */
 static void test_interrupted(void **state)
@@ -107,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_domain_that_is_gone),
         cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_numbers_of_a_capture),
         cmocka_unit_test(test_interrupted),
     };
     if (interrupt_install(NULL) < 0)
