@@ -161,7 +161,7 @@ static void print_text(const struct capturing *w, const struct pack_counts *n, s
             n->files, text_format_size(bytes, size, sizeof(size)));
     if (w->arguments.common.quiet)
         return;
-    fputs("Names of domains, UUIDs and paths are in it. Left out or masked:\n", out);
+    fputs("Names of domains and devices, UUIDs and paths are in it. Left out or masked:\n", out);
     for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
         report_print_wrapped(masked[i], 2, out);
     g_autofree char *quoted = g_shell_quote(name);
