@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import PATIENCE, Skip, wait_until
+from harness import PATIENCE, Skip, scratch, wait_until
 
 PRIVATE = ("/run/virt-disktune", "/run/libvirt", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt",
            "/var/log/libvirt")
@@ -22,17 +22,30 @@ security_driver = "none"
 cgroup_controllers = []
 namespaces = []
 stdio_handler = "file"
+vnc_auto_unix_socket = 1
 """
+# The namespace of mounts that the program was started in.
+OUTSIDE = "VIRT_DISKTUNE_ALONE"
 _state = {}
+
+
+def _namespace():
+    return os.readlink("/proc/self/ns/mnt")
+
+
+def is_alone():
+    """Whether this is another namespace than the one that alone() left: the variable by itself says nothing."""
+    outside = os.environ.get(OUTSIDE, "")
+    return outside.startswith("mnt:") and outside != _namespace()
 
 
 def alone():
     """Goes on in namespaces of its own, where that can be; need_daemon() says so where it cannot."""
-    if os.environ.get("ALONE") or os.geteuid() != 0 or not shutil.which("unshare"):
+    if is_alone() or os.geteuid() != 0 or not shutil.which("unshare"):
         return
     words = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*words, "true"], capture_output=True).returncode == 0:
-        os.environ["ALONE"] = "1"
+        os.environ[OUTSIDE] = _namespace()
         # A shell stays in front: somebody has to reap the QEMUs that libvirt lets go.
         os.execvp(words[0], [*words, "sh", "-c", '"$@"; exit $?', "sh", sys.executable, *sys.argv])
 
@@ -42,25 +55,29 @@ def need_daemon():
     if "libvirtd" in _state:
         return
     libvirtd = shutil.which("libvirtd", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not os.environ.get("ALONE"):
+    if not is_alone():
         raise Skip("a libvirtd of its own needs root and namespaces")
     if not libvirtd:
         raise Skip("there is no libvirtd here")
     for path in PRIVATE:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        # Something has to be there to mount on, and outlasts the namespace.
+        if not Path(path).is_dir():
+            print(f"# made {path}, which this machine had not")
+            Path(path).mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     _state["words"] = [libvirtd, "--pid-file", "/run/libvirt/libvirtd.pid"]
+    _state["log"] = scratch("libvirtd") / "log"
     start_daemon()
 
 
 def start_daemon():
     """Starts it, the first time or after kill_daemon()."""
-    log = open("libvirtd.log", "ab" if "libvirtd" in _state else "wb")
-    _state["libvirtd"] = subprocess.Popen(_state["words"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    with open(_state["log"], "ab") as log:
+        _state["libvirtd"] = subprocess.Popen(_state["words"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     wait_until(lambda: virsh("uri", check=False).returncode == 0 or _state["libvirtd"].poll() is not None, PATIENCE,
                "libvirtd does not answer")
-    assert _state["libvirtd"].poll() is None, f"libvirtd ended: {Path('libvirtd.log').read_text()[-500:]}"
+    assert _state["libvirtd"].poll() is None, f"libvirtd ended: {_state['log'].read_text(errors='replace')[-500:]}"
 
 
 def daemon_pid():
