@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from harness import Skip, assert_nothing_left, case, equal, main, mounted, run_json, scratch
+from scratch import group_prefix
 
 # A ceiling makes a request take ten milliseconds, less what passes at once.
 CEILING = 100
@@ -88,7 +89,7 @@ def slow_group(device, what):
     for parent, limit, line in (("/sys/fs/cgroup/blkio", f"blkio.throttle.{what}_iops_device", f"{device} {CEILING}"),
                                 ("/sys/fs/cgroup", "io.max", f"{device} {what[0]}iops={CEILING}")):
         try:
-            group = Path(tempfile.mkdtemp(prefix="virt-disktune-test-", dir=parent))
+            group = Path(tempfile.mkdtemp(prefix=group_prefix(), dir=parent))
             atexit.register(group.rmdir)
             with open(group / limit, "r+") as file:
                 file.write(line)
