@@ -90,8 +90,9 @@ def kill_daemon():
     _state["libvirtd"].wait()
 
 
-def virsh(*arguments, check=True):
-    done = subprocess.run(["virsh", "-q", "-c", "qemu:///system", *map(str, arguments)], capture_output=True, text=True)
+def virsh(*arguments, check=True, timeout=None):
+    done = subprocess.run(["virsh", "-q", "-c", "qemu:///system", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout)
     assert not check or done.returncode == 0, f"virsh {arguments}: {done.stderr}"
     return done
 

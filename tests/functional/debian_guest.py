@@ -229,8 +229,11 @@ class DebianGuest:
 
     def wait_mounted(self, point="/data"):
         """An agent may answer before all is mounted."""
-        self._wait(lambda: any(fs["mountpoint"] == point for fs in self.agent("guest-get-fsinfo")),
-                   f"does not mount {point}")
+        def is_mounted():
+            # No answer is no end: a guest that starts is busy.
+            done = self._call({"execute": "guest-get-fsinfo"}, PATIENCE)
+            return not done.returncode and any(fs["mountpoint"] == point for fs in json.loads(done.stdout)["return"])
+        self._wait(is_mounted, f"does not mount {point}")
         return self
 
     def _wait(self, condition, what):
@@ -243,7 +246,7 @@ class DebianGuest:
     def _call(self, command, seconds):
         return virsh("qemu-agent-command", self.name, json.dumps(command), "--timeout", seconds, check=False)
 
-    def agent(self, command, seconds=30, **arguments):
+    def agent(self, command, seconds=PATIENCE, **arguments):
         """What the agent returns."""
         done = self._call({"execute": command, "arguments": arguments}, seconds)
         assert done.returncode == 0, f"{command} {arguments}: {done.stderr}"

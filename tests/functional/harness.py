@@ -149,6 +149,17 @@ class Run:
         assert self.process.poll() is None, f"ended before '{step}': {self.err!r}"
         return self
 
+    def connected(self):
+        """Waits until it has a socket to a daemon."""
+        def has_socket():
+            assert self.process.poll() is None, f"ended before it was connected: {self.err!r}"
+            try:
+                return any(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{self.pid}/fd").iterdir())
+            except OSError:
+                return False # one was closed meanwhile
+        wait_until(has_socket, PATIENCE, "it does not connect")
+        return self
+
     def signal(self, number):
         self.process.send_signal(number)
 

@@ -46,6 +46,15 @@ def dump_job(domain):
         equal(dump.wait(PATIENCE), 0, "the dump's exit status")
 
 
+def answers(domain):
+    """Whether libvirt tells anything of the domain, for which virsh has plenty of time."""
+    try:
+        virsh("domstate", domain.name, timeout=5)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
 @case("while a dump or a block job is at work it is refused, soon and with what to wait for; afterwards it is done")
 def at_work():
     domain = Domain()
@@ -81,8 +90,7 @@ def hangs():
     asker = subprocess.Popen(["virsh", "-q", "-c", SYSTEM[1], "qemu-monitor-command", domain.name,
                               '{"execute": "query-status"}'], stdout=subprocess.DEVNULL)
     try:
-        # Nothing tells that it has come there, but that whoever comes after it waits.
-        time.sleep(2)
+        wait_until(lambda: "occupied" in virsh("domcontrol", domain.name).stdout, PATIENCE, "nobody asks QEMU")
         assert_error(apply(domain, "io=native", json_too=False),
                      f"does not tell whether a job is at work on {domain.name}: .*state change lock", "domjobinfo")
         equal(domain.xml, before, "the definition")
@@ -103,14 +111,14 @@ def hangs_in_libvirt():
     # Nobody has the pipe open, and libvirt keeps the domain while it waits for somebody.
     dump = subprocess.Popen(["virsh", "-q", "-c", SYSTEM[1], "dump", "--memory-only", domain.name, pipe])
     try:
-        time.sleep(2)
+        wait_until(lambda: not answers(domain), PATIENCE, "the dump does not keep the domain")
         # To list the domains libvirt looks at all of them.
         for words in (("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes"), ("check", *SYSTEM),
                       ("capture", *SYSTEM, "-o", domain.directory / "a.tar")):
-            stopped = Run(*words)
-            time.sleep(1)
+            stopped = Run(*words).connected()
             stopped.signal(signal.SIGINT)
-            assert "interrupted by SIGINT" in stopped.wait(10).err, (words, stopped.err)
+            # Sooner than it would end by itself.
+            assert "interrupted by SIGINT" in stopped.wait(30).err, (words, stopped.err)
         assert_error(apply(domain, "io=native", json_too=False), f"has not found the domain '{domain.name}' within 40 s",
                      "a dump or a save")
     finally:

@@ -103,14 +103,16 @@ static void judge(enum layer_kind kind, const struct change *changes, size_t cou
     assert_true(is_there);
 }
 
-#define ATTEMPTS 4
+#define ATTEMPTS_SECONDS 150
 
-/* Others' work comes and goes: what it blurs, the plain explanation included, is explained anew. */
+/* Others' work comes and goes: what it blurs, the plain explanation included, is explained anew, unless that has taken
+ * so long. */
 static void check_found_in(enum layer_kind kind, void (*limit)(unsigned iops))
 {
     double seconds = (double)SLICE_NS / 1e9;
     double least = seconds / (CEILING * (seconds + BURST_SECONDS) + 1) * 1e9;
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    uint64_t end = clock_now_ns() + ATTEMPTS_SECONDS * NS_PER_SECOND;
+    for (;;) {
         struct change changes[LAYERS];
         limit(CEILING);
         cleanup_explanation struct explanation *e = explain();
@@ -124,6 +126,8 @@ static void check_found_in(enum layer_kind kind, void (*limit)(unsigned iops))
             judge(kind, changes, e->layer_count, injected);
             return;
         }
+        if (clock_now_ns() > end)
+            break;
         explanation_free(plain);
         plain = explain();
     }

@@ -78,12 +78,13 @@ def measures():
 @case("kill -9 of verify in the middle: the guest's file had no name, and the program ends by itself")
 def killed():
     guest = the_guest()
-    started = Run("verify", *SYSTEM, f"{guest.name}/vdb", "-w", "dd", "--runs", "5", "--runtime", "2s", "--size", "16M")
+    started = Run("verify", *SYSTEM, f"{guest.name}/vdb", "-w", "dd", "--runs", "30", "--runtime", "2s", "--size", "16M")
     wait_until(lambda: "/data/" in guest.shell("ls -l /proc/[0-9]*/fd 2>/dev/null | grep '/data/' || true"), 120,
                "the program is not seen at work in the guest")
     equal(guest.shell("find / -xdev -name '.virt-disktune*'"), "", "the program's own file while it runs")
     started.kill()
-    wait_until(lambda: left_in(guest) == "", 60, "something of ours stays in the guest")
+    # It has a minute of work left, and a bound of two and a half.
+    wait_until(lambda: left_in(guest) == "", 180, "something of ours stays in the guest")
 
 
 @case("a guest whose agent stops answering: an end in bounded time, one line of error or an observation")
