@@ -105,8 +105,8 @@ static void judge(enum layer_kind kind, const struct change *changes, size_t cou
 
 #define ATTEMPTS_SECONDS 150
 
-/* Others' work comes and goes: what it blurs, the plain explanation included, is explained anew, unless that has taken
- * so long. */
+/* Others' work comes and goes: what it blurs, the plain explanation included, is explained anew,
+ * unless that has taken so long. */
 static void check_found_in(enum layer_kind kind, void (*limit)(unsigned iops))
 {
     double seconds = (double)SLICE_NS / 1e9;
