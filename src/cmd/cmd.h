@@ -76,6 +76,10 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
                   struct common_options *common, struct workload_options *workload,
                   struct guest_options *guest, struct operand *operand, struct error **err);
 
+/* An error where a JSON object is asked for of an option that has text alone to print. */
+int options_refuse_json(const struct common_options *common, const char *option,
+                        struct error **err);
+
 /* Has "--NAME A B C" mean what "--NAME A --NAME B --NAME C" does, as in `--xml *.xml`: the words up
  * to the next option. The caller frees the array alone, whose length is in *argc. */
 char **options_spread(int *argc, char **argv, const char *const *names);

@@ -97,6 +97,11 @@ static void print_help(GOptionContext *context)
     exit(finished());
 }
 
+int options_refuse_json(const struct common_options *common, const char *option, struct error **err)
+{
+    return common->json ? error_set(err, "%s prints text: it does not go with --json", option) : 0;
+}
+
 int options_parse(int argc, char **argv, const char *summary, const GOptionEntry *own,
                   struct common_options *common, struct workload_options *workload,
                   struct guest_options *guest, struct operand *operand, struct error **err)
@@ -125,8 +130,11 @@ int options_parse(int argc, char **argv, const char *summary, const GOptionEntry
     }
     if (common->help)
         print_help(context);
-    if (workload && workload->list)
+    if (workload && workload->list) {
+        if (options_refuse_json(common, "--list-workloads", err) < 0)
+            return -1;
         list_workloads();
+    }
     if (argc > 1 && operand) {
         operand->value = argv[1];
         operand->values = argv + 1;

@@ -133,7 +133,7 @@ int tune_arguments_parse(int argc, char **argv, struct tune_arguments *a, struct
     if (a->goal_list && goal_parse(a->goal_list, &a->goal, err) < 0)
         return error_prefix(err, "--goal");
     if (a->list_axes)
-        return 0;
+        return options_refuse_json(&a->common, "--list-axes", err);
     bool of_domain = a->operand.value || a->xml;
     if (!a->directory && !of_domain) {
         error_set(err, "tune needs a domain, or --directory DIR");

@@ -107,7 +107,7 @@ static void open_it(void *data)
     connection_error(&o->err, "cannot connect to libvirt (%s)", o->uri ? o->uri : "default URI");
     const virError *last = virGetLastError();
     if (last && last->code == VIR_ERR_SYSTEM_ERROR)
-        error_hint(&o->err, "is the daemon running? Without -c this needs none");
+        error_hint(&o->err, "is the daemon running?");
 }
 
 static struct connection *open_uri(const char *uri, unsigned flags, struct error **err)

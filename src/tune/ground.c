@@ -38,7 +38,12 @@ int ground_connect(struct ground *g, const char *uri, struct error **err)
         return g->connection ? 0 : -1;
     }
     g->connection = connection_open(uri, err);
-    return g->connection ? connection_require_local_qemu(g->connection, err) : -1;
+    if (g->connection)
+        return connection_require_local_qemu(g->connection, err);
+    /* Whoever is asked of a domain has connected before. */
+    if (err && *err && (*err)->hint)
+        error_hint(err, "is the daemon running? Without -c this needs none");
+    return -1;
 }
 
 void ground_done(struct ground *g)

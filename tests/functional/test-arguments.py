@@ -8,7 +8,7 @@ No case here may start a guest or write a byte, so wrong values are refused befo
 
 import os
 
-from harness import Skip, assert_done, assert_error, assert_nothing_left, case, main, run, scratch
+from harness import Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, run, scratch
 
 VERBS = ("measure", "tune")
 BAD_SIZES = ("", "-1", "-1M", "1X", "M", "0x10M", "1.5M", " 1M", "18446744073709551616", "18446744073709551615T", "1M1", "nan")
@@ -221,6 +221,7 @@ def axes():
     refuse("--fix: '' has to be AXIS=VALUE|--fix", "tune", "-d", _directory, "--fix", "io=threads,")
     result = run("tune", "--list-axes")
     assert_done(result)
+    refuse("--list-axes prints text", "tune", "--list-axes", "--json")
     for axis in ("image", "cluster", "extended_l2", "io", "cache", "iothread", "queues", "discard", "detect_zeroes"):
         assert f"\n{axis} " in "\n" + result.out, result.out
 
@@ -236,6 +237,9 @@ def connect():
         if "no kernel" in lines[0]:
             raise Skip("without a kernel for the guest, tune does not get as far as libvirt")
         assert uri in lines[0], f"{order}: {lines}"
+        assert lines[1:] == ["hint: is the daemon running? Without -c this needs none"], lines
+    # A domain is asked of a daemon in any case.
+    equal(refuse("cannot connect to libvirt", "check", "-c", uri)[1:], ["hint: is the daemon running?"], "hint of check")
     assert_nothing_left(_directory)
 
 

@@ -34,6 +34,7 @@ def names():
     assert_done(result)
     equal(tuple(line.split()[0] for line in result.out.splitlines()), (*NAMES, "general"), "names")
     assert all(len(line.split()) > 3 for line in result.out.splitlines()), result.out
+    assert_error(run("measure", "--list-workloads", "--json"), "--list-workloads prints text")
 
 
 @case("each named workload is measured, and all of them one after another")
