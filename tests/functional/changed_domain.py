@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from daemon import define, need_daemon, virsh
-from harness import run, run_json, scratch
+from harness import assert_on_page, run, run_json, scratch
 
 SYSTEM = ("-c", "qemu:///system")
 _count = iter(range(1, 10000))
@@ -63,4 +63,6 @@ def rollback(domain, *more):
 
 
 def status(domain):
-    return run_json("status", *SYSTEM, domain.name)["changes"]
+    report = run_json("status", *SYSTEM, domain.name)
+    assert_on_page("status", report, *report["changes"])
+    return report["changes"]

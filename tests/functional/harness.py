@@ -231,6 +231,13 @@ def assert_error(result, pattern, hint=None):
     return lines
 
 
+def assert_on_page(verb, *objects):
+    """That the keys of a verb's JSON are named on its manual page."""
+    page = (Path(__file__).resolve().parent.parent.parent / "man" / f"virt-disktune-{verb}.1").read_text()
+    lacking = {key for one in objects for key in one if not re.search(rf"\b{key}\b", page)}
+    assert not lacking, f"the page of {verb} does not name {sorted(lacking)}"
+
+
 # --- What was left behind -------------------------------------------------------------------------
 
 def alive(pid):

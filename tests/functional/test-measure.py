@@ -7,8 +7,8 @@ import shutil
 import signal
 import subprocess
 
-from harness import (PROGRAM, Run, alive, assert_done, assert_error, assert_nothing_left, case, equal, fill_up,
-                     main, mounted, run, run_json, scratch, small_ext4)
+from harness import (PROGRAM, Run, alive, assert_done, assert_error, assert_nothing_left, assert_on_page, case, equal,
+                     fill_up, main, mounted, run, run_json, scratch, small_ext4)
 
 LATENCY = ("mean", "p50", "p95", "p99", "p999", "max")
 # Small enough for a second at a slow disk's speed, enough for every percentile to be taken of something.
@@ -51,6 +51,7 @@ def contract():
     for key in ("version", "accelerator", "directory", "workload", "state", "host", "guest", "share_of_host", "workloads",
                 "first_writes", "notes", "warnings", "written_bytes"):
         assert key in report, f"no {key}"
+    assert_on_page("measure", report, report["host"], report["host"]["latency_us"], *report["workloads"])
     equal(report["directory"], str(_directory), "directory")
     assert report["accelerator"] is report["guest"] is report["share_of_host"] is None, "there was no guest"
     equal(report["workload"], {**report["workload"], "rw": "write", "block_bytes": 65536, "depth": 1, "read_percent": 0,

@@ -11,8 +11,8 @@ import re
 import sqlite3
 import subprocess
 
-from harness import (SMALL, TWO, assert_done, assert_error, assert_nothing_left, case, equal, fill_up, main, mounted,
-                     new_state, run, run_json, scratch)
+from harness import (SMALL, TWO, assert_done, assert_error, assert_nothing_left, assert_on_page, case, equal, fill_up, main,
+                     mounted, new_state, run, run_json, scratch)
 
 RACE = ("time", "version", "directory", "storage", "workload", "goal", "accelerator", "qemu", "kernel", "vcpus", "rounds",
         "seconds", "settled", "best", "recommended", "candidates")
@@ -75,6 +75,7 @@ def warm():
     races = history(state)
     equal(len(races), 6, "races")
     check_races(races, second, elsewhere)
+    assert_on_page("history", *races, *races[0]["candidates"])
     equal([race["directory"] for race in history(state, "-d", elsewhere)], [str(elsewhere)], "those in one directory")
     equal(history(state, "--limit", "2"), races[:2], "the newest two")
     check_text(state, races)

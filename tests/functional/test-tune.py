@@ -7,8 +7,8 @@ import math
 import re
 import shutil
 
-from harness import (SMALL, TWO, Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, new_state,
-                     run, run_json, scratch)
+from harness import (SMALL, TWO, Skip, assert_done, assert_error, assert_nothing_left, assert_on_page, case, equal, main,
+                     new_state, run, run_json, scratch)
 
 LATENCY = ("mean", "p50", "p95", "p99", "p999", "max")
 VERDICTS = ("best", "equal", "slower")
@@ -76,6 +76,7 @@ def check_candidate(candidate, rounds):
 @case("the JSON has every key of the contract in its type")
 def contract():
     report = usual()
+    assert_on_page("tune", report, *report["candidates"])
     assert report["accelerator"] in ("kvm", "tcg"), report["accelerator"]
     assert report["domain"] is report["disk"] is report["plan"] is None, "there is no domain"
     equal(report["directory"], str(_directory), "directory")
