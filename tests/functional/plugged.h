@@ -75,6 +75,8 @@ static inline int plugged_start_nbdkit(const char *socket, const char *pidfile,
         }
         sleep_ms(10);
     }
+    if (access(pidfile, F_OK) < 0)
+        return error_set(err, "nbdkit does not listen on %s within 10 s", socket);
     return 0;
 }
 
