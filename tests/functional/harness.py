@@ -156,7 +156,7 @@ class Run:
             try:
                 return any(os.readlink(fd).startswith("socket:") for fd in Path(f"/proc/{self.pid}/fd").iterdir())
             except OSError:
-                return False # one was closed meanwhile
+                return False  # one was closed meanwhile
         wait_until(has_socket, PATIENCE, "it does not connect")
         return self
 

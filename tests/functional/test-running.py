@@ -86,7 +86,7 @@ def open_flags(pid, path):
         try:
             name, info = os.readlink(fd), Path(f"/proc/{pid}/fdinfo/{fd.name}").read_text()
         except OSError:
-            continue # closed meanwhile
+            continue  # closed meanwhile
         if name == str(path):
             yield int(re.search(r"flags:\s*(\d+)", info)[1], 8)
 
