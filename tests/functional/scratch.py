@@ -73,13 +73,14 @@ def _mounts_below(path):
 
 
 def _call(*words):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_TOOLS)
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          env=_TOOLS)
 
 
 def _free_loop_devices(path):
-    listed = _call("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").stdout if shutil.which(
-        "losetup", path=_TOOLS["PATH"]) else ""
-    for line in listed.splitlines():
+    if not shutil.which("losetup", path=_TOOLS["PATH"]):
+        return
+    for line in _call("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").stdout.splitlines():
         name, _, file = line.partition(" ")
         if file.strip().startswith(f"{path}/"):
             _call("losetup", "-d", name)
