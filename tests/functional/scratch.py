@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Scratch directories of a test program, and what a killed one has left of them.
 
-All of a program lie in one directory, functional-XXXXXXXX, which it holds a lock on for as long as it lives. Whoever gets
-that lock knows that the program is dead, and takes away what is mounted there, loop devices, control groups and files.
+All of a program lie in one directory, functional-XXXXXXXX, with a file that it holds a lock on for as long as it lives.
+Whoever gets that lock knows that the program is dead, and takes away what is mounted there, loop devices, control groups
+and files. A directory without that file is none of ours.
 """
 
 import atexit
@@ -17,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 PREFIX = "functional-"
+LOCK = "lock-of-virt-disktune-test"
 GROUP_PREFIX = "virt-disktune-test-"
 GROUP_PARENTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/blkio")
 _TOOLS = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -24,12 +26,12 @@ _tops = {}
 
 
 @contextmanager
-def _locked(directory, how=fcntl.LOCK_EX):
-    """Yields the descriptor. BlockingIOError with LOCK_NB, where somebody else has the lock."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _locked(path, how=fcntl.LOCK_EX):
+    """BlockingIOError with LOCK_NB, where somebody else has the lock."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(fd, how)
-        yield fd
+        yield
     finally:
         os.close(fd)
 
@@ -41,7 +43,7 @@ def _top(parent):
         with _locked(parent):
             path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
             # Open until the program ends.
-            fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
+            fcntl.flock(os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL), fcntl.LOCK_EX)
         os.chmod(path, 0o755)
         atexit.register(shutil.rmtree, path, ignore_errors=True)
         _tops[parent] = path, count(1)
@@ -106,8 +108,8 @@ def sweep(parent):
     with _locked(parent):
         for path in Path(parent).resolve().glob(f"{PREFIX}*"):
             try:
-                with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                with _locked(path / LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB):
                     _bury(path)
             except OSError:
-                # Its program lives, it is no directory, or it is another user's.
+                # Its program lives, or it is none of ours.
                 pass

@@ -43,6 +43,8 @@ def seen():
 @case("what a dead test has left is taken away with what is mounted there, what a living one has is not")
 def swept():
     parent = scratch("parent")
+    stranger = parent / "functional-analysis"
+    stranger.mkdir()
     code = "import sys; from scratch import scratch; print(scratch(parent=sys.argv[1]), flush=True); sys.stdin.read()"
     def start():
         return subprocess.Popen([sys.executable, "-c", code, parent], cwd=Path(__file__).parent, text=True,
@@ -56,11 +58,11 @@ def swept():
         dead.kill()
         dead.wait()
         sweep(parent)
-        equal(list(parent.iterdir()), [kept.parent.parent], "what lies there")
+        equal({*parent.iterdir()}, {kept.parent.parent, stranger}, "what lies there")
         assert kept.is_dir(), "a living one's is gone"
         living.stdin.close()
         living.wait()
-    equal(list(parent.iterdir()), [], "when it has ended")
+    equal(list(parent.iterdir()), [stranger], "when it has ended")
 
 
 @case("what a case has left running is killed when it ends")
