@@ -13,7 +13,7 @@ from pathlib import Path
 from changed_domain import SYSTEM, Domain, apply, rollback, status
 from daemon import alone, virsh
 from harness import (PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
-                     run_json, scratch, shared_state, fill_up)
+                     run_json, scratch, shared_state)
 
 
 # --- Helpers --------------------------------------------------------------------------------------
@@ -329,8 +329,8 @@ def hostile():
     result = apply(domain, "io=native", json_too=False, env={"VIRT_DISKTUNE_STATE_DIR": str(state)})
     assert_error(result, "changes")
     equal(domain.xml, before, "the definition")
-    full = mounted(["-t", "tmpfs", "-o", "size=64k", "none"], scratch("full"))
-    fill_up(full)
+    # There is room for its root alone.
+    full = mounted(["-t", "tmpfs", "-o", "nr_inodes=1", "none"], scratch("full"))
     assert_error(apply(domain, "io=native", json_too=False, env={"VIRT_DISKTUNE_STATE_DIR": str(full)}), "No space left")
     equal(domain.xml, before, "the definition")
     assert_error(run("apply", "-c", "qemu+unix:///system?socket=/nowhere", "web/vda", "--set", "io=native", "--yes"),
