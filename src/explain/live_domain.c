@@ -75,18 +75,38 @@ static bool still_runs(const struct observing *o)
     return now && virDomainIsActive(now) == 1 && virDomainGetID(now) == o->id;
 }
 
+static int require_still_running(const struct observing *o, struct error **err)
+{
+    return still_runs(o) ? 0 : error_set(err, "it is gone");
+}
+
+/* Whether all histograms are gone, as far as QEMU says so. */
+static bool withdraw_histograms(const struct observing *o)
+{
+    bool all = true;
+    for (guint i = 0; i < o->histograms->len; i++)
+        if (o->histograms->pdata[i] && !live_histogram_withdraw(o->histograms->pdata[i]))
+            all = false;
+    return all;
+}
+
 /* Makes *err of a signal, or of what has become of domain or daemon, if that is what failed.
  * Returns -1. */
 static int explain_failure(const struct observing *o, struct error **err)
 {
-    if (interrupt_check(err) < 0)
-        return -1;
-    if (connection_is_lost(o->connection))
-        return error_set(err, "the connection to libvirt was lost");
-    if (still_runs(o))
-        return -1;
-    error_set(err, "%s ended while it was observed", o->report->domain);
-    return error_hint(err, "start it, and let it work for as long as --runtime says");
+    bool withdrawn = withdraw_histograms(o);
+    if (interrupt_check(err) == 0) {
+        if (connection_is_lost(o->connection)) {
+            error_set(err, "the connection to libvirt was lost");
+        } else if (!still_runs(o)) {
+            error_set(err, "%s ended while it was observed", o->report->domain);
+            return error_hint(err, "start it, and let it work for as long as --runtime says");
+        }
+    }
+    return withdrawn
+               ? -1
+               : error_hint(err, "QEMU may keep histograms: the next run with --histograms removes "
+                                 "them");
 }
 
 static int require_running(struct observing *o, struct error **err)
@@ -180,9 +200,13 @@ static int read_qemu(const struct observing *o, bool after, struct error **err)
     cleanup_live_qemu struct live_qemu *q = live_qemu_read(o->domain, err);
     for (size_t i = 0; q && i < o->d->disk_count; i++) {
         struct live_disk *d = disk_of(o, i);
-        if (live_qemu_counts(q, d->target, after ? &d->qemu.after : &d->qemu.before) < 0)
+        if (live_qemu_counts(q, d->target, after ? &d->qemu.after : &d->qemu.before) == 0)
+            continue;
+        if (!after)
             live_boundary_unknown(&d->qemu, "QEMU keeps no statistics of it (%s)",
                                   o->d->disks[i].model->type);
+        else if (!d->qemu.why)
+            live_boundary_unknown(&d->qemu, "libvirt tells no statistics of it now");
     }
     return q ? 0 : -1;
 }
@@ -218,10 +242,10 @@ static int start_histograms(struct observing *o, struct error **err)
         const struct live_disk *d = disk_of(o, i);
         cleanup_free char *alias = xml_attribute(xml_child(o->d->disks[i].node, "alias"), "name");
         bool has_one = is_wanted(o, d) && alias && !d->qemu.why;
-        struct live_histogram *h = has_one ? live_histogram_start(o->domain, alias, err) : NULL;
-        if (has_one && !h)
-            return error_prefix(err, "no histogram of %s/%s", o->report->domain, d->target);
+        struct live_histogram *h = has_one ? live_histogram_new(o->domain, alias) : NULL;
         g_ptr_array_add(o->histograms, h);
+        if (h && live_histogram_start(h, err) < 0)
+            return error_prefix(err, "no histogram of %s/%s", o->report->domain, d->target);
     }
     return 0;
 }
@@ -250,10 +274,11 @@ static int wait_interval(const struct observing *o, struct error **err)
                              (double)(now - begin) / (double)o->options->runtime_ns);
         if (interrupt_sleep_ms((int)(MIN(left, NS_PER_SECOND) / NS_PER_MS) + 1, err) < 0)
             return -1;
-        if (!still_runs(o))
-            return error_set(err, "it is gone");
+        if (require_still_running(o, err) < 0)
+            return -1;
         now = clock_now_ns();
     }
+    o->report->seconds = (double)(now - begin) / (double)NS_PER_SECOND;
     return 0;
 }
 
@@ -263,9 +288,11 @@ static int observe(struct observing *o, struct error **err)
         o->options->tell(o->options->data, "asking the guest's agent", NAN);
     o->guest = live_guest_open(o->domain, o->live, o->d, o->report);
     if (interrupt_check(err) < 0 || read_all(o, /* after = */ false, err) < 0 ||
-        start_histograms(o, err) < 0 || wait_interval(o, err) < 0 || end_histograms(o, err) < 0)
+        start_histograms(o, err) < 0 || wait_interval(o, err) < 0 || end_histograms(o, err) < 0 ||
+        read_all(o, /* after = */ true, err) < 0)
         return -1;
-    return read_all(o, /* after = */ true, err);
+    /* Of a domain that has ended in the last reading there is nothing, or half of it. */
+    return require_still_running(o, err);
 }
 
 /* --- What came of it -------------------------------------------------------------------------- */
@@ -303,8 +330,6 @@ static void finish_boundaries(const struct observing *o)
         for (guint k = 0; k < d->devices->len; k++)
             live_boundary_finish(&((struct live_device *)d->devices->pdata[k])->at,
                                  LIVE_CLOCK_KERNEL_NS);
-        if (is_wanted(o, d) && !d->qemu.why)
-            o->report->seconds = d->qemu.figures.seconds;
     }
     for (size_t i = 0; i < o->d->disk_count; i++) {
         struct live_disk *d = disk_of(o, i);
@@ -330,13 +355,14 @@ static void add_group(const struct observing *o, size_t of, const char *const *g
     }
 }
 
-static void find_iotune(struct observing *o)
+static int find_iotune(struct observing *o, struct error **err)
 {
     size_t count = o->d->disk_count;
     cleanup_free struct live_iotune *tunes = xcalloc(count, sizeof(*tunes));
     for (size_t i = 0; i < count; i++) {
         char *group = NULL;
-        live_qemu_iotune(o->domain, disk_of(o, i)->target, &tunes[i], &group);
+        if (live_qemu_iotune(o->domain, disk_of(o, i)->target, &tunes[i], &group, err) < 0)
+            return -1;
         g_ptr_array_add(o->groups, group);
     }
     for (size_t i = 0; i < count; i++) {
@@ -348,6 +374,7 @@ static void find_iotune(struct observing *o)
         live_throttles_of_iotune(&tunes[i], &rates, names->str, d->qemu.figures.data.latency_us,
                                  device ? device->at.figures.data.latency_us : NAN, d->throttles);
     }
+    return 0;
 }
 
 static void finish_process(struct observing *o)
@@ -382,6 +409,16 @@ static void drop_unwanted(struct observing *o)
             g_ptr_array_remove_index(o->report->disks, i);
 }
 
+static int conclude(struct observing *o, struct error **err)
+{
+    finish_boundaries(o);
+    if (find_iotune(o, err) < 0)
+        return -1;
+    finish_process(o);
+    drop_unwanted(o);
+    return 0;
+}
+
 struct live_report *live_observe(struct connection *c, virDomainPtr domain,
                                  const struct live_options *options, struct error **err)
 {
@@ -395,13 +432,9 @@ struct live_report *live_observe(struct connection *c, virDomainPtr domain,
     };
     if (require_running(&o, err) < 0 || read_domain(&o, err) < 0)
         return NULL;
-    if (observe(&o, err) < 0) {
+    if (observe(&o, err) < 0 || conclude(&o, err) < 0) {
         explain_failure(&o, err);
         return NULL;
     }
-    finish_boundaries(&o);
-    find_iotune(&o);
-    finish_process(&o);
-    drop_unwanted(&o);
     return TAKE_PTR(o.report);
 }

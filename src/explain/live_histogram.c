@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "explain/live_ask.h"
 #include "probe/qmp.h"
 
 struct live_histogram {
@@ -97,11 +98,54 @@ json_t *live_histogram_find(const json_t *blockstats, const char *alias)
     return NULL;
 }
 
+/* A command, and what came of it. */
+struct question {
+    virDomainPtr domain; /* a reference of its own */
+    json_t *command;     /* whoever asks takes it */
+    json_t *result;
+    struct error *err;
+};
+
+static void question_clear(void *data)
+{
+    struct question *q = data;
+    virDomainFree(q->domain);
+    json_decref(q->command);
+    json_decref(q->result);
+    error_free(q->err);
+}
+
+static void question_release(struct question *q)
+{
+    g_atomic_rc_box_release_full(q, question_clear);
+}
+CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+
+static void ask_monitor(void *question)
+{
+    struct question *q = question;
+    q->result = qmp_ask(q->domain, TAKE_PTR(q->command), &q->err);
+}
+
+/* As qmp_ask, for so long at the most. */
+static json_t *ask(virDomainPtr domain, json_t *command, unsigned seconds, struct error **err)
+{
+    at_scope_end(cleanup_question_handler) struct question *q =
+        g_atomic_rc_box_new0(struct question);
+    virDomainRef(domain);
+    q->domain = domain;
+    q->command = command;
+    if (live_ask(q, ask_monitor, question_clear, seconds, err) < 0)
+        return NULL;
+    error_take(err, &q->err);
+    return TAKE_PTR(q->result);
+}
+
 /* The device's statistics; the caller owns them. */
 static json_t *read_stats(virDomainPtr domain, const char *alias, char **ret_id, struct error **err)
 {
     cleanup_json json_t *all =
-        qmp_ask(domain, json_pack("{s:s}", "execute", "query-blockstats"), err);
+        ask(domain, json_pack("{s:s}", "execute", "query-blockstats"), LIVE_ASK_SECONDS, err);
     if (!all)
         return NULL;
     json_t *one = live_histogram_find(all, alias);
@@ -116,15 +160,16 @@ static json_t *read_stats(virDomainPtr domain, const char *alias, char **ret_id,
 }
 
 /* Without boundaries it is removed. */
-static int set(const struct live_histogram *h, json_t *boundaries, struct error **err)
+static int set(const struct live_histogram *h, json_t *boundaries, unsigned seconds,
+               struct error **err)
 {
     json_t *arguments = json_pack("{s:s}", "id", h->id);
     if (boundaries)
         json_object_set_new(arguments, "boundaries", boundaries);
-    cleanup_json json_t *done = qmp_ask(
+    cleanup_json json_t *done = ask(
         h->domain,
         json_pack("{s:s, s:o}", "execute", "block-latency-histogram-set", "arguments", arguments),
-        err);
+        seconds, err);
     return done ? 0 : -1;
 }
 
@@ -142,19 +187,23 @@ static int require_free(const json_t *stats, const char *alias, struct error **e
     return 0;
 }
 
-struct live_histogram *live_histogram_start(virDomainPtr domain, const char *alias,
-                                            struct error **err)
+struct live_histogram *live_histogram_new(virDomainPtr domain, const char *alias)
 {
-    cleanup_live_histogram struct live_histogram *h = xcalloc(1, sizeof(*h));
+    struct live_histogram *h = xcalloc(1, sizeof(*h));
     virDomainRef(domain);
     h->domain = domain;
     h->alias = xstrdup(alias);
-    cleanup_json json_t *stats = read_stats(domain, alias, &h->id, err);
-    if (!stats || require_free(stats, alias, err) < 0)
-        return NULL;
+    return h;
+}
+
+int live_histogram_start(struct live_histogram *h, struct error **err)
+{
+    cleanup_json json_t *stats = read_stats(h->domain, h->alias, &h->id, err);
+    if (!stats || require_free(stats, h->alias, err) < 0)
+        return -1;
     /* Also where that fails nobody knows whether it is there. */
     h->set = true;
-    return set(h, live_histogram_boundaries(), err) < 0 ? NULL : TAKE_PTR(h);
+    return set(h, live_histogram_boundaries(), LIVE_ASK_SECONDS, err);
 }
 
 int live_histogram_read(const struct live_histogram *h, struct live_disk *d, struct error **err)
@@ -172,17 +221,28 @@ int live_histogram_read(const struct live_histogram *h, struct live_disk *d, str
 
 int live_histogram_stop(struct live_histogram *h, struct error **err)
 {
-    if (h->set && set(h, NULL, err) < 0)
+    if (h->set && set(h, NULL, LIVE_ASK_SECONDS, err) < 0)
         return error_prefix(err, "the histogram of %s stays in QEMU", h->alias);
     h->set = false;
     return 0;
+}
+
+/* Of a QEMU that may have answered nothing for a while already. What it is asked it is still asked
+ * when we are gone, as long as the daemon is there. */
+#define WITHDRAW_SECONDS 2
+
+bool live_histogram_withdraw(struct live_histogram *h)
+{
+    bool stays = h->set && set(h, NULL, WITHDRAW_SECONDS, NULL) < 0;
+    h->set = false;
+    return !stays;
 }
 
 void live_histogram_free(struct live_histogram *h)
 {
     if (!h)
         return;
-    live_histogram_stop(h, NULL);
+    live_histogram_withdraw(h);
     virDomainFree(h->domain);
     free(h->alias);
     free(h->id);

@@ -16,17 +16,23 @@
 /* A histogram that QEMU keeps for us. */
 struct live_histogram;
 
-/* Has it begin. `alias` is libvirt's, of the disk. The caller frees, which removes it from QEMU,
- * whatever has happened. Errors: QEMU's, libvirt's; somebody else has one of this disk. One that a
- * killed run of ours has left is taken over. */
-struct live_histogram *live_histogram_start(virDomainPtr domain, const char *alias,
-                                            struct error **err);
+/* `alias` is libvirt's, of the disk. The caller frees, which removes it from QEMU, whatever has
+ * happened. */
+struct live_histogram *live_histogram_new(virDomainPtr domain, const char *alias);
+
+/* Has it begin. Errors: QEMU's, libvirt's, those of live_ask.h; somebody else has one of this disk.
+ * One that a killed run of ours has left is taken over. */
+int live_histogram_start(struct live_histogram *h, struct error **err);
 
 /* Fills the disk's percentiles with what came since. Errors: QEMU's, libvirt's. */
 int live_histogram_read(const struct live_histogram *h, struct live_disk *d, struct error **err);
 
 /* Removes it. Errors: it stays; freeing it tries once more. */
 int live_histogram_stop(struct live_histogram *h, struct error **err);
+
+/* Has QEMU asked to remove it after something went wrong, also a signal, without much patience, and
+ * never again. False where it stays, or may stay, in a QEMU that runs. */
+bool live_histogram_withdraw(struct live_histogram *h);
 
 void live_histogram_free(struct live_histogram *h);
 CLEANUP_PTR(cleanup_live_histogram_handler, struct live_histogram, live_histogram_free)

@@ -5,30 +5,83 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "explain/live_ask.h"
 
 struct live_qemu {
     uint64_t at_ns;
     virDomainStatsRecordPtr *records;
 };
 
+/* --- Questions -------------------------------------------------------------------------------- */
+
+/* What is asked of a domain, and what came of it. */
+struct question {
+    virDomainPtr domain; /* a reference of its own */
+    char *target;        /* of the disk whose limits are asked for */
+    uint64_t at_ns;
+    virDomainStatsRecordPtr *records;
+    struct live_iotune tune;
+    char *group;
+    struct error *err;
+};
+
+static void question_clear(void *data)
+{
+    struct question *q = data;
+    virDomainFree(q->domain);
+    virDomainStatsRecordListFree(q->records);
+    free(q->target);
+    free(q->group);
+    error_free(q->err);
+}
+
+static void question_release(struct question *q)
+{
+    g_atomic_rc_box_release_full(q, question_clear);
+}
+CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+#define cleanup_question at_scope_end(cleanup_question_handler)
+
+static struct question *question_new(virDomainPtr domain)
+{
+    struct question *q = g_atomic_rc_box_new0(struct question);
+    virDomainRef(domain);
+    q->domain = domain;
+    return q;
+}
+
+static int ask(struct question *q, void (*what)(void *question), struct error **err)
+{
+    return live_ask(q, what, question_clear, LIVE_ASK_SECONDS, err);
+}
+
 /* --- Statistics ------------------------------------------------------------------------------- */
+
+static void ask_statistics(void *question)
+{
+    struct question *q = question;
+    virDomainPtr list[] = {q->domain, NULL};
+    const char *name =
+        virDomainGetName(q->domain); /* libvirt forgets an error with its next call */
+    int count = virDomainListGetStats(list, VIR_DOMAIN_STATS_BLOCK, &q->records, 0);
+    q->at_ns = clock_now_ns();
+    if (count < 0)
+        connection_error(&q->err, "libvirt does not tell what the disks of %s do", name);
+    else if (count < 1)
+        error_set(&q->err, "libvirt does not tell what the disks of %s do", name);
+}
 
 struct live_qemu *live_qemu_read(virDomainPtr domain, struct error **err)
 {
-    virDomainPtr list[] = {domain, NULL};
-    const char *name = virDomainGetName(domain); /* libvirt forgets an error with its next call */
-    virDomainStatsRecordPtr *records = NULL;
-    int count = virDomainListGetStats(list, VIR_DOMAIN_STATS_BLOCK, &records, 0);
-    if (count < 1) {
-        if (count < 0)
-            connection_error(err, "libvirt does not tell what the disks of %s do", name);
-        else
-            error_set(err, "libvirt does not tell what the disks of %s do", name);
-        virDomainStatsRecordListFree(records);
+    cleanup_question struct question *asked = question_new(domain);
+    if (ask(asked, ask_statistics, err) < 0)
+        return NULL;
+    if (asked->err) {
+        error_take(err, &asked->err);
         return NULL;
     }
     struct live_qemu *q = xcalloc(1, sizeof(*q));
-    *q = (struct live_qemu){clock_now_ns(), records};
+    *q = (struct live_qemu){asked->at_ns, TAKE_PTR(asked->records)};
     return q;
 }
 
@@ -102,18 +155,28 @@ static void take_limit(const virTypedParameter *p, struct live_iotune *t, char *
         t->size_iops = p->value.ul;
 }
 
-void live_qemu_iotune(virDomainPtr domain, const char *target, struct live_iotune *ret,
-                      char **ret_group)
+static void ask_limits(void *question)
 {
+    struct question *q = question;
     const unsigned flags = VIR_DOMAIN_AFFECT_LIVE | VIR_TYPED_PARAM_STRING_OKAY;
     int count = 0;
-    *ret = (struct live_iotune){0};
-    *ret_group = NULL;
-    if (virDomainGetBlockIoTune(domain, target, NULL, &count, flags) < 0 || count <= 0)
+    if (virDomainGetBlockIoTune(q->domain, q->target, NULL, &count, flags) < 0 || count <= 0)
         return;
     virTypedParameterPtr all = xcalloc((size_t)count, sizeof(*all));
-    if (virDomainGetBlockIoTune(domain, target, all, &count, flags) == 0)
+    if (virDomainGetBlockIoTune(q->domain, q->target, all, &count, flags) == 0)
         for (int i = 0; i < count; i++)
-            take_limit(&all[i], ret, ret_group);
+            take_limit(&all[i], &q->tune, &q->group);
     virTypedParamsFree(all, count);
+}
+
+int live_qemu_iotune(virDomainPtr domain, const char *target, struct live_iotune *ret,
+                     char **ret_group, struct error **err)
+{
+    cleanup_question struct question *q = question_new(domain);
+    q->target = xstrdup(target);
+    if (ask(q, ask_limits, err) < 0)
+        return -1;
+    *ret = q->tune;
+    *ret_group = TAKE_PTR(q->group);
+    return 0;
 }

@@ -329,6 +329,26 @@ def ends():
             end(name)
 
 
+@case("a QEMU that does not answer: one line after a while, and a signal ends it at once")
+def stopped():
+    small_domain("stopped")
+    qemu = int(Path("/run/libvirt/qemu/stopped.pid").read_text())
+    os.kill(qemu, signal.SIGSTOP)
+    try:
+        patient = Run("explain", "--live", *SYSTEM, "stopped", "--runtime", "1s", "--verbose")
+        going = Run("explain", "--live", *SYSTEM, "stopped", "--runtime", "1s", "--verbose")
+        wait_until(lambda: "agent" in going.err or going.process.poll() is not None, PATIENCE, "it asks nobody")
+        time.sleep(1)
+        going.signal(signal.SIGINT)
+        going.wait(30)
+        assert_error(going, "interrupted by SIGINT")
+        patient.wait(120)
+        assert_error(patient, "QEMU does not answer", "was it stopped")
+    finally:
+        os.kill(qemu, signal.SIGCONT)
+        end("stopped")
+
+
 @case("a daemon that is killed in the middle: one line, soon")
 def lost():
     small_domain("lost")
