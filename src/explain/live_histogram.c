@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "explain/live_ask.h"
+#include "host/process.h"
 #include "probe/qmp.h"
 
 struct live_histogram {
@@ -32,13 +33,31 @@ static const struct {
 #define BINS_PER_DOUBLING 8
 #define DOUBLINGS 24
 
-json_t *live_histogram_boundaries(void)
+static json_int_t bound(int number)
 {
+    return (json_int_t)round(FIRST_NS * exp2((double)number / BINS_PER_DOUBLING));
+}
+
+/* The last one, far behind all that happens, says by its ns whose it is. */
+json_t *live_histogram_boundaries(pid_t owner)
+{
+    const int last = DOUBLINGS * BINS_PER_DOUBLING;
     json_t *all = json_array();
-    for (int i = 0; i <= DOUBLINGS * BINS_PER_DOUBLING; i++)
-        json_array_append_new(
-            all, json_integer((json_int_t)round(FIRST_NS * exp2((double)i / BINS_PER_DOUBLING))));
+    for (int i = 0; i <= last; i++)
+        json_array_append_new(all, json_integer(bound(i) + (i == last ? owner : 0)));
     return all;
+}
+
+bool live_histogram_is_ours(const json_t *histogram, pid_t *ret_owner)
+{
+    const json_t *there = json_object_get(histogram, "boundaries");
+    const size_t last = (size_t)DOUBLINGS * BINS_PER_DOUBLING;
+    json_int_t owner = json_integer_value(json_array_get(there, last)) - bound((int)last);
+    if (owner < 0 || owner > INT32_MAX)
+        return false;
+    cleanup_json json_t *ours = live_histogram_boundaries((pid_t)owner);
+    *ret_owner = (pid_t)owner;
+    return json_equal(there, ours);
 }
 
 static uint64_t count_all(const json_t *bins)
@@ -173,14 +192,27 @@ static int set(const struct live_histogram *h, json_t *boundaries, unsigned seco
     return done ? 0 : -1;
 }
 
-/* A histogram with our boundaries can only be of a run of ours that was killed. */
+/* Whether the process is a run of ours, another than this one. */
+static bool runs(pid_t pid)
+{
+    size_t length;
+    cleanup_free char *line =
+        pid > 0 && pid != getpid() ? process_command_line(pid, &length) : NULL;
+    return line && strstr(line, "virt-disktune");
+}
+
+/* What a run of ours that was killed has left is free. */
 static int require_free(const json_t *stats, const char *alias, struct error **err)
 {
-    cleanup_json json_t *ours = live_histogram_boundaries();
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         const json_t *there = json_object_get(stats, fields[i].field);
-        if (!there || json_equal(json_object_get(there, "boundaries"), ours))
+        pid_t owner = 0;
+        bool ours = there && live_histogram_is_ours(there, &owner);
+        if (!there || (ours && !runs(owner)))
             continue;
+        if (ours)
+            return error_set(err, "another run, process %d, has QEMU keep a histogram of %s",
+                             (int)owner, alias);
         error_set(err, "QEMU keeps a histogram of %s already, which somebody else has set", alias);
         return error_hint(err, "block-latency-histogram-set with the device alone removes it");
     }
@@ -203,7 +235,7 @@ int live_histogram_start(struct live_histogram *h, struct error **err)
         return -1;
     /* Also where that fails nobody knows whether it is there. */
     h->set = true;
-    return set(h, live_histogram_boundaries(), LIVE_ASK_SECONDS, err);
+    return set(h, live_histogram_boundaries(getpid()), LIVE_ASK_SECONDS, err);
 }
 
 int live_histogram_read(const struct live_histogram *h, struct live_disk *d, struct error **err)
@@ -211,10 +243,13 @@ int live_histogram_read(const struct live_histogram *h, struct live_disk *d, str
     cleanup_json json_t *stats = read_stats(h->domain, h->alias, NULL, err);
     if (!stats)
         return -1;
-    for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-        if (live_histogram_percentiles(json_object_get(stats, fields[i].field),
-                                       &d->percentiles[fields[i].kind]) < 0)
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        const json_t *there = json_object_get(stats, fields[i].field);
+        pid_t owner;
+        if (!live_histogram_is_ours(there, &owner) || owner != getpid() ||
+            live_histogram_percentiles(there, &d->percentiles[fields[i].kind]) < 0)
             return error_set(err, "somebody has removed the histogram of %s meanwhile", d->target);
+    }
     d->has_percentiles = true;
     return 0;
 }

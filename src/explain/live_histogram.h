@@ -20,8 +20,8 @@ struct live_histogram;
  * happened. */
 struct live_histogram *live_histogram_new(virDomainPtr domain, const char *alias);
 
-/* Has it begin. Errors: QEMU's, libvirt's, those of live_ask.h; somebody else has one of this disk.
- * One that a killed run of ours has left is taken over. */
+/* Has it begin. Errors: QEMU's, libvirt's, those of live_ask.h; somebody else, or another run, has
+ * one of this disk. One that a killed run has left is taken over. */
 int live_histogram_start(struct live_histogram *h, struct error **err);
 
 /* Fills the disk's percentiles with what came since. Errors: QEMU's, libvirt's. */
@@ -40,8 +40,11 @@ CLEANUP_PTR(cleanup_live_histogram_handler, struct live_histogram, live_histogra
 
 /* --- Figures of it ---------------------------------------------------------------------------- */
 
-/* The bounds between bins, in ns: the caller owns it. */
-json_t *live_histogram_boundaries(void);
+/* The bounds between bins, in ns, of a histogram that this process has set: the caller owns it. */
+json_t *live_histogram_boundaries(pid_t owner);
+
+/* Whether what QEMU has as rd_latency_histogram has such bounds, and whose. */
+bool live_histogram_is_ours(const json_t *histogram, pid_t *ret_owner);
 
 /* The percentiles of what QEMU has as rd_latency_histogram: {"boundaries","bins"}. -1 where that is
  * no histogram. */

@@ -331,7 +331,7 @@ static void test_agent(void **state)
 static void test_boundaries(void **state)
 {
     (void)state;
-    cleanup_json json_t *all = live_histogram_boundaries();
+    cleanup_json json_t *all = live_histogram_boundaries(4194304);
     json_int_t last = 0;
     for (size_t i = 0; i < json_array_size(all); i++) {
         json_int_t value = json_integer_value(json_array_get(all, i));
@@ -341,6 +341,22 @@ static void test_boundaries(void **state)
         last = value;
     }
     assert_true(last > 10 * (json_int_t)NS_PER_SECOND);
+}
+
+/* One that a run has set says which run; any other is somebody else's. */
+static void test_owner(void **state)
+{
+    (void)state;
+    pid_t owner = -1;
+    cleanup_json json_t *ours =
+        json_pack("{s:o}", "boundaries", live_histogram_boundaries(4194303));
+    assert_true(live_histogram_is_ours(ours, &owner));
+    assert_int_equal(owner, 4194303);
+    json_array_set_new(json_object_get(ours, "boundaries"), 3, json_integer(1300));
+    assert_false(live_histogram_is_ours(ours, &owner));
+    cleanup_json json_t *other = json_loads("{\"boundaries\": [1000, 2000]}", 0, NULL);
+    assert_false(live_histogram_is_ours(other, &owner));
+    assert_false(live_histogram_is_ours(NULL, &owner));
 }
 
 static void test_percentiles(void **state)
@@ -385,7 +401,7 @@ int main(void)
         cmocka_unit_test(test_parts),        cmocka_unit_test(test_others),
         cmocka_unit_test(test_kernel),       cmocka_unit_test(test_agent),
         cmocka_unit_test(test_boundaries),   cmocka_unit_test(test_percentiles),
-        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find),         cmocka_unit_test(test_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
