@@ -208,6 +208,7 @@ void live_device_compare(struct live_device *d, const struct live_figures *asked
     double did_bytes = did->per_second > 0 ? did->per_second * did->mean_bytes : 0;
     double asked_bytes =
         asked->data.per_second > 0 ? asked->data.per_second * asked->data.mean_bytes : 0;
+    d->asked = *asked;
     if (d->at.why)
         return;
     d->times_requests = times(did->per_second, asked->data.per_second);

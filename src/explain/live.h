@@ -61,9 +61,9 @@ struct live_device {
     bool holds; /* the file system of the image, or the image itself; else it is at the end of what
                    that rests on */
     struct live_boundary at;
-    double times_requests,
-        times_bytes; /* what it did, by what the domain's disks on it asked for */
-    bool is_busier;  /* clearly more than that */
+    struct live_figures asked;          /* what the domain's disks on it asked for, by kinds */
+    double times_requests, times_bytes; /* what it did, by that */
+    bool is_busier;                     /* clearly more than that */
 };
 
 /* A limit, and how near the interval came to it. */
@@ -139,7 +139,7 @@ void live_boundary_unknown(struct live_boundary *b, const char *format, ...) G_G
 /* Turns the readings of a boundary into figures, or says that they went back. */
 void live_boundary_finish(struct live_boundary *b, uint64_t clock_ns);
 
-/* Holds what a device did against what the domain's disks on it asked for. */
+/* Holds what a device did against what the domain's disks on it asked for, and keeps that. */
 void live_device_compare(struct live_device *d, const struct live_figures *asked);
 
 /* Finds the parts of a request's time, with what cannot be told, when all figures are there. */

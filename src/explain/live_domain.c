@@ -393,12 +393,10 @@ static void finish_process(struct observing *o)
         live_throttles_of_cpu(p->cpu_limit, cpu, o->report->throttles);
     if (!p->io_limit)
         return;
-    struct live_rates rates = {0};
     g_autoptr(GPtrArray) devices = g_ptr_array_new();
-    live_rates_add(&rates, &all, 0);
     for (size_t i = 0; i < o->d->disk_count; i++)
         g_ptr_array_extend(devices, disk_of(o, i)->devices, NULL, NULL);
-    live_throttles_of_io(p->io_limit, devices, &rates, o->report->throttles);
+    live_throttles_of_io(p->io_limit, devices, o->report->throttles);
 }
 
 /* Those that were read for the sake of the others. */

@@ -113,16 +113,20 @@ static const struct live_device *find_device(const GPtrArray *devices, dev_t num
     return NULL;
 }
 
-/* Others may use the device as well, and the page cache may write at another time than it is asked
- * to: of what the device and the domain did the smaller one counts. */
-static void hold_io(const struct live_device *d, size_t which, uint64_t limit, const char *where,
-                    const struct live_rates *domain, GPtrArray *out)
+static double io_rate(const struct live_figures *f, size_t which)
 {
-    struct live_rates device = {0};
-    enum live_kind kind = io_limits[which].kind;
-    live_rates_add(&device, &d->at.figures, 0);
-    double did = io_limits[which].bytes ? device.bytes[kind] : device.requests[kind];
-    double asked = io_limits[which].bytes ? domain->bytes[kind] : domain->requests[kind];
+    struct live_rates rates = {0};
+    live_rates_add(&rates, f, 0);
+    const double *of = io_limits[which].bytes ? rates.bytes : rates.requests;
+    return of[io_limits[which].kind];
+}
+
+/* Others may use the device as well, and the page cache may write at another time than it is asked
+ * to: of what the device did and what the domain asked of it the smaller one counts. */
+static void hold_io(const struct live_device *d, size_t which, uint64_t limit, const char *where,
+                    GPtrArray *out)
+{
+    double did = io_rate(&d->at.figures, which), asked = io_rate(&d->asked, which);
     if (limit)
         add(out,
             xasprintf("%s=%" PRIu64 " for %s (%s)", io_limits[which].word, limit, d->kernel_name,
@@ -132,7 +136,7 @@ static void hold_io(const struct live_device *d, size_t which, uint64_t limit, c
 
 /* "8:0 rbps=max wbps=1048576", or "8:0 1048576" of a file that is one limit (`which`, else -1). */
 static void hold_line(char *line, int which, const char *where, const GPtrArray *devices,
-                      const struct live_rates *domain, GPtrArray *out)
+                      GPtrArray *out)
 {
     dev_t number;
     g_auto(GStrv) words = g_strsplit(g_strstrip(line), " ", -1);
@@ -140,21 +144,20 @@ static void hold_line(char *line, int which, const char *where, const GPtrArray 
         words[0] && stack_parse_number(words[0], &number) ? find_device(devices, number) : NULL;
     for (char **word = words + 1; d && *word; word++) {
         if (which >= 0) {
-            hold_io(d, (size_t)which, g_ascii_strtoull(*word, NULL, 10), where, domain, out);
+            hold_io(d, (size_t)which, g_ascii_strtoull(*word, NULL, 10), where, out);
             continue;
         }
         for (size_t i = 0; i < ARRAY_SIZE(io_limits); i++) {
             size_t length = strlen(io_limits[i].word);
             if (strncmp(*word, io_limits[i].word, length) == 0 && (*word)[length] == '=')
-                hold_io(d, i, g_ascii_strtoull(*word + length + 1, NULL, 10), where, domain, out);
+                hold_io(d, i, g_ascii_strtoull(*word + length + 1, NULL, 10), where, out);
         }
     }
 }
 
 /* "io.max of /machine.slice: 8:0 rbps=…,8:16 …". Names of groups may have colons, but no blank
  * behind one. */
-static void hold_section(const char *section, const GPtrArray *devices,
-                         const struct live_rates *domain, GPtrArray *out)
+static void hold_section(const char *section, const GPtrArray *devices, GPtrArray *out)
 {
     int which = -1;
     const char *values = strstr(section, ": ");
@@ -166,15 +169,14 @@ static void hold_section(const char *section, const GPtrArray *devices,
             which = (int)i;
     g_auto(GStrv) lines = g_strsplit(values + 2, ",", -1);
     for (char **line = lines; *line; line++)
-        hold_line(*line, which, where, devices, domain, out);
+        hold_line(*line, which, where, devices, out);
 }
 
-void live_throttles_of_io(const char *io_limit, const GPtrArray *devices,
-                          const struct live_rates *domain, GPtrArray *out)
+void live_throttles_of_io(const char *io_limit, const GPtrArray *devices, GPtrArray *out)
 {
     g_auto(GStrv) sections = g_strsplit(io_limit, "; ", -1);
     for (char **section = sections; *section; section++)
-        hold_section(*section, devices, domain, out);
+        hold_section(*section, devices, out);
 }
 
 void live_throttles_of_cpu(const char *cpu_limit, double cpu, GPtrArray *out)

@@ -44,9 +44,8 @@ void live_throttles_of_iotune(const struct live_iotune *t, const struct live_rat
                               const char *whose, double qemu_us, double device_us, GPtrArray *out);
 
 /* The same of what cgroup_io_limit says (host/cgroup.h), for the devices (struct live_device *)
- * that it is about: what those did, but no more than the domain, whose rates are given. */
-void live_throttles_of_io(const char *io_limit, const GPtrArray *devices,
-                          const struct live_rates *domain, GPtrArray *out);
+ * that it is about: what those did, but no more than the domain asked of each. */
+void live_throttles_of_io(const char *io_limit, const GPtrArray *devices, GPtrArray *out);
 
 /* And of cgroup_cpu_limit, for a process that ran so many seconds in each. */
 void live_throttles_of_cpu(const char *cpu_limit, double cpu, GPtrArray *out);

@@ -258,10 +258,8 @@ static void test_io_max(void **state)
         struct live_device *d = live_disk_add_device(disk, makedev(8, 0), "sda", true);
         /* Others use it as well: what the domain asked for counts. */
         d->at.figures = figures(900, 4096, 900, 4096);
-        const struct live_figures f = figures(128, 4096, 256, 4096);
-        struct live_rates rates = {0};
-        live_rates_add(&rates, &f, 0);
-        live_throttles_of_io(groups[i].text, disk->devices, &rates, out);
+        d->asked = figures(128, 4096, 256, 4096);
+        live_throttles_of_io(groups[i].text, disk->devices, out);
         if (out->len != groups[i].count)
             fail_msg("%s: %u limits", groups[i].text, out->len);
         const char *found = NULL;
@@ -272,6 +270,24 @@ static void test_io_max(void **state)
         if (!found != !groups[i].limit || (found && !strstr(found, groups[i].limit)))
             fail_msg("%s: %s bites", groups[i].text, found ? found : "nothing");
     }
+}
+
+/* What was asked of one device is nothing that the limit of another is held against. */
+static void test_io_max_of_each(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) out = new_list();
+    cleanup_live_report struct live_report *r = live_report_new("web");
+    struct live_disk *disk = live_report_add_disk(r, "vda");
+    struct live_device *quiet = live_disk_add_device(disk, makedev(8, 0), "sda", true);
+    struct live_device *busy = live_disk_add_device(disk, makedev(8, 16), "sdb", true);
+    quiet->at.figures = busy->at.figures = figures(900, 4096, 900, 4096);
+    quiet->asked = figures(0, NAN, 10, 4096);
+    busy->asked = figures(0, NAN, 500, 4096);
+    live_throttles_of_io("io.max of /a: 8:0 wiops=100,8:16 wiops=1000", disk->devices, out);
+    assert_int_equal(out->len, 2);
+    assert_float_equal(((struct live_throttle *)out->pdata[0])->percent, 10, 1e-6);
+    assert_float_equal(((struct live_throttle *)out->pdata[1])->percent, 50, 1e-6);
 }
 
 static void test_cpu_max(void **state)
@@ -300,9 +316,8 @@ static void test_cpu_max(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_iotune),
-        cmocka_unit_test(test_group),
-        cmocka_unit_test(test_io_max),
+        cmocka_unit_test(test_iotune),  cmocka_unit_test(test_group),
+        cmocka_unit_test(test_io_max),  cmocka_unit_test(test_io_max_of_each),
         cmocka_unit_test(test_cpu_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
