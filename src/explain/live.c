@@ -147,29 +147,50 @@ static void forget(struct live_figures *f)
         f->kinds[k] = none;
 }
 
+/* Kernels print times as 32 bits of ms, which begin at 0 again after 50 days of requests. */
+#define KERNEL_WRAPS_NS (((uint64_t)1 << 32) * NS_PER_MS)
+/* More requests at a time than any queue holds: that was no turn but a new beginning. */
+#define DEPTH_MAX 4096
+
+/* What was added to a count of times; -1 where it began anew. */
+static int time_between(uint64_t before, uint64_t after, uint64_t clock_ns, double seconds,
+                        uint64_t *ret)
+{
+    bool turned = after < before;
+    if (turned && (clock_ns != LIVE_CLOCK_KERNEL_NS || before >= KERNEL_WRAPS_NS))
+        return -1;
+    *ret = after - before + (turned ? KERNEL_WRAPS_NS : 0);
+    return turned && (double)*ret > DEPTH_MAX * seconds * (double)NS_PER_SECOND ? -1 : 0;
+}
+
+/* The kernel counts the time of a flush in the write that asks for it as well (disk_stat.h). */
+static bool is_counted_twice(int kind, uint64_t clock_ns)
+{
+    return kind == LIVE_FLUSH && clock_ns == LIVE_CLOCK_KERNEL_NS;
+}
+
 int live_difference(const struct live_counts *before, const struct live_counts *after,
                     uint64_t clock_ns, struct live_figures *ret)
 {
-    uint64_t requests = 0, bytes = 0, time_ns = 0;
+    uint64_t requests = 0, bytes = 0, time_ns = 0, times[LIVE_KINDS];
     forget(ret);
     if (after->at_ns <= before->at_ns)
         return -1;
+    double seconds = (double)(after->at_ns - before->at_ns) / (double)NS_PER_SECOND;
     for (int k = 0; k < LIVE_KINDS; k++)
         if (after->requests[k] < before->requests[k] || after->bytes[k] < before->bytes[k] ||
-            after->time_ns[k] < before->time_ns[k])
+            time_between(before->time_ns[k], after->time_ns[k], clock_ns, seconds, &times[k]) < 0)
             return -1;
-    double seconds = (double)(after->at_ns - before->at_ns) / (double)NS_PER_SECOND;
     ret->seconds = seconds;
     ret->depth = 0;
     for (int k = 0; k < LIVE_KINDS; k++) {
         uint64_t r = after->requests[k] - before->requests[k];
         uint64_t b = after->bytes[k] - before->bytes[k];
-        uint64_t t = after->time_ns[k] - before->time_ns[k];
-        ret->kinds[k] = figure(r, b, t, clock_ns, seconds);
-        ret->depth += ret->kinds[k].depth;
+        ret->kinds[k] = figure(r, b, times[k], clock_ns, seconds);
+        ret->depth += is_counted_twice(k, clock_ns) ? 0 : ret->kinds[k].depth;
         requests += k == LIVE_FLUSH ? 0 : r;
         bytes += k == LIVE_FLUSH ? 0 : b;
-        time_ns += k == LIVE_FLUSH ? 0 : t;
+        time_ns += k == LIVE_FLUSH ? 0 : times[k];
     }
     ret->data = figure(requests, bytes, time_ns, clock_ns, seconds);
     return 0;

@@ -76,6 +76,20 @@ static void test_figures(void **state)
     check_close("depth", f.depth, 0.2 + 0.5 + 0.05);
 }
 
+/* The kernel's time of a flush is in that of its write: two of 200 ms with flushes of 150 ms. */
+static void test_flushes_of_kernel(void **state)
+{
+    (void)state;
+    struct live_counts after = later(0, 0, 2, 200000);
+    after.requests[LIVE_FLUSH] += 2;
+    after.time_ns[LIVE_FLUSH] += 2 * 150 * NS_PER_MS;
+    struct live_figures f;
+    assert_int_equal(live_difference(&before, &after, LIVE_CLOCK_KERNEL_NS, &f), 0);
+    check_close("latency of flushes", f.kinds[LIVE_FLUSH].latency_us, 150000);
+    check_close("depth of flushes", f.kinds[LIVE_FLUSH].depth, 0.03);
+    check_close("depth", f.depth, 0.04);
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -101,6 +115,25 @@ static void test_coarse_clock(void **state)
     after = later(60, 100, 0, 0);
     assert_int_equal(live_difference(&before, &after, LIVE_CLOCK_KERNEL_NS, &f), 0);
     check_close("enough", f.data.latency_us, 100);
+}
+
+/* The kernel's times are 32 bits of ms; a clock that is none of its kind has begun anew, and so has
+ * one that would have had more requests at a time than there are. */
+static void test_turn(void **state)
+{
+    (void)state;
+    const uint64_t turn_ns = ((uint64_t)1 << 32) * NS_PER_MS;
+    struct live_figures f;
+    struct live_counts from = before, after = later(1000, 0, 0, 0);
+    from.time_ns[LIVE_READ] = turn_ns - 500 * NS_PER_MS;
+    after.time_ns[LIVE_READ] = 1500 * NS_PER_MS;
+    assert_int_equal(live_difference(&from, &after, LIVE_CLOCK_KERNEL_NS, &f), 0);
+    check_close("latency", f.kinds[LIVE_READ].latency_us, 2000);
+    check_close("depth", f.depth, 0.2);
+    assert_int_equal(live_difference(&from, &after, LIVE_CLOCK_QEMU_NS, &f), -1);
+    from.time_ns[LIVE_READ] = turn_ns / 2;
+    assert_int_equal(live_difference(&from, &after, LIVE_CLOCK_KERNEL_NS, &f), -1);
+    check_close("requests", f.data.per_second, NAN);
 }
 
 /* A guest that was rebooted counts from 0. */
@@ -396,12 +429,20 @@ static void test_find(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_figures),      cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_coarse_clock), cmocka_unit_test(test_started_anew),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_kernel),       cmocka_unit_test(test_agent),
-        cmocka_unit_test(test_boundaries),   cmocka_unit_test(test_percentiles),
-        cmocka_unit_test(test_find),         cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_coarse_clock),
+        cmocka_unit_test(test_started_anew),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_kernel),
+        cmocka_unit_test(test_agent),
+        cmocka_unit_test(test_boundaries),
+        cmocka_unit_test(test_percentiles),
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_flushes_of_kernel),
+        cmocka_unit_test(test_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
