@@ -387,10 +387,11 @@ static void finish_process(struct observing *o)
                                                  : "its QEMU is no process that may be looked at");
         return;
     }
-    double cpu =
-        live_threads_compare(o->before, o->after, requests, o->host->facts, o->report->threads);
-    if (p->cpu_limit)
-        live_throttles_of_cpu(p->cpu_limit, cpu, o->report->throttles);
+    live_threads_compare(o->before, o->after, requests, o->host->facts, o->report->threads);
+    cleanup_free char *group = p->cpu_limit ? live_throttle_group(p->cpu_limit) : NULL;
+    if (group)
+        live_throttles_of_cpu(p->cpu_limit, live_threads_of_group(o->before, o->after, group),
+                              o->report->throttles);
     if (!p->io_limit)
         return;
     g_autoptr(GPtrArray) devices = g_ptr_array_new();

@@ -19,6 +19,7 @@ struct thread {
     uint64_t ran_ns, waited_ns;
     int cpu;       /* the last one; -1: not known */
     char *allowed; /* NULL: not known */
+    char *cgroups; /* cgroups(7): a line for each hierarchy; NULL: not known */
 };
 
 struct live_threads {
@@ -34,6 +35,7 @@ static void free_thread(void *data)
     struct thread *t = data;
     free(t->group);
     free(t->allowed);
+    free(t->cgroups);
     free(t);
 }
 
@@ -85,6 +87,7 @@ static void read_thread(struct live_threads *all, const struct root *r, pid_t pi
     cleanup_free char *sched_path = xasprintf("%s/schedstat", directory);
     cleanup_free char *stat_path = xasprintf("%s/stat", directory);
     cleanup_free char *status_path = xasprintf("%s/status", directory);
+    cleanup_free char *cgroups_path = xasprintf("%s/cgroup", directory);
     cleanup_free char *name = root_read_word(r, name_path);
     cleanup_free char *sched = root_read(r, sched_path);
     cleanup_free char *stat = root_read(r, stat_path);
@@ -94,6 +97,7 @@ static void read_thread(struct live_threads *all, const struct root *r, pid_t pi
         return;
     t.cpu = (int)field_of(behind_name(stat), 39);
     t.allowed = status ? task_status_value(status, "Cpus_allowed_list") : NULL;
+    t.cgroups = root_read(r, cgroups_path);
     find_group(&t, name, t.id == pid);
     struct thread *copy = xcalloc(1, sizeof(*copy));
     *copy = t;
@@ -161,15 +165,21 @@ static struct sum *find_sum(GPtrArray *sums, const struct thread *t)
     return s;
 }
 
-/* One that began in between began with nothing; so did one that has the number of another. */
-static void add_thread(GPtrArray *sums, const struct live_threads *before, const struct thread *t)
+/* The thread as it was. One that began in between began with nothing; so did one that has the
+ * number of another. */
+static const struct thread *find_before(const struct live_threads *before, const struct thread *t)
 {
     static const struct thread nothing;
     const struct thread *was = find_thread(before, t->id);
+    bool same = was && was->ran_ns <= t->ran_ns && was->waited_ns <= t->waited_ns;
+    return same ? was : &nothing;
+}
+
+static void add_thread(GPtrArray *sums, const struct live_threads *before, const struct thread *t)
+{
+    const struct thread *was = find_before(before, t);
     struct cpulist allowed;
     struct sum *s = find_sum(sums, t);
-    if (!was || was->ran_ns > t->ran_ns || was->waited_ns > t->waited_ns)
-        was = &nothing;
     s->threads++;
     s->ran_ns += t->ran_ns - was->ran_ns;
     s->waited_ns += t->waited_ns - was->waited_ns;
@@ -214,16 +224,25 @@ static void append_group(GPtrArray *out, const struct sum *s, double seconds, do
 /* What the ticks of the process have beyond what is seen of its threads; less may be rounding. */
 #define ENDED_MIN_NS (100 * NS_PER_MS)
 
-double live_threads_compare(const struct live_threads *before, const struct live_threads *after,
-                            double requests_per_second, const struct host_facts *facts,
-                            GPtrArray *out)
+static double seconds_between(const struct live_threads *before, const struct live_threads *after)
 {
-    double seconds = (double)(after->at_ns - before->at_ns) / (double)NS_PER_SECOND;
-    uint64_t seen = 0;
-    uint64_t total = after->total_ns > before->total_ns ? after->total_ns - before->total_ns : 0;
+    return (double)(after->at_ns - before->at_ns) / (double)NS_PER_SECOND;
+}
+
+static uint64_t total_between(const struct live_threads *before, const struct live_threads *after)
+{
+    return after->total_ns > before->total_ns ? after->total_ns - before->total_ns : 0;
+}
+
+void live_threads_compare(const struct live_threads *before, const struct live_threads *after,
+                          double requests_per_second, const struct host_facts *facts,
+                          GPtrArray *out)
+{
+    double seconds = seconds_between(before, after);
+    uint64_t seen = 0, total = total_between(before, after);
     g_autoptr(GPtrArray) sums = g_ptr_array_new_with_free_func(free);
     if (!(seconds > 0))
-        return NAN;
+        return;
     for (guint i = 0; i < after->all->len; i++)
         add_thread(sums, before, after->all->pdata[i]);
     for (guint i = 0; i < sums->len; i++) {
@@ -234,5 +253,34 @@ double live_threads_compare(const struct live_threads *before, const struct live
         const struct sum ended = {.group = "those that ended", .ran_ns = total - seen};
         append_group(out, &ended, seconds, requests_per_second, facts);
     }
-    return (double)MAX(total, seen) / (double)NS_PER_SECOND / seconds;
+}
+
+/* Whether the thread is in the group or in one below it. What of a path is above the mount of its
+ * hierarchy is not in the group's. */
+static bool is_in_group(const struct thread *t, const char *group)
+{
+    size_t length = strcmp(group, "/") == 0 ? 0 : strlen(group);
+    for (const char *at = t->cgroups; at && (at = strstr(at, group)); at++)
+        if (!length || strchr("/\n", at[length]))
+            return true;
+    return false;
+}
+
+double live_threads_of_group(const struct live_threads *before, const struct live_threads *after,
+                             const char *group)
+{
+    uint64_t sum = 0;
+    guint count = 0;
+    for (guint i = 0; i < after->all->len; i++) {
+        const struct thread *t = after->all->pdata[i];
+        if (!is_in_group(t, group))
+            continue;
+        count++;
+        sum += t->ran_ns - find_before(before, t)->ran_ns;
+    }
+    /* Those that have ended are in the same one where all that live are. */
+    if (count == after->all->len)
+        sum = MAX(sum, total_between(before, after));
+    double seconds = seconds_between(before, after);
+    return count && seconds > 0 ? (double)sum / (double)NS_PER_SECOND / seconds : NAN;
 }

@@ -187,5 +187,12 @@ void live_throttles_of_cpu(const char *cpu_limit, double cpu, GPtrArray *out)
                     sscanf(values, ": %" SCNu64 " of %" SCNu64, &quota, &period) != 2))
         return;
     if (quota && period)
-        add(out, xstrdup(cpu_limit), "its process", 100 * cpu * (double)period / (double)quota);
+        add(out, xstrdup(cpu_limit), "QEMU's threads in that group",
+            100 * cpu * (double)period / (double)quota);
+}
+
+char *live_throttle_group(const char *limit)
+{
+    const char *from = strstr(limit, " of "), *to = from ? strstr(from, ": ") : NULL;
+    return to ? xasprintf("%.*s", (int)(to - from - 4), from + 4) : NULL;
 }

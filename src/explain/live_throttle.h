@@ -47,5 +47,8 @@ void live_throttles_of_iotune(const struct live_iotune *t, const struct live_rat
  * that it is about: what those did, but no more than the domain asked of each. */
 void live_throttles_of_io(const char *io_limit, const GPtrArray *devices, GPtrArray *out);
 
-/* And of cgroup_cpu_limit, for a process that ran so many seconds in each. */
+/* And of cgroup_cpu_limit, for those in its group that ran so many seconds in each. */
 void live_throttles_of_cpu(const char *cpu_limit, double cpu, GPtrArray *out);
+
+/* The group that such a limit is of; NULL where it says none. The caller frees. */
+char *live_throttle_group(const char *limit);

@@ -34,6 +34,15 @@ static int tear_down(void **state)
     return scratch_tear_down(state);
 }
 
+/* Where libvirt has it. */
+static char *cgroup_of(const char *name)
+{
+    const char *group = strncmp(name, "CPU ", 4) == 0  ? "vcpu0"
+                        : strncmp(name, "IO ", 3) == 0 ? "iothread1"
+                                                       : "emulator";
+    return xasprintf("1:pids:/else\n0::/above/machine.slice/web.scope/libvirt/%s\n", group);
+}
+
 /* A thread of process 4711 that ran and waited for so long, last on this CPU. */
 static void put_thread(int id, const char *name, uint64_t ran_ns, uint64_t waited_ns, int cpu,
                        const char *allowed)
@@ -43,6 +52,8 @@ static void put_thread(int id, const char *name, uint64_t ran_ns, uint64_t waite
     cleanup_free char *sched = xasprintf("%s/schedstat", directory);
     cleanup_free char *stat = xasprintf("%s/stat", directory);
     cleanup_free char *status = xasprintf("%s/status", directory);
+    cleanup_free char *cgroup = xasprintf("%s/cgroup", directory);
+    cleanup_free char *group_is = cgroup_of(name);
     cleanup_free char *times =
         xasprintf("%llu %llu 77\n", (unsigned long long)ran_ns, (unsigned long long)waited_ns);
     /* Fields 4 to 38 are 0. */
@@ -53,8 +64,8 @@ static void put_thread(int id, const char *name, uint64_t ran_ns, uint64_t waite
     g_string_append_printf(fields, " %d 0 0\n", cpu);
     cleanup_free char *said =
         xasprintf("Name:\t%s\nCpus_allowed:\tf\nCpus_allowed_list:\t%s\n", name, allowed);
-    const struct entry entries[] = {
-        {comm, name}, {sched, times}, {stat, fields->str}, {status, said}, {NULL, NULL}};
+    const struct entry entries[] = {{comm, name},   {sched, times},     {stat, fields->str},
+                                    {status, said}, {cgroup, group_is}, {NULL, NULL}};
     make_entries(scratch, entries);
 }
 
@@ -100,7 +111,7 @@ static void test_groups(void **state)
     put_thread(4717, "vnc_worker", 0, 0, 0, "0-7");
     cleanup_live_threads struct live_threads *after = live_threads_read(root, 4711);
     cleanup_live_report struct live_report *r = live_report_new("web");
-    double cpu = live_threads_compare(before, after, 1000, &facts, r->threads);
+    live_threads_compare(before, after, 1000, &facts, r->threads);
     static const char *const order[] = {"vCPUs", "main loop", "iothread 1", "workers", "others"};
     assert_int_equal(r->threads->len, ARRAY_SIZE(order));
     for (size_t i = 0; i < ARRAY_SIZE(order); i++)
@@ -118,7 +129,21 @@ static void test_groups(void **state)
     assert_int_equal(group(r->threads, "workers")->threads, 2);
     assert_true(fabs(group(r->threads, "workers")->cpu / main_loop->cpu - 0.005) < 1e-9);
     assert_string_equal(group(r->threads, "iothread 1")->last_nodes, "0");
-    assert_true(fabs(cpu / main_loop->cpu - 6.005) < 1e-9);
+    static const struct {
+        const char *group;
+        double times; /* what the main loop took */
+    } groups[] = {
+        {"/", 6.005},
+        {"/machine.slice/web.scope", 6.005},
+        {"/machine.slice/web.scope/libvirt/emulator", 1.005},
+        {"/machine.slice/web.scope/libvirt/vcpu0", 3},
+        {"/machine.slice/web", NAN},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        double times = live_threads_of_group(before, after, groups[i].group) / main_loop->cpu;
+        if (isnan(times) != isnan(groups[i].times) || fabs(times - groups[i].times) > 1e-9)
+            fail_msg("%s: %g times", groups[i].group, times);
+    }
 }
 
 /* Two seconds that no living thread has. */
@@ -132,7 +157,8 @@ static void test_ended(void **state)
     put_process(100 + (unsigned)sysconf(_SC_CLK_TCK), 50 + (unsigned)sysconf(_SC_CLK_TCK));
     cleanup_live_threads struct live_threads *after = live_threads_read(root, 4711);
     cleanup_live_report struct live_report *r = live_report_new("web");
-    double cpu = live_threads_compare(before, after, 0, NULL, r->threads);
+    live_threads_compare(before, after, 0, NULL, r->threads);
+    double cpu = live_threads_of_group(before, after, "/machine.slice");
     const struct live_thread_group *ended = group(r->threads, "those that ended");
     assert_true(ended->cpu > 0 && fabs(ended->cpu - cpu) < 1e-9);
     assert_true(isnan(ended->us_per_request));

@@ -313,12 +313,20 @@ static void test_cpu_max(void **state)
     }
 }
 
+static void test_group_of_limit(void **state)
+{
+    (void)state;
+    cleanup_free char *group = live_throttle_group("cpu.max of /a:b/emulator: 50000 100000");
+    assert_string_equal(group, "/a:b/emulator");
+    assert_null(live_throttle_group("nonsense"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_iotune),  cmocka_unit_test(test_group),
         cmocka_unit_test(test_io_max),  cmocka_unit_test(test_io_max_of_each),
-        cmocka_unit_test(test_cpu_max),
+        cmocka_unit_test(test_cpu_max), cmocka_unit_test(test_group_of_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
