@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "explain/cost.h"
@@ -265,7 +266,8 @@ static int set_stage(struct run *r, struct stage_options *options, struct progre
     return r->stage ? limit_the_disk(r, err) : -1;
 }
 
-static void print_report(const struct run *r, const struct explanation *explanation)
+static void print_report(const struct run *r, const struct explanation *explanation,
+                         bool interrupted)
 {
     const struct arguments *a = r->a;
     const struct subject *subject = has_subject(r) ? &r->subject : NULL;
@@ -286,6 +288,7 @@ static void print_report(const struct run *r, const struct explanation *explanat
         .slice_ns = a->slice_ns,
         .written_bytes = r->stage->written_bytes,
         .seconds = (double)(clock_now_ns() - r->start_ns) / 1e9,
+        .interrupted = interrupted,
         .explanation = explanation,
         .threads = r->threads,
         .notes = a->notes,
@@ -329,6 +332,23 @@ static void doubt_group(const struct domain_disk *d, GPtrArray *warnings)
                   d->limit_group);
 }
 
+/* A signal that comes meanwhile takes nothing of what the rounds have told. */
+static void measure_cost(struct run *r, struct rounds *rounds)
+{
+    cleanup_error struct error *why = NULL;
+    bool ends = rounds->exhausted || rounds->interrupted || interrupt_is_deferred();
+    r->threads = ends ? NULL : cost_measure(r->stage, &why);
+    if (!r->threads)
+        r->threads = live_thread_groups_new();
+    if (interrupt_is_deferred() || interrupt_check(NULL) < 0)
+        rounds->interrupted = true;
+    else if (why)
+        trust_say(r->a->warnings, "what a request costs is not known: %s", why->message);
+    interrupt_defer(false);
+    if (rounds->interrupted)
+        trust_say(r->a->warnings, "interrupted after %zu rounds", rounds->count);
+}
+
 /* The rounds, and then what a request costs. */
 static struct rounds *measure(struct run *r, struct error **err)
 {
@@ -342,10 +362,9 @@ static struct rounds *measure(struct run *r, struct error **err)
     struct watch watch = trust_watch(a->directory, r->stage->probe->pid);
     cleanup_rounds struct rounds *rounds = rounds_run(r->stage, &options, err);
     if (rounds)
-        r->threads = rounds->exhausted || rounds->interrupted ? live_thread_groups_new()
-                                                              : cost_measure(r->stage, err);
+        measure_cost(r, rounds);
     trust_watched(&watch, r->stage->sliced_bytes, "the slices", a->warnings);
-    return r->threads ? TAKE_PTR(rounds) : NULL;
+    return TAKE_PTR(rounds);
 }
 
 /* The exit status, or -1. */
@@ -375,7 +394,7 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
         probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
         doubt_group(run.subject.disk, a->warnings);
     }
-    print_report(&run, e);
+    print_report(&run, e, rounds->interrupted);
     if (finish_output(err) < 0)
         return -1;
     return rounds->interrupted ? EXIT_NO : EXIT_DONE;

@@ -19,6 +19,7 @@ GPtrArray *cost_measure(struct stage *stage, struct error **err)
     struct slice slice;
     if (!root)
         return NULL;
+    stage_tell(stage, "reading CPU times", 0, 0);
     cleanup_live_threads struct live_threads *before = live_threads_read(root, stage->probe->pid);
     uint64_t begin_ns = clock_now_ns();
     if (slices_in_guest(stage, &disk, 1, 0, &budget, &slice, err) < 0)

@@ -144,7 +144,7 @@ static int run_rounds(struct run *r, struct error **err)
             break;
         if (run_round(r, err) < 0)
             return -1;
-        if (rounds->count == ROUNDS_LEAST)
+        if (rounds->count == ROUNDS_LEAST && !rounds->interrupted)
             interrupt_defer(true);
         uint64_t took = clock_now_ns() - before;
         longest = took > longest ? took : longest;
@@ -187,9 +187,10 @@ struct rounds *rounds_run(struct stage *stage, const struct rounds_options *opti
         if (!stage->lanes[i].failure)
             r.order[r.order_count++] = i;
     r.clocks = clocks_new(stage, err);
-    int result = r.clocks ? run_timed(&r, err) : -1;
+    if (r.clocks && run_timed(&r, err) == 0)
+        return TAKE_PTR(rounds);
     interrupt_defer(false);
-    return result < 0 ? NULL : TAKE_PTR(rounds);
+    return NULL;
 }
 
 void rounds_free(struct rounds *r)

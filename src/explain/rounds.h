@@ -38,8 +38,9 @@ struct rounds {
     double clock_uncertainty;    /* of that figure */
 };
 
-/* Runs them. Errors: those of a slice and of a clock; not two complete rounds; a signal before that
- * (a later one ends the rounds with what is known). The caller frees. */
+/* Runs them. Errors: those of a slice and of a clock; not two complete rounds; a signal before
+ * that. A later one ends the rounds with what is known; where none has, it is deferred still, until
+ * the caller has no more to do (interrupt.h). The caller frees. */
 struct rounds *rounds_run(struct stage *stage, const struct rounds_options *options,
                           struct error **err);
 void rounds_free(struct rounds *r);

@@ -108,6 +108,7 @@ json_t *report_explain_json(const struct explain_report *r)
     json_object_set_new(json, "size_bytes", json_integer((json_int_t)r->size_bytes));
     json_object_set_new(json, "written_bytes", json_integer((json_int_t)r->written_bytes));
     json_object_set_new(json, "seconds", json_real(r->seconds));
+    json_object_set_new(json, "interrupted", json_boolean(r->interrupted));
     json_object_set_new(json, "notes", report_strings_json(r->notes));
     json_object_set_new(json, "warnings", report_strings_json(r->warnings));
     return json;

@@ -22,7 +22,8 @@ struct explain_report {
     const struct work *work;
     bool fresh;
     uint64_t size_bytes, slice_ns, written_bytes;
-    double seconds; /* of the whole run */
+    double seconds;   /* of the whole run */
+    bool interrupted; /* by a signal: nothing of the round that it came in counts */
     const struct explanation *explanation;
     GPtrArray *threads;  /* struct live_thread_group *: QEMU's, while the disk worked alone */
     GPtrArray *notes;    /* strings: what is done otherwise than a fio file says */

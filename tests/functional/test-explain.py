@@ -3,9 +3,11 @@
 """`explain` on disks of the probe guest: what it prints, for which disks and works, and how it ends. Whether what it
 says is true is asked in test-explain-truth and test-layers."""
 
+import json
 import platform
 import signal
 import subprocess
+import time
 
 from harness import (Run, assert_done, assert_error, assert_nothing_left, case, equal, main, run, run_json, scratch)
 
@@ -57,6 +59,7 @@ def single():
         equal(round(report["requests_per_request"][kind]), 1, f"requests of {kind} for each of the program's")
     names = {group["name"] for group in report["threads"]}
     assert {"main loop"} < names and any("vCPU" in name for name in names), names
+    equal(report["interrupted"], False, "interrupted")
 
 
 @case("many requests at a time: times are those in a layer, and the depth that was set is found")
@@ -127,14 +130,44 @@ def chain():
     check_sum(report)
 
 
-@case("a signal ends it, with what is known by then, and nothing is left")
+@case("a signal before two rounds is an error, a later one ends it with what is known by then; nothing is left")
 def interrupted():
-    process = Run("explain", "-d", _directory, "--size", "4M", "--slice", "20ms", "--time", "100", "--verbose")
-    process.reach("measuring")
-    process.signal(signal.SIGINT)
-    process.wait()
-    assert process.status in (1, 2), f"status {process.status}: {process.err}"
-    assert_nothing_left(_directory)
+    for pause in (0, 3, 10, 30, 90):
+        process = Run("explain", "-d", _directory, "--size", "4M", "--slice", "20ms", "--time", "300", "--json",
+                      "--verbose")
+        process.reach("measuring")
+        time.sleep(pause)
+        process.signal(signal.SIGINT)
+        process.wait()
+        assert_nothing_left(_directory)
+        if process.status == 1:
+            break
+        assert process.status == 2 and "interrupted by SIGINT" in process.err and not process.out, process.err
+    equal(process.status, 1, "exit status after so many seconds")
+    check_interrupted(process)
+
+
+def check_interrupted(process):
+    report = json.loads(process.out)
+    assert report["interrupted"] and report["rounds"] >= 2, report["rounds"]
+    assert any("interrupted after" in warning for warning in report["warnings"]), report["warnings"]
+    check_sum(report)
+
+
+@case("a signal after the rounds, while CPU times are read, takes nothing of them")
+def interrupted_at_the_end():
+    # On a busy machine that second may be over before the signal comes.
+    for _ in range(5):
+        process = Run("explain", "-d", _directory, *QUICK, "--json", "--verbose")
+        process.reach("reading CPU times")
+        process.signal(signal.SIGINT)
+        process.wait()
+        assert_nothing_left(_directory)
+        if process.status == 1:
+            break
+        equal(process.status, 0, f"exit status, with {process.err!r}")
+    equal(process.status, 1, "exit status")
+    check_interrupted(process)
 
 
 @case("what cannot be explained is an error with a hint")
