@@ -9,20 +9,20 @@
 #include "tune/stage.h"
 
 static const struct {
-    const char *id, *name, *measured;
+    const char *id, *name;
 } kinds[] = {
-    [LAYER_GUEST] = {"guest", "program, guest's kernel", "program's, guest's clock"},
-    [LAYER_FILESYSTEM] = {"filesystem", "guest's file system", "less the disk itself"},
-    [LAYER_VIRTIO] = {"virtio", "virtio, exit, interrupt", "nothing behind the disk"},
-    [LAYER_THROTTLE] = {"throttle", "limits (iotune)", "less a disk without"},
-    [LAYER_ALLOCATION] = {"allocation", "allocation of clusters", "less an allocated disk"},
-    [LAYER_FORMAT] = {"format", "image format", "less a raw image"},
-    [LAYER_AIO] = {"aio", "QEMU's block layer, AIO", "raw less the host's file"},
-    [LAYER_KERNEL] = {"kernel", "QEMU, AIO, host's kernel", "QEMU less the device"},
-    [LAYER_CACHE] = {"cache", "QEMU, host's page cache", "QEMU's clock"},
-    [LAYER_HOST] = {"host", "host's file system", "host's file less device"},
-    [LAYER_DEVICE] = {"device", "device", "the device's clock"},
-    [LAYER_UNEXPLAINED] = {"unexplained", "unexplained", "what the others leave"},
+    [LAYER_GUEST] = {"guest", "program, guest's kernel"},
+    [LAYER_FILESYSTEM] = {"filesystem", "guest's file system"},
+    [LAYER_VIRTIO] = {"virtio", "virtio, exit, interrupt"},
+    [LAYER_THROTTLE] = {"throttle", "limits (iotune)"},
+    [LAYER_ALLOCATION] = {"allocation", "allocation of clusters"},
+    [LAYER_FORMAT] = {"format", "image format"},
+    [LAYER_AIO] = {"aio", "QEMU's block layer, AIO"},
+    [LAYER_KERNEL] = {"kernel", "QEMU, AIO, host's kernel"},
+    [LAYER_CACHE] = {"cache", "QEMU, host's page cache"},
+    [LAYER_HOST] = {"host", "host's file system"},
+    [LAYER_DEVICE] = {"device", "device"},
+    [LAYER_UNEXPLAINED] = {"unexplained", "unexplained"},
 };
 
 const char *layer_id(enum layer_kind kind)
@@ -33,15 +33,6 @@ const char *layer_id(enum layer_kind kind)
 const char *layer_name(enum layer_kind kind)
 {
     return kinds[kind].name;
-}
-
-const char *layer_measured(enum layer_kind kind, unsigned in_flight)
-{
-    if (kind == LAYER_VIRTIO && in_flight > 1)
-        return "clocks of guest and QEMU";
-    if (kind == LAYER_UNEXPLAINED && in_flight > 1)
-        return "nothing, by construction";
-    return kinds[kind].measured;
 }
 
 enum layer_kind layer_of_variant(enum variant_role role)
@@ -102,7 +93,8 @@ static const double *inside(const struct cut *c, int lane, enum clock clock)
 
 /* Adds a layer that takes `more` less `less`, series of which the second may be NULL for nothing;
  * it is left to the unexplained where the first is. */
-static void add_layer(struct cut *c, enum layer_kind kind, const double *more, const double *less)
+static void add_layer(struct cut *c, enum layer_kind kind, const char *measured, const double *more,
+                      const double *less)
 {
     size_t count = c->rounds->count;
     cleanup_free double *series = xcalloc(count, sizeof(*series));
@@ -117,7 +109,7 @@ static void add_layer(struct cut *c, enum layer_kind kind, const double *more, c
     for (size_t i = 0; i < count; i++)
         c->rest[i] -= series[i];
     c->result->layers[c->result->layer_count++] =
-        (struct layer){.kind = kind, .ns = locate(series, count)};
+        (struct layer){.kind = kind, .measured = measured, .ns = locate(series, count)};
 }
 
 /* --- The layers ------------------------------------------------------------------------------- */
@@ -128,19 +120,21 @@ static void cut_below(struct cut *c, int raw)
     const double *qemu = inside(c, raw, CLOCK_QEMU), *host = program(c, 0);
     const struct variant *v = c->variants->pdata[0];
     if (!disk_config_is_direct(&v->candidate.config)) {
-        add_layer(c, LAYER_CACHE, qemu, NULL);
+        add_layer(c, LAYER_CACHE, "QEMU's clock", qemu, NULL);
         return;
     }
     const double *host_device = inside(c, 0, CLOCK_DEVICE),
                  *raw_device = inside(c, raw, CLOCK_DEVICE);
     bool has_device = !isnan(host_device[0]);
     if (c->rounds->in_flight > 1) {
-        add_layer(c, LAYER_KERNEL, qemu, has_device ? raw_device : NULL);
+        add_layer(c, LAYER_KERNEL, has_device ? "QEMU less the device" : "QEMU's clock", qemu,
+                  has_device ? raw_device : NULL);
     } else {
-        add_layer(c, LAYER_AIO, qemu, host);
-        add_layer(c, LAYER_HOST, host, has_device ? host_device : NULL);
+        add_layer(c, LAYER_AIO, "raw less the host's file", qemu, host);
+        add_layer(c, LAYER_HOST, has_device ? "host's file less device" : "the host's file", host,
+                  has_device ? host_device : NULL);
     }
-    add_layer(c, LAYER_DEVICE, raw_device, NULL);
+    add_layer(c, LAYER_DEVICE, "the device's clock", raw_device, NULL);
 }
 
 /* The disk as it would be without its limits: the disk itself where it has none. */
@@ -163,18 +157,25 @@ static void cut_layers(struct cut *c, int top, int disk)
     int raw = lane_of_role(c, VARIANT_RAW), limited = disk;
     disk = free_lane(c, limited);
     int base = written >= 0 ? written : disk;
-    add_layer(c, LAYER_GUEST, program(c, limited), inside(c, limited, CLOCK_GUEST));
+    add_layer(c, LAYER_GUEST, "program's, guest's clock", program(c, limited),
+              inside(c, limited, CLOCK_GUEST));
     if (top != limited)
-        add_layer(c, LAYER_FILESYSTEM, program(c, top), program(c, limited));
+        add_layer(c, LAYER_FILESYSTEM, "less the disk itself", program(c, top),
+                  program(c, limited));
     /* Where there is no such disk, or its queues are others, its own two clocks have to do. */
     int own = floor >= 0 && c->rounds->in_flight == 1 ? floor : limited;
-    add_layer(c, LAYER_VIRTIO, inside(c, own, CLOCK_GUEST), inside(c, own, CLOCK_QEMU));
+    add_layer(c, LAYER_VIRTIO,
+              own == floor ? "nothing behind the disk" : "clocks of guest and QEMU",
+              inside(c, own, CLOCK_GUEST), inside(c, own, CLOCK_QEMU));
     if (limited != disk)
-        add_layer(c, LAYER_THROTTLE, inside(c, limited, CLOCK_QEMU), inside(c, disk, CLOCK_QEMU));
+        add_layer(c, LAYER_THROTTLE, "less a disk without", inside(c, limited, CLOCK_QEMU),
+                  inside(c, disk, CLOCK_QEMU));
     if (written >= 0)
-        add_layer(c, LAYER_ALLOCATION, inside(c, disk, CLOCK_QEMU), inside(c, base, CLOCK_QEMU));
+        add_layer(c, LAYER_ALLOCATION, "less an allocated disk", inside(c, disk, CLOCK_QEMU),
+                  inside(c, base, CLOCK_QEMU));
     if (raw >= 0)
-        add_layer(c, LAYER_FORMAT, inside(c, base, CLOCK_QEMU), inside(c, raw, CLOCK_QEMU));
+        add_layer(c, LAYER_FORMAT, "less a raw image", inside(c, base, CLOCK_QEMU),
+                  inside(c, raw, CLOCK_QEMU));
     cut_below(c, raw >= 0 ? raw : base);
 }
 
@@ -188,8 +189,11 @@ static void close_sum(struct cut *c)
     for (size_t i = 0; i < e->layer_count; i++)
         left -= e->layers[i].ns.value;
     half = fmax(half, fabs(left - rest.value));
-    e->layers[e->layer_count++] =
-        (struct layer){.kind = LAYER_UNEXPLAINED, .ns = {left, left - half, left + half}};
+    e->layers[e->layer_count++] = (struct layer){
+        .kind = LAYER_UNEXPLAINED,
+        .measured = e->in_flight > 1 ? "nothing, by construction" : "what the others leave",
+        .ns = {left, left - half, left + half},
+    };
     for (size_t i = 0; i < e->layer_count; i++) {
         struct layer *l = &e->layers[i];
         l->share = l->ns.value / e->guest_ns.value;

@@ -67,9 +67,10 @@ enum layer_kind {
 
 struct layer {
     enum layer_kind kind;
-    struct interval ns; /* of one request: robust location and its 95 % interval */
-    double share;       /* of the request's time */
-    bool is_zero;       /* for all that the interval tells */
+    const char *measured; /* how, one line; static */
+    struct interval ns;   /* of one request: robust location and its 95 % interval */
+    double share;         /* of the request's time */
+    bool is_zero;         /* for all that the interval tells */
 };
 
 /* What a variant came to. */
@@ -100,9 +101,6 @@ struct explanation {
 /* What a layer is called in JSON, what in a table; static. */
 const char *layer_id(enum layer_kind kind);
 const char *layer_name(enum layer_kind kind);
-
-/* How it was measured with so many requests in flight, one line; static. */
-const char *layer_measured(enum layer_kind kind, unsigned in_flight);
 
 /* The layer that a variant with this role differs in. */
 enum layer_kind layer_of_variant(enum variant_role role);

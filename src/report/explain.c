@@ -42,7 +42,7 @@ static json_t *layers_json(const struct explanation *e)
         json_object_set_new(layer, "layer", json_string(layer_id(l->kind)));
         json_object_set_new(layer, "share", report_number_json(l->share));
         json_object_set_new(layer, "zero", json_boolean(l->is_zero));
-        json_object_set_new(layer, "measured", json_string(layer_measured(l->kind, e->in_flight)));
+        json_object_set_new(layer, "measured", json_string(l->measured));
         json_array_append_new(all, layer);
     }
     return all;
@@ -160,7 +160,7 @@ static void print_layers(const struct explanation *e, FILE *out)
             table_cell(t, "≈ 0");
         else
             table_cell(t, "%.1f %%", 100 * l->share);
-        table_cell(t, "%s", layer_measured(l->kind, e->in_flight));
+        table_cell(t, "%s", l->measured);
     }
     table_print(t, out);
 }
@@ -222,12 +222,16 @@ static void print_depth(const struct explanation *e, FILE *out)
 {
     if (e->in_flight == 1)
         return;
+    /* A file system on no single device has none. */
+    cleanup_free char *device = isfinite(e->depth[CLOCK_DEVICE])
+                                    ? xasprintf(", the device %.1f", e->depth[CLOCK_DEVICE])
+                                    : NULL;
     cleanup_free char *text = xasprintf(
         "%u requests are in flight, and a time is that in a layer, waiting for the others "
         "included. "
         "On average (time spent there over time passed) the guest's block layer had %.1f of them, "
-        "QEMU %.1f, and the device %.1f.",
-        e->in_flight, e->depth[CLOCK_GUEST], e->depth[CLOCK_QEMU], e->depth[CLOCK_DEVICE]);
+        "QEMU %.1f%s.",
+        e->in_flight, e->depth[CLOCK_GUEST], e->depth[CLOCK_QEMU], device ? device : "");
     fputc('\n', out);
     report_print_wrapped_to(text, 2, COLUMNS, out);
 }

@@ -265,6 +265,15 @@ static void test_changes(void **state)
     unmake();
 }
 
+/* How the layer of this kind was measured. */
+static const char *measured(const struct explanation *e, enum layer_kind kind)
+{
+    for (size_t i = 0; i < e->layer_count; i++)
+        if (e->layers[i].kind == kind)
+            return e->layers[i].measured;
+    return "not at all";
+}
+
 /* On tmpfs there is no device: all is the host's. */
 static void test_no_device(void **state)
 {
@@ -279,6 +288,8 @@ static void test_no_device(void **state)
     cleanup_explanation struct explanation *e =
         explanation_new(&made.stage, made.all, &made.rounds, NULL);
     assert_true(isnan(e->depth[CLOCK_DEVICE]) && isnan(e->split[CLOCK_DEVICE]));
+    assert_string_equal(measured(e, LAYER_HOST), "the host's file");
+    assert_string_equal(measured(e, LAYER_VIRTIO), "nothing behind the disk");
     assert_true(fabs(e->depth[CLOCK_GUEST] - 0.9) < 1e-9 && e->split[CLOCK_GUEST] == 1);
     unmake();
 }
@@ -296,6 +307,8 @@ static void test_several_in_flight(void **state)
     cleanup_explanation struct explanation *e =
         explanation_new(&made.stage, made.all, &made.rounds, NULL);
     check_layers(e, wanted, ARRAY_SIZE(wanted));
+    assert_string_equal(measured(e, LAYER_VIRTIO), "clocks of guest and QEMU");
+    assert_string_equal(measured(e, LAYER_UNEXPLAINED), "nothing, by construction");
     unmake();
 }
 
@@ -323,6 +336,8 @@ static void test_failed_variant(void **state)
     assert_int_equal(e->effect_count, 2);
     assert_string_equal(e->effects[0].failure, "it is not raw");
     assert_string_equal(e->effects[1].failure, "no io_uring here");
+    assert_string_equal(measured(e, LAYER_VIRTIO), "clocks of guest and QEMU");
+    assert_string_equal(measured(e, LAYER_HOST), "host's file less device");
     unmake();
 }
 
