@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -267,3 +268,7 @@ int fail(const struct error *err);
 
 /* 0, or -1 where standard output could not take all of it (a full disk, a closed pipe). */
 int finish_output(struct error **err);
+
+/* Prints the document on standard output, and the same. Errors also: it could not be made (NULL),
+ * which a text in it that is no UTF-8 does. */
+int finish_json(json_t *json, struct error **err);

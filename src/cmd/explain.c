@@ -15,7 +15,6 @@
 #include "explain/live.h"
 #include "probe/limit.h"
 #include "report/explain.h"
-#include "report/report.h"
 #include "tune/subject.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -266,8 +265,8 @@ static int set_stage(struct run *r, struct stage_options *options, struct progre
     return r->stage ? limit_the_disk(r, err) : -1;
 }
 
-static void print_report(const struct run *r, const struct explanation *explanation,
-                         bool interrupted)
+static int print_report(const struct run *r, const struct explanation *explanation,
+                        bool interrupted, struct error **err)
 {
     const struct arguments *a = r->a;
     const struct subject *subject = has_subject(r) ? &r->subject : NULL;
@@ -296,10 +295,10 @@ static void print_report(const struct run *r, const struct explanation *explanat
     };
     if (!a->common.json) {
         report_explain_text(&report, stdout);
-        return;
+        return finish_output(err);
     }
     cleanup_json json_t *json = report_explain_json(&report);
-    report_print_json(json, stdout);
+    return finish_json(json, err);
 }
 
 /* Libvirt and init take a second or two to be rid of a guest; before that the disk works alone for
@@ -394,8 +393,7 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
         probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
         doubt_group(run.subject.disk, a->warnings);
     }
-    print_report(&run, e, rounds->interrupted);
-    if (finish_output(err) < 0)
+    if (print_report(&run, e, rounds->interrupted, err) < 0)
         return -1;
     return rounds->interrupted ? EXIT_NO : EXIT_DONE;
 }

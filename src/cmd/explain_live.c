@@ -9,7 +9,6 @@
 #include "domain/lookup.h"
 #include "explain/live_domain.h"
 #include "report/live.h"
-#include "report/report.h"
 
 /* Who may only look sees all but the guest's side. The first error counts where that is not to be
  * had either. */
@@ -37,10 +36,9 @@ static int print(const struct live_report *r, bool as_json, struct error **err)
 {
     if (as_json) {
         cleanup_json json_t *json = report_live_json(r);
-        report_print_json(json, stdout);
-    } else {
-        report_live_text(r, stdout);
+        return finish_json(json, err);
     }
+    report_live_text(r, stdout);
     return finish_output(err);
 }
 

@@ -52,13 +52,14 @@ static json_t *strings_or_null(GPtrArray *strings)
 json_t *report_apply_json(const struct apply_report *r)
 {
     json_t *effective = !r->differences ? json_null() : json_boolean(!r->differences->len);
-    return json_pack(
-        "{s:s, s:s?, s:s?, s:s?, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:s?, s:s?, s:o}", "state",
-        state_names[r->state], "domain", r->domain, "uuid", r->uuid, "disk", r->target, "changes",
-        edits_json(r->edits), "diff", r->diff, "stand_in", r->stand_in, "back", r->back,
-        "effective", effective, "differences", strings_or_null(r->differences), "left",
-        strings_or_null(r->left), "record", r->record, "failure", r->failure, "proof",
-        r->proof ? report_proof_json(r->proof) : json_null());
+    return json_pack("{s:s, s:s?, s:s?, s:s?, s:o, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "state", state_names[r->state], "domain", r->domain, "uuid", r->uuid, "disk",
+                     r->target, "changes", edits_json(r->edits), "diff", r->diff, "stand_in",
+                     report_path_json(r->stand_in), "back", report_path_json(r->back), "effective",
+                     effective, "differences", strings_or_null(r->differences), "left",
+                     strings_or_null(r->left), "record", report_path_json(r->record), "failure",
+                     report_path_json(r->failure), "proof",
+                     r->proof ? report_proof_json(r->proof) : json_null());
 }
 
 /* --- Text ------------------------------------------------------------------------------------- */
@@ -159,9 +160,10 @@ json_t *report_changes_json(const GPtrArray *changes, GPtrArray *notes)
     for (guint i = 0; i < changes->len; i++) {
         const struct change_status *c = changes->pdata[i];
         json_array_append_new(
-            all, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:o, s:s}", "domain", c->domain, "uuid",
+            all, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "domain", c->domain, "uuid",
                            c->uuid, "disk", c->target, "created", c->created, "state", c->state,
-                           "what", c->what, "changes", edits_json(c->edits), "record", c->record));
+                           "what", report_path_json(c->what), "changes", edits_json(c->edits),
+                           "record", report_path_json(c->record)));
     }
     return json_pack("{s:o, s:o}", "changes", all, "notes", report_strings_json(notes));
 }

@@ -40,20 +40,21 @@ json_t *report_strings_json(GPtrArray *strings)
 {
     json_t *all = json_array();
     for (unsigned i = 0; i < strings->len; i++)
-        json_array_append_new(all, json_string(strings->pdata[i]));
+        json_array_append_new(all, report_path_json(strings->pdata[i]));
     return all;
 }
 
 json_t *report_path_json(const char *path)
 {
-    g_autofree char *valid = g_utf8_make_valid(path, -1);
-    return json_string(valid);
+    g_autofree char *valid = path ? g_utf8_make_valid(path, -1) : NULL;
+    return valid ? json_string(valid) : json_null();
 }
 
 void report_print_wrapped_to(const char *text, int indent, int width, FILE *out)
 {
     const long columns = width - indent;
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    g_auto(GStrv) words = g_strsplit(valid, " ", -1);
     long used = 0;
     for (char **word = words; *word; word++) {
         long length = (long)g_utf8_strlen(*word, -1);

@@ -58,7 +58,7 @@ static json_t *effects_json(const struct explanation *e)
                                    layer_id(layer_of_variant(f->variant->role)), "config",
                                    disk_config_to_json(&c->config));
         if (f->failure) {
-            json_object_set_new(effect, "failure", json_string(f->failure));
+            json_object_set_new(effect, "failure", report_path_json(f->failure));
         } else {
             json_object_set_new(effect, "request", interval_json(&f->ns));
             json_object_set_new(effect, "change", interval_json(&f->change_ns));
@@ -75,25 +75,21 @@ static json_t *clocks_json(const double values[CLOCKS])
                      report_number_json(values[CLOCK_DEVICE]));
 }
 
-static json_t *path_or_null(const char *path)
-{
-    return path ? report_path_json(path) : json_null();
-}
-
 json_t *report_explain_json(const struct explain_report *r)
 {
     const struct explanation *e = r->explanation;
     json_t *depth = clocks_json(e->depth);
     json_object_set_new(depth, "set", json_integer(e->in_flight));
-    json_t *json = json_pack(
-        "{s:s?, s:s?, s:o, s:o, s:{s:s, s:s?, s:s, s:i}, s:o, s:o, s:s}", "domain", r->domain,
-        "disk", r->disk, "image", path_or_null(r->image), "directory", path_or_null(r->directory),
-        "guest", "accelerator", r->accelerator, "accelerator_note", r->accelerator_note, "kernel",
-        r->kernel, "vcpus", (int)r->vcpus, "config", disk_config_to_json(r->config), "workload",
-        workload_to_json(&r->work->workload), "state",
-        !workload_writes(&r->work->workload) ? "read"
-        : r->fresh                           ? "fresh"
-                                             : "rewrite");
+    json_t *json =
+        json_pack("{s:s?, s:s?, s:o, s:o, s:{s:s, s:o, s:s, s:i}, s:o, s:o, s:s}", "domain",
+                  r->domain, "disk", r->disk, "image", report_path_json(r->image), "directory",
+                  report_path_json(r->directory), "guest", "accelerator", r->accelerator,
+                  "accelerator_note", report_path_json(r->accelerator_note), "kernel", r->kernel,
+                  "vcpus", (int)r->vcpus, "config", disk_config_to_json(r->config), "workload",
+                  workload_to_json(&r->work->workload), "state",
+                  !workload_writes(&r->work->workload) ? "read"
+                  : r->fresh                           ? "fresh"
+                                                       : "rewrite");
     json_object_set_new(json, "filesystem",
                         e->filesystem ? json_string(e->filesystem) : json_null());
     json_object_set_new(json, "guest_request", interval_json(&e->guest_ns));

@@ -18,8 +18,9 @@ static json_t *figure_json(const struct live_figure *f)
 
 static json_t *boundary_json(const char *kind, const struct live_boundary *b)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:s?}", "boundary", kind, "name", b->name, "why",
-                             b->why, "hint", b->hint);
+    json_t *json =
+        json_pack("{s:s, s:o, s:o, s:o}", "boundary", kind, "name", report_path_json(b->name),
+                  "why", report_path_json(b->why), "hint", report_path_json(b->hint));
     if (b->why)
         return json;
     json_object_set_new(json, "seconds", report_number_json(b->figures.seconds));
@@ -55,10 +56,10 @@ static json_t *throttles_json(const GPtrArray *throttles)
     json_t *all = json_array();
     for (guint i = 0; i < throttles->len; i++) {
         const struct live_throttle *t = throttles->pdata[i];
-        json_array_append_new(all,
-                              json_pack("{s:s, s:s, s:o, s:b, s:b}", "limit", t->limit, "whose",
-                                        t->whose, "percent", report_number_json(t->percent),
-                                        "bites", t->bites, "may_bite", t->may_bite));
+        json_array_append_new(all, json_pack("{s:o, s:s, s:o, s:b, s:b}", "limit",
+                                             report_path_json(t->limit), "whose", t->whose,
+                                             "percent", report_number_json(t->percent), "bites",
+                                             t->bites, "may_bite", t->may_bite));
     }
     return all;
 }
@@ -102,10 +103,10 @@ static json_t *percentiles_json(const struct live_disk *d)
 
 static json_t *disk_json(const struct live_disk *d)
 {
-    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:s?, s:o, s:o, s:o, s:o}", "target", d->target,
-                     "source", d->source ? report_path_json(d->source) : json_null(), "page_cache",
-                     d->is_cached, "throttles", throttles_json(d->throttles), "boundaries",
-                     boundaries_json(d), "no_device", d->no_device, "request_us",
+    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "target", d->target,
+                     "source", report_path_json(d->source), "page_cache", d->is_cached, "throttles",
+                     throttles_json(d->throttles), "boundaries", boundaries_json(d), "no_device",
+                     report_path_json(d->no_device), "request_us",
                      report_number_json(d->parts.request_us), "layers", layers_json(d), "unknown",
                      report_strings_json(d->untold), "percentiles", percentiles_json(d));
 }
@@ -115,8 +116,9 @@ json_t *report_live_json(const struct live_report *r)
     json_t *disks = json_array();
     for (guint i = 0; i < r->disks->len; i++)
         json_array_append_new(disks, disk_json(r->disks->pdata[i]));
-    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:s?}", "domain", r->domain, "accelerator",
+    return json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o, s:o}", "domain", r->domain, "accelerator",
                      r->accelerator, "seconds", report_number_json(r->seconds), "throttles",
                      throttles_json(r->throttles), "disks", disks, "threads",
-                     report_threads_json(r->threads), "no_threads", r->no_threads);
+                     report_threads_json(r->threads), "no_threads",
+                     report_path_json(r->no_threads));
 }

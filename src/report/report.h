@@ -128,10 +128,10 @@ char *report_time_text(int64_t time, const char *format);
 /* A time in three digits or so: "87.3 µs", "4.12 ms", "1.20 s"; the caller frees. */
 char *report_us_text(double us);
 
-/* An array of strings; the caller owns it. */
+/* An array of strings, each as report_path_json has it; the caller owns it. */
 json_t *report_strings_json(GPtrArray *strings);
 
-/* A string that may be a path, whose bytes need not be UTF-8. */
+/* A string that may be, or name, a path, whose bytes need not be UTF-8; null for NULL. */
 json_t *report_path_json(const char *path);
 
 /* Prints the text in lines of at most 96 columns, broken between words, each behind `indent`

@@ -23,8 +23,9 @@ void table_cell(struct table *t, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    g_ptr_array_add(t->cells, g_strdup_vprintf(format, args));
+    g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
+    g_ptr_array_add(t->cells, g_utf8_make_valid(text, -1));
 }
 
 static size_t width_of(const struct table *t, size_t column)

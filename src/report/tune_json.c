@@ -43,7 +43,7 @@ static json_t *standing_json(const struct tune_report *r, const struct standing 
     json_object_set_new(json, "verdict", json_string(verdict_name(s->verdict)));
     json_object_set_new(json, "needs", disk_needs_to_json(s->candidate->needs));
     if (s->failure) {
-        json_object_set_new(json, "failure", json_string(s->failure));
+        json_object_set_new(json, "failure", report_path_json(s->failure));
         return json;
     }
     json_object_set_new(json, "rounds", json_integer((json_int_t)s->rounds));
@@ -78,7 +78,8 @@ static json_t *left_out_json(GPtrArray *candidates)
     for (unsigned i = 0; i < candidates->len; i++) {
         const struct candidate *c = candidates->pdata[i];
         if (c->left_out)
-            json_array_append_new(all, json_pack("{s:s, s:s}", "id", c->id, "why", c->left_out));
+            json_array_append_new(
+                all, json_pack("{s:s, s:o}", "id", c->id, "why", report_path_json(c->left_out)));
     }
     return all;
 }
@@ -129,10 +130,10 @@ static json_t *history_json(const struct tune_report *r)
 
 json_t *report_tune_json(const struct tune_report *r)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:f, s:s?, s:s?, s:o}", "version", VERSION,
-                             "accelerator", r->accelerator, "accelerator_note", r->accelerator_note,
-                             "seconds", r->seconds, "domain", r->domain, "disk", r->disk,
-                             "directory", report_path_json(r->directory));
+    json_t *json = json_pack(
+        "{s:s, s:s, s:o, s:f, s:s?, s:s?, s:o}", "version", VERSION, "accelerator", r->accelerator,
+        "accelerator_note", report_path_json(r->accelerator_note), "seconds", r->seconds, "domain",
+        r->domain, "disk", r->disk, "directory", report_path_json(r->directory));
     cleanup_free char *goal = goal_text(&r->outcome->goal);
     json_object_set_new(json, "goal", json_string(goal));
     json_object_set_new(json, "workload", workload_json(r));
@@ -153,7 +154,7 @@ json_t *report_tune_json(const struct tune_report *r)
     json_object_set_new(json, "history", history_json(r));
     json_object_set_new(json, "best", id_json(r->outcome->best));
     json_object_set_new(json, "recommended", id_json(r->outcome->recommended));
-    json_object_set_new(json, "plan", r->plan ? report_path_json(r->plan) : json_null());
+    json_object_set_new(json, "plan", report_path_json(r->plan));
     json_object_set_new(json, "clock_drift", json_real(r->clock_drift));
     json_object_set_new(json, "notes", report_strings_json(r->notes));
     json_object_set_new(json, "warnings", report_strings_json(r->warnings));

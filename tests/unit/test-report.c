@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-report.c - what all reports are made of: bytes that are no UTF-8 take nothing away.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "report/report.h"
+#include "report/table.h"
+
+/* The first byte of four, and no more; Latin-1 in the middle. */
+#define TRUNCATED "/images/\xf0"
+#define LATIN                                                                                      \
+    "/b\xfc"                                                                                       \
+    "cher/a b"
+
+/* --- JSON ------------------------------------------------------------------------------------- */
+
+static void test_strings(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) strings = g_ptr_array_new();
+    g_ptr_array_add(strings, (char *)"plain");
+    g_ptr_array_add(strings, (char *)TRUNCATED);
+    g_ptr_array_add(strings, (char *)LATIN);
+    cleanup_json json_t *all = report_strings_json(strings);
+    assert_int_equal(json_array_size(all), 3);
+    assert_string_equal(json_string_value(json_array_get(all, 0)), "plain");
+    assert_string_equal(json_string_value(json_array_get(all, 1)), "/images/\xef\xbf\xbd");
+    assert_string_equal(json_string_value(json_array_get(all, 2)), "/b\xef\xbf\xbd"
+                                                                   "cher/a b");
+    cleanup_json json_t *none = report_path_json(NULL);
+    assert_true(json_is_null(none));
+}
+
+/* --- Text ------------------------------------------------------------------------------------- */
+
+static void test_wrapped(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    report_print_wrapped_to("no room for " TRUNCATED, 2, 20, out);
+    fclose(out);
+    assert_string_equal(text, "  no room for\n  /images/\xef\xbf\xbd\n");
+    free(text);
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    static const struct table_column columns[] = {{"image", false}, {"size", true}};
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    cleanup_table struct table *t = table_new(columns, ARRAY_SIZE(columns));
+    table_cell(t, "%s", "/b\xfc");
+    table_cell(t, "%d", 7);
+    table_cell(t, "%s", TRUNCATED);
+    table_cell(t, "%d", 12345);
+    table_print(t, out);
+    fclose(out);
+    assert_string_equal(text, "  image       size\n"
+                              "  /b\xef\xbf\xbd            7\n"
+                              "  /images/\xef\xbf\xbd  12345\n");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_wrapped),
+        cmocka_unit_test(test_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
