@@ -104,9 +104,9 @@ struct live_thread_group {
     unsigned threads;
     double cpu, waiting;   /* seconds of a second that they ran, and that they waited for a CPU */
     double us_per_request; /* CPU time by the requests of all disks of the domain */
-    char *allowed;         /* CPUs that they may run on: "0-3" */
+    char *allowed;         /* CPUs that they may run on: "0-3"; this and these NULL: not known */
     char *last_cpus;       /* where they ran last */
-    char *last_nodes;      /* the NUMA nodes of these; NULL: not known */
+    char *last_nodes;      /* the NUMA nodes of these */
 };
 
 struct live_report {

@@ -189,6 +189,12 @@ static void add_thread(GPtrArray *sums, const struct live_threads *before, const
         cpulist_include(&s->last, (unsigned)t->cpu);
 }
 
+/* NULL for none. The caller frees. */
+static char *format(const struct cpulist *cpus)
+{
+    return cpulist_count(cpus) ? cpulist_format(cpus) : NULL;
+}
+
 /* "0-1" of the nodes that have these CPUs; NULL where that is not known. The caller frees. */
 static char *nodes_of(const struct cpulist *cpus, const struct host_facts *facts)
 {
@@ -201,7 +207,7 @@ static char *nodes_of(const struct cpulist *cpus, const struct host_facts *facts
         if (cpulist_count(&others) != cpulist_count(&left))
             cpulist_include(&nodes, facts->nodes[i].id);
     }
-    return cpulist_count(&nodes) ? cpulist_format(&nodes) : NULL;
+    return format(&nodes);
 }
 
 static void append_group(GPtrArray *out, const struct sum *s, double seconds, double requests,
@@ -214,8 +220,8 @@ static void append_group(GPtrArray *out, const struct sum *s, double seconds, do
         .cpu = (double)s->ran_ns / (double)NS_PER_SECOND / seconds,
         .waiting = (double)s->waited_ns / (double)NS_PER_SECOND / seconds,
         .us_per_request = requests > 0 ? (double)s->ran_ns / 1000 / (requests * seconds) : NAN,
-        .allowed = cpulist_format(&s->allowed),
-        .last_cpus = cpulist_format(&s->last),
+        .allowed = format(&s->allowed),
+        .last_cpus = format(&s->last),
         .last_nodes = nodes_of(&s->last, facts),
     };
     g_ptr_array_add(out, g);

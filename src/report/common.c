@@ -73,6 +73,13 @@ void report_print_wrapped(const char *text, int indent, FILE *out)
     report_print_wrapped_to(text, indent, 96, out);
 }
 
+void report_print_xml(const char *xml, FILE *out)
+{
+    g_auto(GStrv) lines = g_strsplit(xml, "\n", -1);
+    for (char **line = lines; *line; line++)
+        fprintf(out, "  %s\n", *line);
+}
+
 void report_print_list(const char *heading, GPtrArray *strings, FILE *out)
 {
     if (strings->len)

@@ -196,8 +196,9 @@ static void print_head(const struct explain_report *r, FILE *out)
         fprintf(out, "%s of %s, by scratch images in %s\n", r->disk, r->domain, r->directory);
     else
         fprintf(out, "a new disk in %s\n", r->directory);
-    fprintf(out, "  %s\n  %s%s%s\n  %s, %u vCPU%s, Linux %s\n", driver, name, *name ? ": " : "",
-            work, r->accelerator, r->vcpus, r->vcpus == 1 ? "" : "s", r->kernel);
+    report_print_xml(driver, out);
+    fprintf(out, "  %s%s%s\n  %s, %u vCPU%s, Linux %s\n", name, *name ? ": " : "", work,
+            r->accelerator, r->vcpus, r->vcpus == 1 ? "" : "s", r->kernel);
 }
 
 static void print_total(const struct explanation *e, FILE *out)

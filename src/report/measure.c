@@ -246,7 +246,8 @@ static void print_head(const struct measure_report *r, FILE *out)
         return;
     }
     fprintf(out, "The host's own disk and that of a guest, in %s\n", r->directory);
-    fprintf(out, "Guest: %s, Linux %s, %u vCPUs, %s\n", g->disk, g->kernel, g->vcpus,
+    fprintf(out, "Guest: %s, Linux %s, %u vCPU%s, %s\n", g->disk, g->kernel, g->vcpus,
+            g->vcpus == 1 ? "" : "s",
             strcmp(g->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
 }
 

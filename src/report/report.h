@@ -140,6 +140,9 @@ void report_print_wrapped(const char *text, int indent, FILE *out);
 /* The same with lines of another width. */
 void report_print_wrapped_to(const char *text, int indent, int width, FILE *out);
 
+/* Prints each line of an element of XML, two blanks further right. */
+void report_print_xml(const char *xml, FILE *out);
+
 /* Prints the strings under a heading; nothing where there are none. */
 void report_print_list(const char *heading, GPtrArray *strings, FILE *out);
 

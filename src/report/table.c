@@ -59,12 +59,15 @@ static void print_line(GString *line, FILE *out)
 void table_print(const struct table *t, FILE *out)
 {
     g_autoptr(GString) line = g_string_new(NULL);
-    for (size_t c = 0; c < t->column_count; c++)
-        append_padded(line, t->columns[c].heading, width_of(t, c), t->columns[c].right);
+    cleanup_free size_t *widths = xcalloc(t->column_count, sizeof(*widths));
+    for (size_t c = 0; c < t->column_count; c++) {
+        widths[c] = width_of(t, c);
+        append_padded(line, t->columns[c].heading, widths[c], t->columns[c].right);
+    }
     print_line(line, out);
     for (size_t i = 0; i < t->cells->len; i++) {
         size_t c = i % t->column_count;
-        append_padded(line, t->cells->pdata[i], width_of(t, c), t->columns[c].right);
+        append_padded(line, t->cells->pdata[i], widths[c], t->columns[c].right);
         if (c + 1 == t->column_count)
             print_line(line, out);
     }

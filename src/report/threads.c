@@ -2,9 +2,11 @@
 #include "report/threads.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "explain/live.h"
+#include "host/cpulist.h"
 #include "report/report.h"
 #include "report/table.h"
 
@@ -21,6 +23,18 @@ json_t *report_threads_json(const GPtrArray *threads)
                            "last_cpus", g->last_cpus, "last_nodes", g->last_nodes));
     }
     return all;
+}
+
+/* Scattered CPUs, of which a large machine has many, are counted in a table. */
+#define CPUS_SHOWN 16
+
+static void cpus_cell(struct table *t, const char *cpus)
+{
+    struct cpulist list;
+    if (cpus && strlen(cpus) > CPUS_SHOWN && cpulist_parse(cpus, &list) == 0)
+        table_cell(t, "%u CPUs", cpulist_count(&list));
+    else
+        table_cell(t, "%s", cpus ? cpus : "-");
 }
 
 void report_threads_text(const GPtrArray *threads, FILE *out)
@@ -40,8 +54,8 @@ void report_threads_text(const GPtrArray *threads, FILE *out)
         table_cell(t, "%.1f %%", 100 * g->cpu);
         table_cell(t, "%.1f %%", 100 * g->waiting);
         table_cell(t, "%s", time ? time : "-");
-        table_cell(t, "%s", g->allowed ? g->allowed : "-");
-        table_cell(t, "%s", g->last_cpus ? g->last_cpus : "-");
+        cpus_cell(t, g->allowed);
+        cpus_cell(t, g->last_cpus);
         table_cell(t, "%s", g->last_nodes ? g->last_nodes : "-");
     }
     table_print(t, out);

@@ -66,12 +66,14 @@ static void print_header(const struct tune_report *r, FILE *out)
         cleanup_free char *goal = goal_text(&r->outcome->goal);
         fprintf(out, "Goal: %s\n", goal);
     }
-    fprintf(out, "Probe guest: Linux %s, %u vCPUs, %s\n", r->kernel, r->vcpus,
+    fprintf(out, "Probe guest: Linux %s, %u vCPU%s, %s\n", r->kernel, r->vcpus,
+            r->vcpus == 1 ? "" : "s",
             strcmp(r->accelerator, "kvm") == 0 ? "KVM" : "TCG (emulated)");
     if (r->prior)
         print_prior(r, out);
-    fprintf(out, "%zu rounds in %.0f s%s; each configuration on %u disk%s", r->outcome->rounds,
-            r->seconds, r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
+    fprintf(out, "%zu round%s in %.0f s%s; each configuration on %u disk%s", r->outcome->rounds,
+            r->outcome->rounds == 1 ? "" : "s", r->seconds,
+            r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
             r->replicas == 1 ? "" : "s");
     if (r->guests > 1)
         fprintf(out, ", in %u guests one after the other", r->guests);
@@ -92,20 +94,12 @@ static unsigned count_equal(const struct outcome *o)
     return count;
 }
 
-/* Each line of an element of XML, two blanks further right. */
-static void print_xml(const char *xml, FILE *out)
-{
-    g_auto(GStrv) lines = g_strsplit(xml, "\n", -1);
-    for (char **line = lines; *line; line++)
-        fprintf(out, "  %s\n", *line);
-}
-
 static void print_elements(const char *parent, const char *xml, FILE *out)
 {
     if (!xml[0])
         return;
     fprintf(out, "  in %s:\n", parent);
-    print_xml(xml, out);
+    report_print_xml(xml, out);
 }
 
 /* Who could still be the best when the race ended without an answer. */
@@ -129,7 +123,7 @@ static void print_configuration(const struct disk_config *c, FILE *out)
     cleanup_free char *driver = disk_config_driver_line(c);
     cleanup_free char *controller = disk_config_controller_lines(c);
     cleanup_free char *domain = disk_config_domain_lines(c);
-    print_xml(driver, out);
+    report_print_xml(driver, out);
     if (disk_config_has_controller(c))
         fprintf(out, "  <target dev='sda' bus='scsi'/>\n");
     print_elements("<devices>", controller, out);

@@ -289,6 +289,13 @@ static void print_parts(const struct tune_report *r, FILE *out)
     table_free(t);
     for (size_t k = 0; k < parts; k++)
         free(names[k]);
+    if (o->part_count > parts) {
+        cleanup_free char *more =
+            xasprintf("%zu more of the works are in the figures of all, and by themselves in "
+                      "--json alone",
+                      o->part_count - parts);
+        report_print_wrapped(more, 2, out);
+    }
     fputc('\n', out);
 }
 

@@ -162,6 +162,8 @@ static void test_ended(void **state)
     const struct live_thread_group *ended = group(r->threads, "those that ended");
     assert_true(ended->cpu > 0 && fabs(ended->cpu - cpu) < 1e-9);
     assert_true(isnan(ended->us_per_request));
+    assert_null(ended->allowed);
+    assert_null(ended->last_cpus);
     assert_null(group(r->threads, "vCPUs")->last_nodes);
 }
 

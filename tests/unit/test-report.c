@@ -17,8 +17,11 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "explain/live.h"
+#include "host/cpulist.h"
 #include "report/report.h"
 #include "report/table.h"
+#include "report/threads.h"
 
 /* The first byte of four, and no more; Latin-1 in the middle. */
 #define TRUNCATED "/images/\xf0"
@@ -79,12 +82,42 @@ static void test_table(void **state)
     free(text);
 }
 
+/* Each third CPU of 180 is no list for a table, and stays one in JSON. */
+static void test_threads(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) groups = live_thread_groups_new();
+    struct live_thread_group *g = xcalloc(1, sizeof(*g));
+    struct cpulist scattered = {0};
+    for (unsigned i = 0; i < 180; i += 3)
+        cpulist_include(&scattered, i);
+    *g = (struct live_thread_group){.name = xstrdup("vCPUs"),
+                                    .threads = 64,
+                                    .allowed = xstrdup("0-179"),
+                                    .last_cpus = cpulist_format(&scattered)};
+    g_ptr_array_add(groups, g);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    report_threads_text(groups, out);
+    fclose(out);
+    assert_non_null(strstr(text, "  0-179  "));
+    assert_non_null(strstr(text, "  60 CPUs  "));
+    assert_null(strstr(text, "0,3"));
+    free(text);
+    cleanup_json json_t *json = report_threads_json(groups);
+    const json_t *first = json_array_get(json, 0);
+    assert_string_equal(json_string_value(json_object_get(first, "last_cpus")), g->last_cpus);
+    assert_true(json_is_null(json_object_get(first, "last_nodes")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
