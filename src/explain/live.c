@@ -113,6 +113,16 @@ struct live_device *live_disk_add_device(struct live_disk *disk, dev_t number,
     return d;
 }
 
+struct live_device *live_disk_find_device(const struct live_disk *disk, dev_t number)
+{
+    for (guint i = 0; i < disk->devices->len; i++) {
+        struct live_device *d = disk->devices->pdata[i];
+        if (d->number == number)
+            return d;
+    }
+    return NULL;
+}
+
 void live_boundary_unknown(struct live_boundary *b, const char *format, ...)
 {
     va_list args;

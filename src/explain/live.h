@@ -133,6 +133,9 @@ struct live_disk *live_report_add_disk(struct live_report *r, const char *target
 struct live_device *live_disk_add_device(struct live_disk *d, dev_t number, const char *kernel_name,
                                          bool holds);
 
+/* The disk's device with this number; NULL. */
+struct live_device *live_disk_find_device(const struct live_disk *d, dev_t number);
+
 /* Says why nothing is known of a boundary; printf-style. */
 void live_boundary_unknown(struct live_boundary *b, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

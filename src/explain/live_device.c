@@ -88,16 +88,24 @@ int live_device_read(const struct root *r, dev_t number_of, struct live_counts *
     return text ? live_device_parse(text, ret) : -1;
 }
 
+static void add_once(struct live_disk *d, const struct block_device *b, bool holds)
+{
+    struct live_device *there = live_disk_find_device(d, b->number);
+    if (!there)
+        there = live_disk_add_device(d, b->number, b->name, holds);
+    there->holds |= holds;
+}
+
 void live_device_add_stack(struct live_disk *d, const struct block_device *b)
 {
     g_autoptr(GPtrArray) all = stack_all(b);
     unsigned ends = 0;
-    live_disk_add_device(d, b->number, b->name, /* holds = */ true);
+    add_once(d, b, /* holds = */ true);
     for (guint i = 0; i < all->len && ends < ENDS_MAX; i++) {
         const struct block_device *below = all->pdata[i];
         if (below == b || below->below->len)
             continue;
-        live_disk_add_device(d, below->number, below->name, /* holds = */ false);
+        add_once(d, below, /* holds = */ false);
         ends++;
     }
 }

@@ -24,5 +24,5 @@ int live_device_of_agent(const json_t *list, const char *name, struct live_count
 /* Reads a device of the host, with the time at which it was read. */
 int live_device_read(const struct root *r, dev_t number, struct live_counts *ret);
 
-/* Adds the device, and those at the end of what it rests on, to the disk. */
+/* Adds the device, and those at the end of what it rests on, to the disk, each once. */
 void live_device_add_stack(struct live_disk *d, const struct block_device *b);

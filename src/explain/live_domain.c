@@ -127,14 +127,6 @@ static char *volume_path(void *data, const char *pool, const char *volume, struc
     return lookup_volume_path(data, pool, volume, err);
 }
 
-static bool has_device(const struct live_disk *d, dev_t number)
-{
-    for (guint i = 0; i < d->devices->len; i++)
-        if (((const struct live_device *)d->devices->pdata[i])->number == number)
-            return true;
-    return false;
-}
-
 /* Those of the top image first, then those of images below it that lie elsewhere. */
 static void find_devices(const struct observing *o, const struct check_disk *c, struct live_disk *d)
 {
@@ -151,7 +143,7 @@ static void find_devices(const struct observing *o, const struct check_disk *c, 
         live_device_add_stack(d, c->place->block);
     for (guint i = 1; !d->no_device && i < c->images->len; i++) {
         const struct place *place = ((const struct check_image *)c->images->pdata[i])->place;
-        if (place && place->block && !has_device(d, place->block->number))
+        if (place && place->block)
             live_device_add_stack(d, place->block);
     }
 }
@@ -312,7 +304,7 @@ static struct live_figures asked_of(const struct observing *o, const struct live
     struct live_figures sum = {0};
     for (size_t i = 0; i < o->d->disk_count; i++) {
         const struct live_disk *d = disk_of(o, i);
-        if (d->qemu.why || (device && !has_device(d, device->number)))
+        if (d->qemu.why || (device && !live_disk_find_device(d, device->number)))
             continue;
         for (int k = 0; k < LIVE_KINDS; k++)
             add_figure(&sum.kinds[k], &d->qemu.figures.kinds[k]);

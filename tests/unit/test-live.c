@@ -359,6 +359,30 @@ static void test_agent(void **state)
     assert_int_equal(c.requests[LIVE_READ], 0);
 }
 
+/* An overlay on one logical volume, and its base on another, both on one disk. */
+static void test_device_once(void **state)
+{
+    (void)state;
+    g_autoptr(GPtrArray) nothing = g_ptr_array_new(), on_sda = g_ptr_array_new();
+    struct block_device sda = {.number = 8, .name = (char *)"sda", .below = nothing};
+    struct block_device top = {.number = 253, .name = (char *)"dm-0", .below = on_sda};
+    struct block_device base = {.number = 254, .name = (char *)"dm-1", .below = on_sda};
+    g_ptr_array_add(on_sda, &sda);
+    cleanup_live_report struct live_report *r = live_report_new("web");
+    struct live_disk *d = live_report_add_disk(r, "vda");
+    live_device_add_stack(d, &top);
+    live_device_add_stack(d, &base);
+    live_device_add_stack(d, &top);
+    static const char *const names[] = {"dm-0", "sda", "dm-1"};
+    assert_int_equal(d->devices->len, ARRAY_SIZE(names));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        assert_string_equal(((struct live_device *)d->devices->pdata[i])->kernel_name, names[i]);
+    assert_false(live_disk_find_device(d, 8)->holds);
+    live_device_add_stack(d, &sda);
+    assert_int_equal(d->devices->len, ARRAY_SIZE(names));
+    assert_true(live_disk_find_device(d, 8)->holds);
+}
+
 /* --- Histograms ------------------------------------------------------------------------------- */
 
 static void test_boundaries(void **state)
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_owner),
         cmocka_unit_test(test_flushes_of_kernel),
         cmocka_unit_test(test_turn),
+        cmocka_unit_test(test_device_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
