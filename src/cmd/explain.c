@@ -331,6 +331,18 @@ static void doubt_group(const struct domain_disk *d, GPtrArray *warnings)
                   d->limit_group);
 }
 
+/* The probe guest has a pin for each iothread of its definition; a disk that is plugged in brings
+ * its own, which libvirt knows nothing of. */
+static void doubt_floor(const struct run *r, GPtrArray *warnings)
+{
+    const char *cpus = r->subject.mirror.iothread_cpuset;
+    if (cpus && r->config.iothread && variants_find(r->variants, VARIANT_FLOOR) >= 0)
+        trust_say(warnings,
+                  "the disk's iothread is pinned (%s); that of the disk with nothing behind it is "
+                  "not, and virtio is measured there",
+                  cpus);
+}
+
 /* A signal that comes meanwhile takes nothing of what the rounds have told. */
 static void measure_cost(struct run *r, struct rounds *rounds)
 {
@@ -392,6 +404,7 @@ static int explain(struct arguments *a, struct progress *progress, uint64_t star
     if (has_subject(&run)) {
         probed_doubt(&run.subject, run.stage->probe->accelerator, a->warnings);
         doubt_group(run.subject.disk, a->warnings);
+        doubt_floor(&run, a->warnings);
     }
     if (print_report(&run, e, rounds->interrupted, err) < 0)
         return -1;

@@ -93,6 +93,7 @@ static void add_floor(GPtrArray *variants, const struct variants_options *o)
         .cache = "none",
         .io = "threads",
         .iothread = disk_config_iothreads(o->disk) > 0,
+        .poll_max_ns = o->disk->poll_max_ns,
     };
     add(variants, o, VARIANT_FLOOR, "nothing behind it", &c);
 }

@@ -55,6 +55,10 @@ static int add_disk(struct probe *p, const char *bus, unsigned slot, const struc
     if (disk->iothread) {
         json_object_set_new(device, "iothread", json_string(thread));
         json_t *object = json_pack("{s:s, s:s}", "qom-type", "iothread", "id", thread);
+        if (disk->poll_max_ns)
+            json_object_set_new(
+                object, "poll-max-ns",
+                json_integer(disk->poll_max_ns == DISK_POLL_OFF ? 0 : disk->poll_max_ns));
         if (tell(p, "object-add", object, err) < 0) {
             json_decref(device);
             return -1;

@@ -7,11 +7,13 @@
 #include "probe/probe.h"
 
 /* A disk to be plugged in: its serial, which names its node, too; what QEMU's blockdev-add is told
- * of it; and whether an iothread of its own serves it. */
+ * of it; and whether an iothread of its own serves it, which no pin holds, and polls for so long
+ * (as in disk_config.h). */
 struct plug {
     const char *serial;
     json_t *node;
     bool iothread;
+    int64_t poll_max_ns;
 };
 
 /* The functions of a slot, which is what they are plugged into. */

@@ -120,6 +120,7 @@ static int plug_null_disks(struct stage *s, struct error **err)
             .serial = serials[count],
             .node = plug_null_node(s->options->size_bytes, 0),
             .iothread = disk.config->iothread,
+            .poll_max_ns = disk.config->poll_max_ns,
         };
         count++;
     }
