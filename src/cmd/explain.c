@@ -103,18 +103,22 @@ static int check_place(struct arguments *a, struct error **err)
 /* Each way has options of its own. */
 static int check_live(const struct arguments *a, struct error **err)
 {
-    const char *const probing[] = {a->directory,      a->xml,      a->disk,    a->size,
-                                   a->time,           a->rounds,   a->slice,   a->seed,
-                                   a->work.workload,  a->work.fio, a->work.rw, a->guest.kernel,
-                                   a->filesystem_name};
+    const struct workload_options *w = &a->work;
+    const struct guest_options *g = &a->guest;
+    const char *const probing[] = {a->directory, a->xml,    a->disk,         a->size,
+                                   a->time,      a->rounds, a->slice,        a->seed,
+                                   w->workload,  w->fio,    w->rw,           w->block,
+                                   w->depth,     w->jobs,   w->read_percent, g->accelerator,
+                                   g->kernel,    g->vcpus,  g->emulator,     a->filesystem_name};
+    bool probes = w->zeros || w->fresh;
     if (!a->live.live && (a->live.runtime || a->live.histograms))
         return error_set(err, "--runtime and --histograms go with --live");
-    for (size_t i = 0; a->live.live && i < ARRAY_SIZE(probing); i++)
-        if (probing[i])
-            return error_set(err,
-                             "--live looks at what runs: it takes neither a place nor work, but "
-                             "a domain");
-    return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(probing); i++)
+        probes |= probing[i] != NULL;
+    if (!a->live.live || !probes)
+        return 0;
+    error_set(err, "--live looks at what runs: it takes neither a place nor work, but a domain");
+    return a->time ? error_hint(err, "--runtime says for how long") : -1;
 }
 
 static int parse(int argc, char **argv, struct arguments *a, struct error **err)

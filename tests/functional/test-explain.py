@@ -177,7 +177,10 @@ def refused():
     assert_error(run("explain", "-d", _directory, "--disk", "nothing"), "--disk", None)
     assert_error(run("explain", "-d", _directory, "--slice", "1ms"), "--slice: has to be between")
     assert_error(run("explain", "-d", _directory, "--runtime", "3s"), "go with --live")
-    assert_error(run("explain", "web", "--live", "-w", "dd"), "--live looks at what runs")
+    for options in (("-w", "dd"), ("--depth", "4"), ("--block", "4k"), ("--jobs", "2"), ("--rwmixread", "50"), ("--zeros",),
+                    ("--fresh",), ("--accel", "tcg"), ("--vcpus", "2"), ("--emulator", "/bin/true")):
+        assert_error(run("explain", "web", "--live", *options), "--live looks at what runs")
+    assert_error(run("explain", "web", "--live", "--time", "5"), "--live looks at what runs", "--runtime")
     assert_error(run("explain", "-d", _directory, "--rounds", "1"), "--rounds")
     assert_error(run("explain", "-d", _directory, "--filesystem", "fat"), "'fat' is neither ext4 nor none")
     assert_nothing_left(_directory)
