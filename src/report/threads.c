@@ -25,8 +25,9 @@ json_t *report_threads_json(const GPtrArray *threads)
     return all;
 }
 
-/* Scattered CPUs, of which a large machine has many, are counted in a table. */
-#define CPUS_SHOWN 16
+/* Scattered CPUs, of which a large machine has many, are counted: with more characters the table
+ * has no room in 80 columns. */
+#define CPUS_SHOWN 11
 
 static void cpus_cell(struct table *t, const char *cpus)
 {
