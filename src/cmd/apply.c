@@ -15,7 +15,6 @@
 #include "cmd/apply.h"
 #include "domain/lookup.h"
 #include "host/directories.h"
-#include "report/report.h"
 #include "tune/plan.h"
 
 struct arguments {
@@ -151,7 +150,8 @@ static int print_file(const struct task *t, struct error **err)
     if (t->arguments.common.json) {
         cleanup_json json_t *json = report_apply_json(r);
         json_object_set_new(json, "xml", json_string(t->after));
-        report_print_json(json, stdout);
+        if (finish_json(json, err) < 0)
+            return -1;
     } else {
         fputs(t->arguments.changing.dry_run ? r->diff : t->after, stdout);
         for (guint i = 0; i < r->left->len; i++)

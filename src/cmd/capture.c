@@ -169,7 +169,8 @@ static void print_text(const struct capturing *w, const struct pack_counts *n, s
         fprintf(out, "Look at it before you give it away: tar -tvf %s\n", quoted);
 }
 
-static void print_json(const struct capturing *w, const struct pack_counts *n, size_t bytes)
+static int print_json(const struct capturing *w, const struct pack_counts *n, size_t bytes,
+                      struct error **err)
 {
     cleanup_json json_t *all = json_array();
     for (size_t i = 0; i < ARRAY_SIZE(masked); i++)
@@ -179,7 +180,7 @@ static void print_json(const struct capturing *w, const struct pack_counts *n, s
                   report_path_json(w->arguments.output), "domains", (json_int_t)n->domains,
                   "images", (json_int_t)n->images, "files", (json_int_t)n->files, "size_bytes",
                   (json_int_t)bytes, "masked", all, "left_out", report_strings_json(w->left_out));
-    report_print_json(json, stdout);
+    return finish_json(json, err);
 }
 
 static int write_tar(const struct capturing *w, const GByteArray *tar, struct error **err)
@@ -202,9 +203,8 @@ static int pack(struct capturing *w, struct error **err)
     if (!w->arguments.common.json)
         print_left_out(w->left_out);
     if (w->arguments.common.json)
-        print_json(w, &counts, tar->len);
-    else
-        print_text(w, &counts, tar->len, to_stdout(&w->arguments) ? stderr : stdout);
+        return print_json(w, &counts, tar->len, err);
+    print_text(w, &counts, tar->len, to_stdout(&w->arguments) ? stderr : stdout);
     return finish_output(err);
 }
 

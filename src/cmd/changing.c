@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "cmd/apply.h"
 #include "domain/edit.h"
-#include "report/report.h"
 
 /* --- Options ---------------------------------------------------------------------------------- */
 
@@ -175,7 +174,8 @@ int changing_print(const struct changing *c, struct error **err)
     const struct apply_report *r = &c->report;
     if (c->common->json) {
         cleanup_json json_t *json = report_apply_json(r);
-        report_print_json(json, stdout);
+        if (finish_json(json, err) < 0)
+            return EXIT_CANNOT;
     } else if (!c->common->quiet || r->state == APPLY_SHOWN) {
         report_apply_text(r, stdout);
     }

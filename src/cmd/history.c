@@ -49,7 +49,8 @@ static int print_races(const struct arguments *a, struct error **err)
         return -1;
     if (a->common.json) {
         cleanup_json json_t *json = report_history_json(races);
-        report_print_json(json, stdout);
+        if (finish_json(json, err) < 0)
+            return -1;
     } else {
         report_history_text(races, stdout);
     }

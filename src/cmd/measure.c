@@ -152,14 +152,15 @@ static int measure_rows(const struct arguments *a, struct measure_report *report
 
 /* --- The verb --------------------------------------------------------------------------------- */
 
-static void print_report(const struct arguments *a, const struct measure_report *report)
+static int print_report(const struct arguments *a, const struct measure_report *report,
+                        struct error **err)
 {
     if (!a->common.json) {
         report_measure_text(report, stdout);
-        return;
+        return finish_output(err);
     }
     cleanup_json json_t *json = report_measure_json(report);
-    report_print_json(json, stdout);
+    return finish_json(json, err);
 }
 
 static int run(struct arguments *a, struct error **err)
@@ -191,8 +192,7 @@ static int run(struct arguments *a, struct error **err)
     progress_clear(&progress);
     if (r < 0)
         return -1;
-    print_report(a, &report);
-    return finish_output(err);
+    return print_report(a, &report, err);
 }
 
 int cmd_measure(int argc, char **argv)

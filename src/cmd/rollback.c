@@ -11,7 +11,6 @@
 #include "cmd/apply.h"
 #include "domain/lookup.h"
 #include "host/directories.h"
-#include "report/report.h"
 
 struct arguments {
     struct common_options common;
@@ -81,7 +80,8 @@ static int list(struct task *t, struct error **err)
     }
     if (t->arguments.common.json) {
         cleanup_json json_t *json = report_changes_json(rows, t->notes);
-        report_print_json(json, stdout);
+        if (finish_json(json, err) < 0)
+            return -1;
     } else {
         report_changes_text(rows, t->notes, stdout);
     }

@@ -13,7 +13,6 @@
 #include "domain/lookup.h"
 #include "host/directories.h"
 #include "report/apply.h"
-#include "report/report.h"
 
 struct arguments {
     struct common_options common;
@@ -115,7 +114,8 @@ static int run(const struct arguments *a, struct error **err)
         return -1;
     if (a->common.json) {
         cleanup_json json_t *json = report_changes_json(rows, notes);
-        report_print_json(json, stdout);
+        if (finish_json(json, err) < 0)
+            return -1;
     } else {
         report_changes_text(rows, notes, stdout);
     }

@@ -52,14 +52,15 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
     return g_steal_pointer(&candidates);
 }
 
-static void print_result(const struct tune_arguments *a, const struct tune_report *report)
+static int print_result(const struct tune_arguments *a, const struct tune_report *report,
+                        struct error **err)
 {
     if (!a->common.json) {
         report_tune_text(report, stdout);
-        return;
+        return finish_output(err);
     }
     cleanup_json json_t *json = report_tune_json(report);
-    report_print_json(json, stdout);
+    return finish_json(json, err);
 }
 
 /* A run of the verb. */
@@ -130,8 +131,7 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
     if (kept == 0 && a->samples)
         kept = samples_write(a->samples, stage, raced->race, err);
     report.plan = plan;
-    print_result(a, &report);
-    if (kept < 0 || finish_output(err) < 0)
+    if (print_result(a, &report, kept < 0 ? NULL : err) < 0 || kept < 0)
         return -1;
     return raced->outcome->interrupted ? EXIT_NO : EXIT_DONE;
 }

@@ -14,7 +14,6 @@
 #include "domain/model.h"
 #include "host/directories.h"
 #include "report/proof.h"
-#include "report/report.h"
 
 struct arguments {
     struct common_options common;
@@ -123,8 +122,7 @@ static int print(const struct task *t, json_t *result, bool *ret_slower, struct 
                       : t->changed ? "after"
                                    : "before",
                       "measured", result, "proof", report_proof_json(&proof));
-        report_print_json(json, stdout);
-        return finish_output(err);
+        return finish_json(json, err);
     }
     const char *directory = json_string_value(json_object_get(result, "directory"));
     const char *why = json_string_value(json_object_get(result, "why"));

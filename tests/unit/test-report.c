@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Before cmocka.h, which makes macros of some of its names. */
+#include "cmd/cmd.h"
+
 #include <cmocka.h>
 
 #include "base/json.h"
@@ -46,6 +49,14 @@ static void test_strings(void **state)
                                                                    "cher/a b");
     cleanup_json json_t *none = report_path_json(NULL);
     assert_true(json_is_null(none));
+}
+
+static void test_no_json(void **state)
+{
+    (void)state;
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(finish_json(NULL, &err), -1);
+    assert_non_null(strstr(err->message, "JSON"));
 }
 
 /* --- Text ------------------------------------------------------------------------------------- */
@@ -114,9 +125,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_wrapped),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_strings), cmocka_unit_test(test_no_json),
+        cmocka_unit_test(test_wrapped), cmocka_unit_test(test_table),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
