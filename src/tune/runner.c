@@ -69,6 +69,8 @@ static void read_cpu(struct runner *r, pid_t pid, uint64_t before)
 int runner_host(struct runner *r, size_t turn, size_t group, const struct budget *budget,
                 size_t *ret_lane, struct error **err)
 {
+    if (stage_rest(r->stage, err) < 0)
+        return -1;
     uint64_t before = cpu_of(getpid());
     *ret_lane = turn % r->stage->host_lanes;
     if (slices_on_host(r->stage, *ret_lane, (unsigned)group, budget, r->slices, err) < 0)
@@ -81,6 +83,8 @@ int runner_guest(struct runner *r, const size_t *lanes, size_t count, size_t gro
                  const struct budget *budget, struct error **err)
 {
     pid_t pid = r->stage->probe->pid;
+    if (stage_rest(r->stage, err) < 0)
+        return -1;
     uint64_t before = cpu_of(pid);
     if (slices_in_guest(r->stage, lanes, count, (unsigned)group, budget, r->slices, err) < 0)
         return -1;

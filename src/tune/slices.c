@@ -21,8 +21,7 @@ int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct bu
 {
     unsigned works;
     suite_group(s->options->suite, group, &works);
-    if (stage_rest(s, err) < 0 ||
-        sites_run(s->sites, (size_t)s->lanes[lane].number, group, budget, ret, err) < 0)
+    if (sites_run(s->sites, (size_t)s->lanes[lane].number, group, budget, ret, err) < 0)
         return -1;
     account(s, ret, works);
     return 0;
@@ -62,8 +61,6 @@ int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned
 {
     unsigned works;
     suite_group(s->options->suite, group, &works);
-    if (stage_rest(s, err) < 0)
-        return -1;
     json_t *order = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(order, json_integer(s->lanes[lanes[i]].number));
