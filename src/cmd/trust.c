@@ -213,6 +213,9 @@ void trust_check_race(const struct stage *stage, const struct race *race,
     if (race->interrupted)
         trust_say(warnings, "interrupted after %zu rounds%s", race->rounds,
                   race->passes ? "" : ", without long slices");
+    else if (race->hurried && !race->passes)
+        trust_say(warnings, "there was no time for long slices, in which caches fill and CPU time "
+                            "is read: a longer --time, or fewer --candidates");
     trust_check_guest(stage->probe, race->clock_drift, race->clock_uncertainty, warnings);
     if (stage->options->replicas < 2)
         trust_say(warnings,

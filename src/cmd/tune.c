@@ -158,6 +158,7 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
     run.warnings = g_ptr_array_new_with_free_func(g_free);
     run.past = (struct past){
         .goal = &a->goal, .ignored = a->cold || a->exhaustive, .warnings = run.warnings};
+    uint64_t deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns);
     struct stage_options stage_options = {
         .ground = &run.ground,
         .directory = a->directory,
@@ -166,6 +167,7 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .size_bytes = a->size_bytes,
         .replicas = (unsigned)a->replica_count,
         .rate_bytes = a->rate_bytes,
+        .deadline_ns = deadline_ns,
         .io_priority = a->io_priority,
         .fresh = a->work.fresh,
         .seed = a->seed_number,
@@ -183,7 +185,7 @@ static int tune(struct tune_arguments *a, struct progress *progress, uint64_t st
         .exhaustive = a->exhaustive,
         .confirm = !a->no_confirm,
         .interruptible = true,
-        .deadline_ns = start_ns + a->time_ns - time_to_clean_up(a->time_ns),
+        .deadline_ns = deadline_ns,
         .seed = a->seed_number,
         .prior = past_prior,
         .prior_data = &run.past,

@@ -57,7 +57,7 @@ static int run_part(struct runner *r, const size_t *lanes, size_t count, size_t 
     unsigned works;
     size_t step = goal_has(&r->race->goal, AIM_CPU) ? 1 : count;
     runner_works(r, group, &works);
-    for (size_t from = 0; from < count && !runner_is_interrupted(r); from += step) {
+    for (size_t from = 0; from < count && !runner_is_over(r); from += step) {
         if (runner_guest(r, lanes + from, step, group, budget, err) < 0)
             return -1;
         for (size_t i = 0; i < step; i++)
@@ -70,7 +70,7 @@ static int run_group(struct runner *r, size_t group, struct error **err)
 {
     const struct budget budget = runner_round_budget(r);
     random_shuffle(&r->random, r->order, r->order_count);
-    for (size_t part = 0; part < r->parts && !runner_is_interrupted(r); part++) {
+    for (size_t part = 0; part < r->parts && !runner_is_over(r); part++) {
         size_t from = r->order_count * part / r->parts, host;
         size_t count = r->order_count * (part + 1) / r->parts - from;
         if (interrupt_check(err) < 0 ||
@@ -103,7 +103,7 @@ static int run_round(struct runner *r, struct error **err)
     for (size_t i = 0; i < r->group_count; i++)
         if (run_group(r, r->groups[i], err) < 0)
             return -1;
-    if (r->exhausted || race->interrupted)
+    if (r->exhausted || race->interrupted || r->is_late)
         return 0;
     for (size_t i = 0; i < race->lane_count * race->work_count; i++)
         if (race_has_lane(race, i / race->work_count))
@@ -188,7 +188,7 @@ static int run_short(struct runner *r, struct error **err)
            !race->interrupted) {
         uint64_t before = clock_now_ns();
         /* A round that would end after the deadline is not begun. */
-        race->time_is_up = before + longest > r->short_deadline_ns;
+        race->time_is_up = r->is_late || before + longest > r->short_deadline_ns;
         if (race->time_is_up)
             break;
         if (is_half_time(r))
@@ -199,8 +199,13 @@ static int run_short(struct runner *r, struct error **err)
             interrupt_defer(true);
         uint64_t took = clock_now_ns() - before;
         longest = took > longest ? took : longest;
+        r->round_ns = took;
+        /* Only now it is known what a slice moves. */
+        if (r->stage->options->rate_bytes)
+            runner_plan(r);
         runner_progress(r, "measuring", round_progress(r));
-        if (is_contested(r) && !race->interrupted && race->rounds >= r->elimination.next_look)
+        if (is_contested(r) && !race->interrupted && !r->is_late &&
+            race->rounds >= r->elimination.next_look)
             look(r);
     }
     race->exhausted = r->exhausted;
@@ -208,9 +213,7 @@ static int run_short(struct runner *r, struct error **err)
         return 0;
     error_set(err, r->exhausted ? "the scratch files are too small for one round of first writes"
                                 : "the time is up before the first round");
-    return error_hint(err, r->exhausted ? "a larger --size"
-                                        : "a longer --time, a smaller --size "
-                                          "or fewer --candidates");
+    return error_hint(err, r->exhausted ? "a larger --size" : STAGE_TIME_HINT);
 }
 
 static int collect_latencies(struct runner *r, struct error **err)

@@ -143,6 +143,12 @@ bool runner_is_interrupted(struct runner *r)
     return r->race->interrupted;
 }
 
+bool runner_is_over(struct runner *r)
+{
+    r->is_late |= r->options->deadline_ns && clock_now_ns() > r->end_ns;
+    return runner_is_interrupted(r) || r->is_late;
+}
+
 bool runner_confirms(const struct runner *r)
 {
     return r->options->confirm && !r->stage->options->fresh;

@@ -34,10 +34,12 @@ struct runner {
     size_t host_turn;     /* counts the host's turns, to rotate its lanes */
     bool half_time;       /* is over: whether there is a run-off is decided */
     bool exhausted;       /* in this round */
+    bool is_late;         /* the time was over in the middle of a round, or pass */
     struct slice *slices; /* room for those of a part */
     uint64_t cpu_ns;      /* around the slices that were run last; 0: not known */
     struct tally tally;
     uint64_t start_ns, end_ns;
+    uint64_t round_ns;          /* that the last round took */
     uint64_t short_deadline_ns; /* when the long slices have to begin */
 };
 
@@ -53,6 +55,10 @@ void runner_plan(struct runner *r);
 
 /* Whether a signal has come that ends the race; a second one is an error from then on. */
 bool runner_is_interrupted(struct runner *r);
+
+/* Whether the race ends in the middle of what it does: by such a signal, or because its deadline is
+ * over. */
+bool runner_is_over(struct runner *r);
 
 /* Whether long slices were asked for and can be had: after first writes the disks are full. */
 bool runner_confirms(const struct runner *r);

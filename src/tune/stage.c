@@ -220,15 +220,27 @@ static uint64_t moved_bytes(const struct stage *s)
     return s->filled_bytes + s->sliced_bytes;
 }
 
+/* When the rate allows to have moved so much. */
+static double due_ns(const struct stage *s, uint64_t bytes)
+{
+    return (double)s->begin_ns +
+           (double)bytes / (double)s->options->rate_bytes * (double)NS_PER_SECOND;
+}
+
+/* A signal that is deferred may come just before the wait, which it does not end then. */
+#define REST_MS 500
+
 int stage_rest(struct stage *s, struct error **err)
 {
-    uint64_t rate = s->options->rate_bytes;
+    uint64_t rate = s->options->rate_bytes, end = s->options->deadline_ns;
     if (!rate)
         return 0;
-    double due = (double)s->begin_ns + (double)moved_bytes(s) / (double)rate * NS_PER_SECOND;
-    for (uint64_t now; (now = clock_now_ns()) < (uint64_t)due;) {
-        int left_ms = (int)fmin(((double)(uint64_t)due - (double)now) / NS_PER_MS + 1, 60000);
-        if (interrupt_sleep_ms(left_ms, err) < 0)
+    double due = due_ns(s, moved_bytes(s));
+    if (end)
+        due = fmin(due, (double)end);
+    for (uint64_t now; (now = clock_now_ns()) < (uint64_t)due && !interrupt_is_deferred();) {
+        double left_ms = ((double)(uint64_t)due - (double)now) / NS_PER_MS + 1;
+        if (interrupt_sleep_ms((int)fmin(left_ms, REST_MS), err) < 0)
             return -1;
     }
     return 0;
@@ -263,24 +275,63 @@ bool stage_lane_stays_empty(const struct stage *s, size_t number)
     return !writes && lane->candidate != LANE_HOST && is_stacked(s, &candidate_of(s, lane)->config);
 }
 
+static bool is_filled(const struct stage *s, size_t lane)
+{
+    return !s->lanes[lane].failure && !stage_lane_is_null(s, lane) &&
+           !stage_lane_stays_empty(s, lane);
+}
+
+static int fill_lane(struct stage *s, size_t number, struct error **err)
+{
+    const struct lane *lane = &s->lanes[number];
+    int r = !is_filled(s, number)          ? 0
+            : lane->candidate == LANE_HOST ? target_fill(lane->path, s->options->size_bytes,
+                                                         number + 1, &s->written_bytes, err)
+                                           : fill_guest_lane(s, number, err);
+    bool buffered = lane->candidate != LANE_HOST && !stage_lane_is_null(s, number) &&
+                    !disk_config_is_direct(&candidate_of(s, lane)->config);
+    s->filled_bytes = s->written_bytes;
+    return r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ? -1 : 0;
+}
+
+/* What the first lanes take says how long all of them will, once it is this part of the time: one
+ * that had to wait for others is no reason to give up. */
+#define TELLING_SHARE 0.125
+
+int stage_check_fill(const struct stage *s, const struct filling *f, struct error **err)
+{
+    uint64_t end = s->options->deadline_ns, left = f->all - f->done;
+    if (!end || !left)
+        return 0;
+    if (f->now_ns >= end) {
+        error_set(err, "the time is up before the scratch images are written");
+        return error_hint(err, STAGE_TIME_HINT);
+    }
+    double took = (double)(f->now_ns - f->begin_ns);
+    bool telling = f->done && took > TELLING_SHARE * (double)(end - f->begin_ns);
+    double over = telling ? (double)f->now_ns + took / (double)f->done * (double)left : 0;
+    if (s->options->rate_bytes)
+        over = fmax(over, due_ns(s, s->written_bytes + left * s->options->size_bytes));
+    if (over <= (double)end)
+        return 0;
+    error_set(err, "writing the scratch images once would take longer than there is time");
+    return error_hint(err, STAGE_TIME_HINT "%s",
+                      s->options->rate_bytes ? ", or a higher --rate" : "");
+}
+
 /* Writes every block of every lane once: from then on each write is a rewrite. The guest fills its
  * disks itself, so that an image that grows has grown as it would in use. */
 static int fill(struct stage *s, struct error **err)
 {
+    struct filling f = {.begin_ns = clock_now_ns()};
+    for (size_t i = 0; i < s->lane_count; i++)
+        f.all += is_filled(s, i);
     for (size_t i = 0; i < s->lane_count; i++) {
         stage_tell(s, "writing the scratch images once", i, s->lane_count);
-        const struct lane *lane = &s->lanes[i];
-        bool empty = stage_lane_is_null(s, i) || stage_lane_stays_empty(s, i);
-        int r = lane->failure || empty ? 0
-                : lane->candidate == LANE_HOST
-                    ? target_fill(lane->path, s->options->size_bytes, i + 1, &s->written_bytes, err)
-                    : fill_guest_lane(s, i, err);
-        bool buffered = lane->candidate != LANE_HOST && !stage_lane_is_null(s, i) &&
-                        !disk_config_is_direct(&candidate_of(s, lane)->config);
-        s->filled_bytes = s->written_bytes;
-        if (r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ||
-            stage_rest(s, err) < 0)
+        f.now_ns = clock_now_ns();
+        if (stage_check_fill(s, &f, err) < 0 || fill_lane(s, i, err) < 0 || stage_rest(s, err) < 0)
             return -1;
+        f.done += is_filled(s, i);
     }
     return 0;
 }

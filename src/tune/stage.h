@@ -48,6 +48,7 @@ struct stage_options {
     const struct probe_mirror *mirror; /* or NULL */
     unsigned replicas;
     uint64_t rate_bytes; /* a second, that all the filling and measuring moves on average; 0: any */
+    uint64_t deadline_ns; /* clock.h: when all measuring is to be over; 0: nobody waits for it */
     enum io_priority io_priority; /* of this process and the guest's */
     bool fresh; /* measure first writes: nothing is filled, no block is written twice */
     uint64_t seed;
@@ -81,7 +82,8 @@ struct stage {
 
 /* Builds it up; candidates with `left_out` get no lane. Whatever fails, or a signal, leaves
  * nothing behind. The caller frees. Errors: no space (with what is needed), no direct I/O, no
- * kernel, no qemu-img, libvirt or the guest (probe.h), another run in the directory. */
+ * kernel, no qemu-img, libvirt or the guest (probe.h), another run in the directory, no time to
+ * write the images. */
 struct stage *stage_new(const struct stage_options *options, GPtrArray *candidates,
                         struct error **err);
 
@@ -98,9 +100,22 @@ bool stage_lane_is_null(const struct stage *s, size_t lane);
  * chain that the image stands on. */
 bool stage_lane_stays_empty(const struct stage *s, size_t lane);
 
-/* Waits until what was moved so far is no more than the rate allows. What comes next goes at full
- * speed: a slice that was slowed down would measure nothing. Errors: a signal. */
+/* Waits until what was moved so far is no more than the rate allows, a signal comes that is
+ * deferred, or the time is up. What comes next goes at full speed: a slice that was slowed down
+ * would measure nothing. Errors: another signal. */
 int stage_rest(struct stage *s, struct error **err);
+
+/* How far writing the images once has come: so many of those that are written, since when. */
+struct filling {
+    uint64_t begin_ns, now_ns; /* clock.h */
+    size_t done, all;
+};
+
+/* What there is to do where the time does not do. */
+#define STAGE_TIME_HINT "a longer --time, a smaller --size or fewer --candidates"
+
+/* An error where that will not be over before the deadline, as far as can be told by now. */
+int stage_check_fill(const struct stage *s, const struct filling *f, struct error **err);
 
 /* How many candidates a stage can hold: of the disks that one guest takes, and of those that the
  * file system has room for. */
