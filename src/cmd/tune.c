@@ -93,13 +93,13 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
     double seconds = (double)(clock_now_ns() - run->start_ns) / 1e9;
     past_record(&run->past, raced, seconds);
     if (subject)
-        probed_doubt(subject, stage->probe->accelerator, run->warnings);
+        probed_doubt(subject, stage->accelerator, run->warnings);
     struct tune_report report = {
         .directory = a->directory,
-        .accelerator = accelerator_name(stage->probe->accelerator),
-        .accelerator_note = stage->probe->accelerator_note,
+        .accelerator = accelerator_name(stage->accelerator),
+        .accelerator_note = stage->accelerator_note,
         .kernel = stage->kernel->release,
-        .vcpus = stage->probe->hello.vcpus,
+        .vcpus = stage->vcpus,
         .suite = a->suite,
         .notes = a->notes,
         .fresh = a->work.fresh,

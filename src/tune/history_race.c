@@ -30,15 +30,6 @@ static char *name_of(const struct suite *suite)
                              : xasprintf("%u works", suite->count);
 }
 
-/* libvirt has the version as one number. */
-static char *qemu_version(const struct probe *probe)
-{
-    unsigned long v = 0;
-    if (!probe->connection || virConnectGetVersion(probe->connection->handle, &v) < 0)
-        v = 0;
-    return v ? xasprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000) : xstrdup("");
-}
-
 static char *config_text(const struct candidate *c)
 {
     cleanup_json json_t *config = disk_config_to_json(&c->config);
@@ -84,14 +75,14 @@ struct history_race *history_race_new(const struct stage *stage, const struct go
         .version = xstrdup(VERSION),
         .host = machine_key(""),
         .storage = storage_kind("", o->directory),
-        .accelerator = xstrdup(accelerator_name(stage->probe->accelerator)),
+        .accelerator = xstrdup(accelerator_name(stage->accelerator)),
         .works = history_works(o->suite, o->fresh),
         .goal = goal_text(goal),
         .directory = xstrdup(o->directory),
         .work = name_of(o->suite),
         .kernel = xstrdup(stage->kernel->release),
-        .qemu = qemu_version(stage->probe),
-        .vcpus = stage->probe->hello.vcpus,
+        .qemu = xstrdup(stage->qemu),
+        .vcpus = stage->vcpus,
         .seconds = seconds,
     };
     if (outcome)

@@ -417,6 +417,8 @@ void stage_free(struct stage *s)
     }
     free(s->lanes);
     free(s->image);
+    free(s->accelerator_note);
+    free(s->qemu);
     kernel_free(s->kernel);
     free(s);
 }

@@ -70,6 +70,11 @@ struct stage {
     const char *filesystem; /* that some lanes have (stage_filesystem.h), or NULL */
     char *image;            /* with an empty one in it, of which the guest has a copy */
     struct probe *probe;
+    /* Of that guest, also when it is gone. */
+    enum accelerator accelerator;
+    char *accelerator_note; /* why not KVM, one line, or NULL */
+    unsigned vcpus;
+    char *qemu;          /* "7.2.19"; empty where it is not known */
     struct sites *sites; /* the host's lanes */
     size_t host_lanes;
     size_t lane_count;
@@ -121,8 +126,8 @@ int stage_check_fill(const struct stage *s, const struct filling *f, struct erro
  * file system has room for. */
 unsigned stage_room(const struct stage_options *options);
 
-/* Destroys the guest and removes every file but the ground, and keeps what is known of the lanes.
- */
+/* Destroys the guest and removes every file but the ground, and keeps what is known of the lanes
+ * and of the guest. */
 void stage_strike(struct stage *s);
 
 /* Destroys the guest and removes every file but the ground. */

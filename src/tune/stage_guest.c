@@ -10,6 +10,7 @@
 #include "host/claim.h"
 #include "host/directories.h"
 #include "probe/plug.h"
+#include "probe/qmp.h"
 #include "probe/readback.h"
 
 /* The disk of a guest lane, by its number among these. */
@@ -132,6 +133,27 @@ static int plug_null_disks(struct stage *s, struct error **err)
     return 0;
 }
 
+/* Of the QEMU that runs: libvirt's own choice may be another one. The caller frees. */
+static char *qemu_version(struct probe *p)
+{
+    int major = 0, minor = 0, micro = 0;
+    cleanup_json json_t *version = qmp(p, json_pack("{s:s}", "execute", "query-version"), NULL);
+    return json_unpack(version, "{s:{s:i, s:i, s:i}}", "qemu", "major", &major, "minor", &minor,
+                       "micro", &micro) == 0
+               ? xasprintf("%d.%d.%d", major, minor, micro)
+               : xstrdup("");
+}
+
+/* What is asked for when the guest may be gone. */
+static void remember(struct stage *s)
+{
+    const struct probe *p = s->probe;
+    s->accelerator = p->accelerator;
+    s->accelerator_note = p->accelerator_note ? xstrdup(p->accelerator_note) : NULL;
+    s->vcpus = p->hello.vcpus;
+    s->qemu = qemu_version(s->probe);
+}
+
 static int start(struct stage *s, const struct probe_options *options, bool *ret_refused,
                  struct error **err)
 {
@@ -143,7 +165,10 @@ static int start(struct stage *s, const struct probe_options *options, bool *ret
     if (!s->probe ||
         (s->probe->pid && process_set_io_priority(s->probe->pid, s->options->io_priority, err) < 0))
         return -1;
-    return plug_null_disks(s, err) < 0 ? -1 : read_back(s, disks, count, err);
+    if (plug_null_disks(s, err) < 0 || read_back(s, disks, count, err) < 0)
+        return -1;
+    remember(s);
+    return 0;
 }
 
 int stage_guest_start(struct stage *s, struct error **err)
