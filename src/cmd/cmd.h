@@ -119,6 +119,7 @@ int options_fit_suite(const struct workload_options *o, struct suite *suite, uin
 /* Each appends to the warnings what there is to say and was not said yet; `name` is that of the
  * work. */
 void trust_say(GPtrArray *warnings, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void trust_say_error(GPtrArray *warnings, const char *what, const struct error *err);
 
 /* What others do to the disk below the directory, MB/s over a quarter of a second; NAN where the
  * file system is on no block device. */
@@ -195,7 +196,8 @@ void probed_doubt(const struct subject *subject, enum accelerator accelerator, G
 
 /* --- batches.c -------------------------------------------------------------------------------- */
 
-/* As raced_run, in as many races one after the other as there is room for the candidates. */
+/* As raced_run, in as many races one after the other as there is room for the candidates. An error
+ * in one but the first ends the run with what there is, as interrupted, and is a warning. */
 int batches_run(const struct stage_options *stage, const struct race_options *race,
                 GPtrArray *candidates, GPtrArray *warnings, struct raced *ret, struct error **err);
 

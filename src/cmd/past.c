@@ -8,12 +8,6 @@
 #include "host/directories.h"
 #include "tune/history.h"
 
-static void warn(struct past *p, const char *what, const struct error *err)
-{
-    trust_say(p->warnings, "%s: %s%s%s", what, err->message, err->hint ? "; " : "",
-              err->hint ? err->hint : "");
-}
-
 /* The latest race of the kind that is beginning on the stage; NULL where there is none. The caller
  * frees. */
 static struct history_race *latest(const struct stage *stage, const struct goal *goal,
@@ -37,7 +31,7 @@ const bool *past_prior(void *data, const struct stage *stage)
     past_done(p);
     struct history_race *race = p->ignored ? NULL : latest(stage, p->goal, &err);
     if (err)
-        warn(p, "earlier races are not known", err);
+        trust_say_error(p->warnings, "earlier races are not known", err);
     p->warned = err;
     if (!race)
         return NULL;
@@ -62,7 +56,7 @@ void past_record(struct past *p, const struct raced *raced, double seconds)
     struct history_race *race = history_race_new(raced->stage, p->goal, raced->outcome, seconds);
     /* What keeps it from being read is most likely to keep it from being written. */
     if ((!h || history_add(h, race, &err) < 0) && !p->warned)
-        warn(p, "this race will not be known to later ones", err);
+        trust_say_error(p->warnings, "this race will not be known to later ones", err);
     history_race_free(race);
 }
 

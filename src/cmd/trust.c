@@ -35,6 +35,12 @@ void trust_say(GPtrArray *warnings, const char *format, ...)
     g_ptr_array_add(warnings, g_steal_pointer(&text));
 }
 
+void trust_say_error(GPtrArray *warnings, const char *what, const struct error *err)
+{
+    trust_say(warnings, "%s: %s%s%s", what, err->message, err->hint ? "; " : "",
+              err->hint ? err->hint : "");
+}
+
 double trust_look_before(const char *directory)
 {
     struct load before, after;

@@ -262,6 +262,9 @@ struct race *race_run(struct stage *stage, const struct race_options *options, s
     race->records = xcalloc(race->lane_count * race->work_count, sizeof(*race->records));
     cleanup_runner struct runner *r = runner_new(stage, options, race);
     int result = run_all(r, err);
+    /* A signal that came after the last look is for what would come after this race. */
+    if (result == 0)
+        runner_is_interrupted(r);
     interrupt_defer(false);
     return result < 0 ? NULL : TAKE_PTR(race);
 }

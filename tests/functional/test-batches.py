@@ -5,7 +5,7 @@
 import signal
 import time
 
-from harness import Run, assert_nothing_left, case, equal, main, run_json, small_ext4
+from harness import PATIENCE, Run, assert_nothing_left, case, equal, main, run_json, small_ext4, wait_until
 
 # Images of 4 MiB, and 4 MiB beside each: there is room for some seven configurations on two disks.
 MANY = ("-w", "dd", "--size", "4M", "--time", "100", "--no-confirm", "--cold")
@@ -38,6 +38,22 @@ def interrupted():
     going.wait()
     equal(going.status, 1, f"exit status, with standard error {going.err!r}")
     assert "interrupted before its turn" in " ".join(going.out.split()), going.out
+    assert_nothing_left(directory)
+
+
+@case("an interrupt behind the first batch leaves what that came to")
+def interrupted_later():
+    directory = small_ext4(220)
+    going = Run("tune", "-d", directory, *MANY, "--rounds", "3", "--verbose")
+    wait_until(lambda: going.err.count("starting the probe guest") > 1 or going.process.poll() is not None, PATIENCE,
+               "there is no second guest")
+    going.signal(signal.SIGINT)
+    going.wait()
+    equal(going.status, 1, f"exit status, with standard error {going.err!r}")
+    words = " ".join(going.out.split())
+    # Not in the race that was about to begin, nor in a later one.
+    assert "interrupted before its turn" in words and "the run ended with guest 2" in words, going.out
+    assert "qcow2-threads" in words and "host file" in words, going.out
     assert_nothing_left(directory)
 
 
