@@ -5,7 +5,9 @@
  *
  * The front runners of one race, those that are best or equal in it, take part in the next,
  * together with those that nobody has seen yet; who is slower than they are need not be compared
- * with anybody else. Each race has its part of the time that is left, and of the chance of an
+ * with anybody else. There are places for so many of them; where more are equal it stays open which
+ * is the best, unless those of a later race are so far ahead that their shares of the host's speed
+ * say so (outcome_adopt). Each race has its part of the time that is left, and of the chance of an
  * error: the fastest is put out in one of `n` races with no more than n times an n-th of it.
  *
  * A race that comes to nothing, by a signal, a disk that is full or a guest that hangs, ends the

@@ -76,7 +76,10 @@ static void print_header(const struct tune_report *r, FILE *out)
             r->outcome->interrupted ? ", then interrupted" : "", r->replicas,
             r->replicas == 1 ? "" : "s");
     if (r->guests > 1)
-        fprintf(out, ", in %u guests one after the other", r->guests);
+        fprintf(out,
+                ", in %u guests\none after the other; who was not in the last has its figures from "
+                "an earlier one",
+                r->guests);
     size_t out_early = r->guests > 1 ? 0 : count_out(r->outcome);
     if (out_early)
         fprintf(out, "; %zu of %zu were out before the end", out_early, r->outcome->count);

@@ -394,20 +394,57 @@ static bool has_standing(const struct outcome *o, const struct candidate *candid
     return false;
 }
 
+static bool is_ahead(const struct standing *s)
+{
+    return s->verdict == VERDICT_BEST || s->verdict == VERDICT_EQUAL;
+}
+
+/* How good the best of a race are at least. */
+static double least_of_best(const struct outcome *o)
+{
+    double least = 0;
+    for (size_t i = 0; i < o->count; i++)
+        if (is_ahead(&o->standings[i]))
+            least = fmax(least, o->standings[i].goal_share.low);
+    return least;
+}
+
+/* Who was ahead in an earlier race and found no place in this one may still be the best, unless it
+ * is at most less good than the best are at least: nothing but the host was in both races. */
+static bool stays_open(const struct standing *earlier, double least)
+{
+    return !earlier->failure && is_ahead(earlier) && !(earlier->goal_share.high < least);
+}
+
+/* What this race has found does not hold of those that were not in it. */
+static void reopen(struct outcome *o)
+{
+    o->settled = false;
+    for (size_t i = 0; i < o->count; i++)
+        if (o->standings[i].verdict == VERDICT_BEST)
+            o->standings[i].verdict = VERDICT_EQUAL;
+}
+
 void outcome_adopt(struct outcome *o, struct outcome *earlier)
 {
     const struct candidate *current = o->current ? o->current->candidate : NULL;
+    double least = least_of_best(o);
+    bool open = false;
     o->standings = xreallocarray(o->standings, o->count + earlier->count, sizeof(*o->standings));
     for (size_t i = 0; i < earlier->count; i++) {
-        struct standing *s = &earlier->standings[i];
+        struct standing *s = &earlier->standings[i], *own = &o->standings[o->count];
         if (has_standing(o, s->candidate))
             continue;
-        o->standings[o->count] = *s;
-        if (!s->failure)
-            o->standings[o->count].verdict = VERDICT_SLOWER;
+        *own = *s;
         s->parts = NULL;
         o->count++;
+        own->rested = !s->failure;
+        if (own->rested)
+            own->verdict = stays_open(s, least) ? VERDICT_EQUAL : VERDICT_SLOWER;
+        open |= own->verdict == VERDICT_EQUAL;
     }
+    if (open)
+        reopen(o);
     mark_front(o);
     put_in_order(o, current);
 }

@@ -38,7 +38,7 @@ struct standing {
                            * by weight; NaN where not measured */
     double p99_ratio; /* p99 over the host's; over several works their geometric mean by weight */
     bool front;       /* on the Pareto front (front.h) over speed, p99 and CPU time */
-    bool rested;      /* had no part in the run-off */
+    bool rested;      /* had no part in the run-off, or in the last of several races */
     enum verdict verdict;
     const char *failure; /* of VERDICT_FAILED */
 };
@@ -69,8 +69,9 @@ struct outcome *outcome_new(const struct stage *stage, const struct race *race);
 void outcome_free(struct outcome *o);
 
 /* Takes over the standings of an earlier race, of the same host and works, of those who were not
- * let into the later one: they have their figures from there, and are slower. What they refer to
- * has to outlive this outcome. */
+ * let into the later one: they have their figures from there. They are slower, but for those that
+ * were ahead there and found no place in this one: these may still be the best, nobody is it for
+ * certain then, and nothing is settled. What they refer to has to outlive this outcome. */
 void outcome_adopt(struct outcome *o, struct outcome *earlier);
 CLEANUP_PTR(cleanup_outcome_handler, struct outcome, outcome_free)
 #define cleanup_outcome at_scope_end(cleanup_outcome_handler)

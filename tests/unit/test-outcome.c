@@ -348,16 +348,60 @@ static void test_adopted(void **state)
     free(first->lanes[HOSTS + 2 * 3].failure);
 }
 
+/* Who was equal to the front runners of the first race and found no place in the second may still
+ * be the best, and nobody is it for certain; but not who is far behind those of the second. */
+static void test_adopted_equals(void **state)
+{
+    (void)state;
+    static char ids[CANDIDATES][8] = {"", "e", "f", "g"};
+    static const struct {
+        double best; /* share of f, the fastest of the second race */
+        bool open;
+    } rows[] = {{0.702, true}, {0.9, false}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_scene struct scene *first = scene_new(), *second = scene_new();
+        set_share(first, 0, 0.699);
+        set_share(first, 1, 0.701);
+        set_share(first, 2, 0.7);
+        set_share(first, 3, 0.1);
+        second->stage.candidates->pdata[0] = &first->candidates[1];
+        for (size_t k = 1; k < CANDIDATES; k++)
+            second->candidates[k].id = ids[k];
+        set_share(second, 0, rows[i].open ? 0.65 : 0.701);
+        set_share(second, 1, rows[i].open ? 0.6 : 0.7005);
+        set_share(second, 2, rows[i].best);
+        set_share(second, 3, 0.2);
+        cleanup_outcome struct outcome *earlier = outcome_new(&first->stage, &first->race);
+        cleanup_outcome struct outcome *o = outcome_new(&second->stage, &second->race);
+        assert_int_equal(earlier->standings[2].verdict, VERDICT_EQUAL);
+        assert_int_equal(o->standings[0].verdict, VERDICT_BEST);
+        o->settled = true;
+        outcome_adopt(o, earlier);
+        for (size_t k = 0; k < o->count; k++) {
+            const struct standing *s = &o->standings[k];
+            bool adopted = strchr("acd", s->candidate->id[0]);
+            assert_int_equal(s->rested, adopted);
+            if (adopted && s->candidate->id[0] != 'd')
+                assert_int_equal(s->verdict, rows[i].open ? VERDICT_EQUAL : VERDICT_SLOWER);
+        }
+        assert_int_equal(o->standings[o->count - 1].verdict, VERDICT_SLOWER);
+        assert_string_equal(o->recommended->candidate->id, "f");
+        assert_int_equal(o->settled, !rows[i].open);
+        assert_int_equal(o->best == NULL, rows[i].open);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_speed),    cmocka_unit_test(test_figures),
-        cmocka_unit_test(test_equals),      cmocka_unit_test(test_failed),
-        cmocka_unit_test(test_all_failed),  cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_long_slices), cmocka_unit_test(test_not_measured),
-        cmocka_unit_test(test_two_works),   cmocka_unit_test(test_settled),
-        cmocka_unit_test(test_open),        cmocka_unit_test(test_out),
-        cmocka_unit_test(test_adopted),     cmocka_unit_test(test_rested),
+        cmocka_unit_test(test_by_speed),       cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_equals),         cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_all_failed),     cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_long_slices),    cmocka_unit_test(test_not_measured),
+        cmocka_unit_test(test_two_works),      cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_open),           cmocka_unit_test(test_out),
+        cmocka_unit_test(test_adopted),        cmocka_unit_test(test_rested),
+        cmocka_unit_test(test_adopted_equals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
