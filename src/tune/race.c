@@ -183,8 +183,9 @@ static bool is_half_time(const struct runner *r)
 static int run_short(struct runner *r, struct error **err)
 {
     uint64_t longest = 0;
+    bool alone = false;
     struct race *race = r->race;
-    while (race->rounds < r->options->max_rounds && !r->exhausted && !race->settled &&
+    while (race->rounds < r->options->max_rounds && !r->exhausted && !race->settled && !alone &&
            !race->interrupted) {
         uint64_t before = clock_now_ns();
         /* A round that would end after the deadline is not begun. */
@@ -205,8 +206,11 @@ static int run_short(struct runner *r, struct error **err)
             runner_plan(r);
         runner_progress(r, "measuring", round_progress(r));
         if (is_contested(r) && !race->interrupted && !r->is_late &&
-            race->rounds >= r->elimination.next_look)
+            race->rounds >= r->elimination.next_look) {
             look(r);
+            /* Further rounds of the only one are held against nobody's: who rests has none. */
+            alone = runner_candidates(r) <= 1;
+        }
     }
     race->exhausted = r->exhausted;
     if (race->rounds)

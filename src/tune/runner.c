@@ -134,6 +134,22 @@ void tally_append(const struct tally *t, enum aim aim, size_t place, double **se
 
 /* --- The runner ------------------------------------------------------------------------------- */
 
+static bool has_rounds(const struct runner *r, int candidate)
+{
+    bool has = false;
+    for (size_t i = 0; i < r->race->lane_count; i++)
+        has |= r->stage->lanes[i].candidate == candidate && race_has_lane(r->race, i);
+    return has;
+}
+
+size_t runner_candidates(const struct runner *r)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->elimination.count; i++)
+        count += has_rounds(r, r->candidates[i]);
+    return count;
+}
+
 bool runner_is_interrupted(struct runner *r)
 {
     if (interrupt_is_deferred()) {

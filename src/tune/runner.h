@@ -53,6 +53,9 @@ CLEANUP_PTR(cleanup_runner_handler, struct runner, runner_free)
  * the fewer are left. To be called again when that has changed. */
 void runner_plan(struct runner *r);
 
+/* How many candidates are raced and still have rounds. */
+size_t runner_candidates(const struct runner *r);
+
 /* Whether a signal has come that ends the race; a second one is an error from then on. */
 bool runner_is_interrupted(struct runner *r);
 

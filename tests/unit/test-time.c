@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test-time.c - what keeps a run within its time: images that take too long to write are an error
- * before they are written, long slices are planned for what they take, and pauses end at a signal.
+ * before they are written, long slices are planned for what they take, it is known when one alone
+ * is left, and pauses end at a signal.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -122,6 +123,25 @@ static void test_passes_unknown(void **state)
     assert_int_equal(passes_plan(&r, 60 * SECOND), 0);
 }
 
+/* --- Candidates ------------------------------------------------------------------------------- */
+
+/* Who is out or rests has no more rounds; who failed with one of its disks is not raced at all. */
+static void test_candidates(void **state)
+{
+    (void)state;
+    cleanup_scene struct scene *s = scene_new();
+    const struct race_options options = {0};
+    struct runner r = runner_of(s, &options);
+    int candidates[] = {0, 1, 3};
+    r.candidates = candidates;
+    r.elimination.count = ARRAY_SIZE(candidates);
+    assert_int_equal(runner_candidates(&r), 3);
+    s->out[HOSTS] = s->out[HOSTS + 1] = true;
+    assert_int_equal(runner_candidates(&r), 2);
+    s->rests[HOSTS + 2 * 3] = s->rests[HOSTS + 2 * 3 + 1] = true;
+    assert_int_equal(runner_candidates(&r), 1);
+}
+
 /* --- Pauses ----------------------------------------------------------------------------------- */
 
 static void test_rest(void **state)
@@ -152,9 +172,8 @@ static void test_rest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filling),
-        cmocka_unit_test(test_passes),
-        cmocka_unit_test(test_passes_unknown),
+        cmocka_unit_test(test_filling),        cmocka_unit_test(test_passes),
+        cmocka_unit_test(test_passes_unknown), cmocka_unit_test(test_candidates),
         cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests_name("time", tests, NULL, NULL);
