@@ -8,20 +8,21 @@
 #include "host/directories.h"
 #include "tune/history.h"
 
-/* The latest race of the kind that is beginning on the stage; NULL where there is none. The caller
- * frees. */
-static struct history_race *latest(const struct stage *stage, const struct goal *goal,
-                                   struct error **err)
+/* So far back a race is looked for that tells who won. */
+#define RACES_LOOKED_AT 20
+
+/* The latest races of the kind that is beginning on the stage; NULL where none are known. */
+static GPtrArray *latest(const struct stage *stage, const struct goal *goal, struct error **err)
 {
     cleanup_free char *state = directories_state();
     cleanup_history struct history *h = history_open(state, /* make = */ false, err);
     if (!h)
         return NULL;
     struct history_race *like = history_race_new(stage, goal, /* outcome = */ NULL, 0);
-    const struct history_query query = {.like = like, .limit = 1};
-    g_autoptr(GPtrArray) races = history_list(h, &query, err);
+    const struct history_query query = {.like = like, .limit = RACES_LOOKED_AT};
+    GPtrArray *races = history_list(h, &query, err);
     history_race_free(like);
-    return races && races->len ? g_ptr_array_steal_index(races, 0) : NULL;
+    return races;
 }
 
 const bool *past_prior(void *data, const struct stage *stage)
@@ -29,15 +30,15 @@ const bool *past_prior(void *data, const struct stage *stage)
     struct past *p = data;
     cleanup_error struct error *err = NULL;
     past_done(p);
-    struct history_race *race = p->ignored ? NULL : latest(stage, p->goal, &err);
+    g_autoptr(GPtrArray) races = p->ignored ? NULL : latest(stage, p->goal, &err);
     if (err)
         trust_say_error(p->warnings, "earlier races are not known", err);
     p->warned = err;
-    if (!race)
-        return NULL;
-    p->prior = history_winners(race, stage->candidates);
-    p->time = race->time;
-    history_race_free(race);
+    for (guint i = 0; races && i < races->len && !p->prior; i++) {
+        const struct history_race *race = races->pdata[i];
+        p->prior = history_winners(race, stage->candidates);
+        p->time = race->time;
+    }
     if (!p->prior)
         return NULL;
     p->winners = g_ptr_array_new_with_free_func(g_free);

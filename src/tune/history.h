@@ -66,8 +66,8 @@ struct history_race *history_race_new(const struct stage *stage, const struct go
 void history_race_free(void *race);
 
 /* Who won in this earlier race: the best, or all equals. A member for each candidate (struct
- * candidate *), which the caller frees. NULL where that says nothing: none of the winners is among
- * the candidates, or all candidates won. */
+ * candidate *), which the caller frees. NULL where that says nothing: nobody was slower in it, none
+ * of the winners is among the candidates, or all candidates won. */
 bool *history_winners(const struct history_race *race, const GPtrArray *candidates);
 
 /* --- history.c -------------------------------------------------------------------------------- */

@@ -123,6 +123,14 @@ static bool has_won(const struct history_race *race, const struct candidate *can
     return won;
 }
 
+static bool has_losers(const struct history_race *race)
+{
+    bool lost = false;
+    for (size_t i = 0; i < race->count; i++)
+        lost |= strcmp(race->candidates[i].verdict, verdict_name(VERDICT_SLOWER)) == 0;
+    return lost;
+}
+
 bool *history_winners(const struct history_race *race, const GPtrArray *candidates)
 {
     cleanup_free bool *won = xcalloc(candidates->len, sizeof(*won));
@@ -133,5 +141,5 @@ bool *history_winners(const struct history_race *race, const GPtrArray *candidat
         raced += !c->left_out;
         winners += won[i];
     }
-    return winners && winners < raced ? TAKE_PTR(won) : NULL;
+    return winners && winners < raced && has_losers(race) ? TAKE_PTR(won) : NULL;
 }

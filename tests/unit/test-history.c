@@ -450,6 +450,10 @@ static void test_winners(void **state)
     set_verdict(race, 1, "equal");
     cleanup_free bool *equals = history_winners(race, all);
     assert_true(equals && equals[0] && equals[1] && !equals[2] && !equals[3]);
+    /* Where nobody has lost all may be as good: it was ended early, or had one alone. */
+    set_verdict(race, 2, "equal");
+    assert_null(history_winners(race, all));
+    set_verdict(race, 2, "slower");
     /* Where all that are raced have won nobody is ahead of anybody. */
     candidates[2].left_out = candidates[3].left_out = why;
     assert_null(history_winners(race, all));
