@@ -132,6 +132,12 @@ static char *say_bus(const struct hand *h)
 static char *say_iothreads(const struct hand *h)
 {
     unsigned count = h->chosen.iothreads;
+    if (!count)
+        return xasprintf("iothreads=%d is not changed here. By virsh edit %s: no <iothreads> in "
+                         "the <driver> of the disk%s%s",
+                         h->chosen.iothread, h->domain,
+                         disk_config_has_controller(&h->chosen) ? "'s controller" : "",
+                         h->chosen.iothread ? ", but iothread= with the id of one of them" : "");
     cleanup_free char *list = iothread_list(count);
     return xasprintf(
         "iothreads=%u is not changed here. By virsh edit %s: <iothreads>%u</iothreads> "

@@ -46,20 +46,51 @@ struct _xmlNode *domain_disk_controller(struct _xmlNode *disk)
     return c;
 }
 
+/* The first of the iothreads that a disk's queues are dealt out among; NULL where they are not. */
+static xmlNodePtr first_of_list(xmlNodePtr driver)
+{
+    return xml_child(xml_child(driver, "iothreads"), "iothread");
+}
+
+static unsigned count_of_list(xmlNodePtr driver)
+{
+    unsigned count = 0;
+    for (xmlNodePtr n = first_of_list(driver); n; n = xml_next(n, "iothread"))
+        count++;
+    return count;
+}
+
+/* How long an iothread polls, as a disk_config has it; those of one disk all do alike. */
+static int64_t poll_max_ns(xmlNodePtr domain, unsigned id)
+{
+    xmlNodePtr thread = xml_child(xml_child(domain, "iothreadids"), "iothread");
+    while (thread && xml_number(thread, "id", 0) != id)
+        thread = xml_next(thread, "iothread");
+    cleanup_free char *max = xml_attribute(xml_child(thread, "poll"), "max");
+    uint64_t ns;
+    if (!id || !max || text_parse_number(max, 0, INT64_MAX, &ns, NULL) < 0)
+        return 0;
+    return ns ? (int64_t)ns : DISK_POLL_OFF;
+}
+
 static void read_config(xmlNodePtr disk, struct domain_disk *d)
 {
     xmlNodePtr driver = xml_child(disk, "driver");
     xmlNodePtr threads = d->bus && strcmp(d->bus, "scsi") == 0
                              ? xml_child(domain_disk_controller(disk), "driver")
                              : driver;
+    unsigned several = count_of_list(threads);
     d->iothread = xml_number(threads, "iothread", 0);
+    unsigned first = several ? xml_number(first_of_list(threads), "id", 0) : d->iothread;
     d->config = (struct disk_config){
         .bus = d->bus ? g_intern_string(d->bus) : "virtio",
         .format = word(driver, "type", "raw"),
         .preallocation = "off",
         .cache = cache_of(disk, driver),
         .io = word(driver, "io", "threads"),
-        .iothread = d->iothread != 0,
+        .iothread = d->iothread || several,
+        .iothreads = several,
+        .poll_max_ns = poll_max_ns(disk->parent->parent, first),
         .queues = xml_number(threads, "queues", 0),
         .metadata_cache_bytes = metadata_cache_bytes(xml_child(driver, "metadata_cache")),
         .discard = strcmp(word(driver, "discard", "ignore"), "unmap") == 0,

@@ -31,7 +31,7 @@ struct domain_disk {
     /* The driver element as it is configured. Its preallocation, cluster size and extended L2 are
      * those of an image that nobody has looked at: "off", 0, false. */
     struct disk_config config;
-    unsigned iothread; /* its id; 0 for none */
+    unsigned iothread; /* its id; 0 for none, or for a list of them */
     struct domain_limit *limits;
     size_t limit_count; /* that are not 0 */
     char *limit_group;  /* of disks that share them; NULL: this one has them for itself */

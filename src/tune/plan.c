@@ -37,12 +37,13 @@ static json_t *changes(const struct disk_config *from, const struct disk_config 
                to->discard ? "unmap" : "ignore");
     set_string(set, "detect_zeroes", disk_config_detect_zeroes(from),
                disk_config_detect_zeroes(to));
-    if (from->iothread != to->iothread)
+    /* A list of several is left to the user, as is what stands in its place. */
+    if (from->iothread != to->iothread && from->iothreads <= 1)
         json_object_set_new(set, "iothread", to->iothread ? json_string("new") : json_null());
     if (from->queues != to->queues)
         json_object_set_new(set, "queues", to->queues ? json_integer(to->queues) : json_null());
     set_number(set, "iothreads", disk_config_iothreads(from), disk_config_iothreads(to),
-               to->iothreads > 1);
+               from->iothreads > 1 || to->iothreads > 1);
     if (from->poll_max_ns != to->poll_max_ns)
         json_object_set_new(set, "poll_max_ns", json_integer((int64_t)disk_config_poll_ns(to)));
     set_number(set, "metadata_cache_bytes", (int64_t)from->metadata_cache_bytes,

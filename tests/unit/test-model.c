@@ -96,6 +96,43 @@ static void test_everything_said(void **state)
     assert_true(d->config.discard && d->config.detect_zeroes);
 }
 
+/* Queues can be dealt out among a list of iothreads, and each of these be told how to poll. */
+static void test_iothreads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *driver;
+        bool iothread;
+        unsigned iothreads, id;
+        int64_t poll_max_ns;
+    } rows[] = {
+        {"<driver/>", false, 0, 0, 0},
+        {"<driver><iothreads/></driver>", false, 0, 0, 0},
+        {"<driver iothread='1'/>", true, 0, 1, 0},
+        {"<driver iothread='2'/>", true, 0, 2, 200000},
+        {"<driver iothread='3'/>", true, 0, 3, DISK_POLL_OFF},
+        {"<driver iothread='4'/>", true, 0, 4, 0},
+        {"<driver><iothreads><iothread id='2'/></iothreads></driver>", true, 1, 0, 200000},
+        {"<driver queues='2'><iothreads><iothread id='3'><queue id='0'/></iothread>"
+         "<iothread id='2'><queue id='1'/></iothread></iothreads></driver>",
+         true, 2, 0, DISK_POLL_OFF},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_free char *xml = xasprintf(
+            "<domain><name>web</name><iothreads>4</iothreads><iothreadids><iothread id='1'/>"
+            "<iothread id='2'><poll max='200000'/></iothread><iothread id='3'><poll max='0'/>"
+            "</iothread><iothread id='4'><poll "
+            "max='long'/></iothread></iothreadids><devices>" FILE_DISK("%s") "</devices></domain>",
+            rows[i].driver);
+        cleanup_domain_model struct domain_model *m = read_well(xml);
+        const struct domain_disk *d = &m->disks[0];
+        assert_int_equal(d->config.iothread, rows[i].iothread);
+        assert_int_equal(d->config.iothreads, rows[i].iothreads);
+        assert_int_equal(d->iothread, rows[i].id);
+        assert_int_equal(d->config.poll_max_ns, rows[i].poll_max_ns);
+    }
+}
+
 /* A group's name may look like a number, and is none of the limits. */
 static void test_limits(void **state)
 {
@@ -307,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_storys_disk), cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_everything_said), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_iothreads),       cmocka_unit_test(test_iothreads),
         cmocka_unit_test(test_metadata_cache),  cmocka_unit_test(test_scsi),
         cmocka_unit_test(test_choosing),        cmocka_unit_test(test_a_hash_is_of_what_is_said),
         cmocka_unit_test(test_the_machine),     cmocka_unit_test(test_hugepages_of_any_size),

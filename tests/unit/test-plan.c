@@ -88,6 +88,28 @@ static void test_what_goes(void **state)
     assert_true(json_is_null(json_object_get(set, "queues")));
 }
 
+/* Several iothreads are one setting, which goes as such. */
+static void test_several_iothreads(void **state)
+{
+    (void)state;
+    struct disk_config from = usual, to = usual;
+    from.iothread = to.iothread = true;
+    from.iothreads = 3;
+    cleanup_json json_t *one = plan_to(&from, &to), *none = plan_to(&from, &usual),
+                        *several = plan_to(&usual, &from);
+    const struct {
+        json_t *plan;
+        const char *set;
+    } rows[] = {{one, "{\"iothreads\":1}"},
+                {none, "{\"iothreads\":0}"},
+                {several, "{\"iothread\":\"new\",\"iothreads\":3}"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_free char *text =
+            json_dumps(json_object_get(rows[i].plan, "set"), JSON_COMPACT | JSON_SORT_KEYS);
+        assert_string_equal(text, rows[i].set);
+    }
+}
+
 static void test_images(void **state)
 {
     (void)state;
@@ -157,13 +179,10 @@ static void test_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_differs),
-        cmocka_unit_test(test_what_goes),
-        cmocka_unit_test(test_polling),
-        cmocka_unit_test(test_images),
-        cmocka_unit_test(test_read_is_what_was_written),
-        cmocka_unit_test(test_what_is_no_plan),
-        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_what_differs),    cmocka_unit_test(test_what_goes),
+        cmocka_unit_test(test_polling),         cmocka_unit_test(test_several_iothreads),
+        cmocka_unit_test(test_images),          cmocka_unit_test(test_read_is_what_was_written),
+        cmocka_unit_test(test_what_is_no_plan), cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests_name("plan", tests, scratch_set_up, scratch_tear_down);
 }
