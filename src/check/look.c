@@ -385,10 +385,5 @@ bool look_is_x86(const struct check_domain *d)
 
 unsigned look_machine_version(const struct check_domain *d)
 {
-    const char *machine = d->model->machine ? d->model->machine : "";
-    const char *dash = strrchr(machine, '-');
-    char *end;
-    unsigned long major = dash ? strtoul(dash + 1, &end, 10) : 0;
-    unsigned long minor = dash && *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
-    return major && major < 1000 && minor < 1000 ? (unsigned)(major * 1000 + minor) : 0;
+    return domain_model_machine_version(d->model);
 }

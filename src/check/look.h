@@ -192,5 +192,5 @@ bool look_kernel_hangs_io_uring(const struct look *at);
 /* Whether the guest is known to be one of x86. */
 bool look_is_x86(const struct check_domain *d);
 
-/* The machine type's version, 5 * 1000 + 2 for pc-q35-5.2; 0 for one without (q35, pc). */
+/* Its machine type's, as domain_model_machine_version() has it. */
 unsigned look_machine_version(const struct check_domain *d);

@@ -20,8 +20,22 @@ static int check_number(GPtrArray *candidates, struct error **err)
     return error_set(err, "no configuration is left to try: each is left out by a rule");
 }
 
+/* From this machine type on a disk has unasked as many queues as there are vCPUs. */
+#define MACHINE_WITH_QUEUES 5002
+
+/* On an older one, or where the probe guest has other vCPUs than the domain, the number stays. */
+static void start_from(struct space *space, struct subject *subject)
+{
+    const struct domain_model *m = subject->definitions.next;
+    bool follow =
+        domain_model_machine_version(m) >= MACHINE_WITH_QUEUES && space->vcpus == m->vcpus;
+    space->unasked_queues = follow ? m->vcpus : 0;
+    subject->current = space_normal_form(space, &subject->current);
+    space_start_from(space, &subject->current);
+}
+
 static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground *ground,
-                                  const struct subject *subject, struct error **err)
+                                  struct subject *subject, struct error **err)
 {
     struct candidate_facts facts = candidate_facts_read("", (unsigned)a->replica_count * 4);
     if (ground_take(ground, a->common.connect, err) < 0 ||
@@ -32,12 +46,12 @@ static GPtrArray *list_candidates(const struct tune_arguments *a, struct ground 
     if (a->guest.emulator)
         facts.versions.qemu = 0;
     struct space space = a->space;
-    if (subject)
-        space_start_from(&space, &subject->current);
     space.allow_host_cache = a->allow_host_cache;
     space.allow_bus_change = a->allow_bus_change;
     space.allow_image_conversion = a->allow_image_conversion;
     space.vcpus = a->choice.vcpus;
+    if (subject)
+        start_from(&space, subject);
     space.disk_bytes = subject ? MAX(a->size_bytes, subject->images.virtual_bytes) : a->size_bytes;
     space.concurrent = false;
     for (unsigned i = 0; i < a->suite->count; i++) {

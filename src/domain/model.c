@@ -232,6 +232,15 @@ struct domain_model *domain_model_from_xml(const char *text, size_t length, stru
     return doc ? domain_model_from_doc(doc, err) : NULL;
 }
 
+unsigned domain_model_machine_version(const struct domain_model *m)
+{
+    const char *dash = strrchr(m->machine ? m->machine : "", '-');
+    char *end;
+    unsigned long major = dash ? strtoul(dash + 1, &end, 10) : 0;
+    unsigned long minor = dash && *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major && major < 1000 && minor < 1000 ? (unsigned)(major * 1000 + minor) : 0;
+}
+
 /* --- Freeing ---------------------------------------------------------------------------------- */
 
 static void disk_done(struct domain_disk *d)

@@ -69,6 +69,10 @@ struct domain_model *domain_model_from_xml(const char *text, size_t length, stru
 /* The same of a document that is parsed, which stays the caller's. */
 struct domain_model *domain_model_from_doc(struct _xmlDoc *doc, struct error **err);
 
+/* The version of its machine type, 5 * 1000 + 2 of pc-q35-5.2; 0 of one without (q35, pc), or with
+ * a vendor's. */
+unsigned domain_model_machine_version(const struct domain_model *m);
+
 void domain_model_free(struct domain_model *m);
 CLEANUP_PTR(cleanup_domain_model_handler, struct domain_model, domain_model_free)
 #define cleanup_domain_model at_scope_end(cleanup_domain_model_handler)

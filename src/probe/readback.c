@@ -229,6 +229,9 @@ int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_c
         return -1;
     if (device_read(p, block, &c, err) < 0)
         return -1;
+    /* As many as there are vCPUs are what a disk has unasked, but can be asked for as well. */
+    if (!c.queues && asked->config->queues == p->hello.vcpus)
+        c.queues = asked->config->queues;
     c.format = strcmp(format, "raw") == 0     ? "raw"
                : strcmp(format, "qcow2") == 0 ? "qcow2"
                                               : "other";

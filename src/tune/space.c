@@ -272,12 +272,10 @@ void space_start_from(struct space *s, const struct disk_config *current)
     s->current = current;
 }
 
-/* What comes to the same is written the same: so that it is known again among values, and that two
- * of the same are one. */
-static struct disk_config normal_form(const struct space *s, const struct disk_config *current)
+struct disk_config space_normal_form(const struct space *s, const struct disk_config *current)
 {
     struct disk_config c = *current;
-    c.queues = c.queues == s->vcpus ? 0 : c.queues;
+    c.queues = c.queues == s->unasked_queues ? 0 : c.queues;
     c.iothreads = c.iothreads > 1 ? c.iothreads : 0;
     c.poll_max_ns = c.iothread && c.poll_max_ns != DISK_POLL_DEFAULT_NS ? c.poll_max_ns : 0;
     c.cluster_bytes = c.cluster_bytes == 65536 ? 0 : c.cluster_bytes;
@@ -318,7 +316,7 @@ GPtrArray *space_candidates(const struct space *s, const struct candidate_facts 
         return all;
     }
     struct space around = *s;
-    struct disk_config current = normal_form(s, s->current);
+    struct disk_config current = space_normal_form(s, s->current);
     around.current = &current;
     unsigned kept = keep_current(&around);
     add(all, &around, facts, &current, /* current = */ true);

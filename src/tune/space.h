@@ -36,8 +36,9 @@ struct space {
     bool allow_host_cache, allow_bus_change, allow_image_conversion;
     const struct disk_config *current; /* of the disk that there is; NULL: it is a new one */
     unsigned vcpus;
-    uint64_t disk_bytes; /* what the guest sees of the disk; 0: not known */
-    bool concurrent;     /* the work has several requests in flight */
+    unsigned unasked_queues; /* that the current disk would have unasked; 0: not known */
+    uint64_t disk_bytes;     /* what the guest sees of the disk; 0: not known */
+    bool concurrent;         /* the work has several requests in flight */
 };
 
 /* How many queues the disk has. */
@@ -64,6 +65,11 @@ int space_fix(struct space *s, const char *list, struct error **err);
  * Attributes that the XML does not have are in `current` as what they come to: io='threads' and
  * cache='writeback'. */
 void space_start_from(struct space *s, const struct disk_config *current);
+
+/* A current disk as its candidate has it: what comes to the same is written the same, so that it is
+ * known again among values, two of the same are one, and nothing differs that makes no difference.
+ */
+struct disk_config space_normal_form(const struct space *s, const struct disk_config *current);
 
 /* Axes and values for people, three lines each. The caller frees. */
 char *space_describe(void);

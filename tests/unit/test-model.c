@@ -339,17 +339,44 @@ static void test_absurd_numbers(void **state)
     assert_null(m->disks[1].target);
 }
 
+static void test_machine_version(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *machine;
+        unsigned version;
+    } rows[] = {{"pc-q35-5.2", 5002}, {"pc-i440fx-5.1", 5001},
+                {"virt-10.0", 10000}, {"pc-q35-rhel8.6.0", 0},
+                {"q35", 0},           {"", 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_free char *xml =
+            xasprintf("<domain><name>web</name><os><type machine='%s'>hvm</type></os></domain>",
+                      rows[i].machine);
+        cleanup_domain_model struct domain_model *m = read_well(xml);
+        assert_int_equal(domain_model_machine_version(m), rows[i].version);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_storys_disk), cmocka_unit_test(test_what_is_left_out),
-        cmocka_unit_test(test_everything_said), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_iothreads),       cmocka_unit_test(test_iothreads),
-        cmocka_unit_test(test_metadata_cache),  cmocka_unit_test(test_scsi),
-        cmocka_unit_test(test_choosing),        cmocka_unit_test(test_a_hash_is_of_what_is_said),
-        cmocka_unit_test(test_the_machine),     cmocka_unit_test(test_hugepages_of_any_size),
-        cmocka_unit_test(test_namespaces),      cmocka_unit_test(test_what_is_no_domain),
-        cmocka_unit_test(test_deep_xml),        cmocka_unit_test(test_absurd_numbers),
+        cmocka_unit_test(test_the_storys_disk),
+        cmocka_unit_test(test_what_is_left_out),
+        cmocka_unit_test(test_everything_said),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_iothreads),
+        cmocka_unit_test(test_machine_version),
+        cmocka_unit_test(test_iothreads),
+        cmocka_unit_test(test_metadata_cache),
+        cmocka_unit_test(test_scsi),
+        cmocka_unit_test(test_choosing),
+        cmocka_unit_test(test_a_hash_is_of_what_is_said),
+        cmocka_unit_test(test_the_machine),
+        cmocka_unit_test(test_hugepages_of_any_size),
+        cmocka_unit_test(test_namespaces),
+        cmocka_unit_test(test_what_is_no_domain),
+        cmocka_unit_test(test_deep_xml),
+        cmocka_unit_test(test_absurd_numbers),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

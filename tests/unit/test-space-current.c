@@ -26,7 +26,8 @@ static const struct {
     const char *vary, *fix; /* or NULL */
     bool allow_image_conversion, allow_host_cache, allow_bus_change;
     bool one_at_a_time; /* no two requests of the work are in flight together */
-    const char *ids;    /* those that a rule leaves out in brackets */
+    unsigned unasked_queues;
+    const char *ids; /* those that a rule leaves out in brackets */
 } spaces[] = {
     {.what = "as virt-install makes it: neither another image nor itself a second time",
      .current = {"virtio", "qcow2", "off", "none", "threads", false},
@@ -35,10 +36,16 @@ static const struct {
     {.what = "what is written otherwise and comes to the same",
      .current = {"virtio", "qcow2", "off", "none", "threads", true, .iothreads = 1,
                  .poll_max_ns = DISK_POLL_DEFAULT_NS, .queues = 2, .cluster_bytes = 65536},
+     .unasked_queues = 2,
      .vary = "iothread,queues,cluster",
      .fix = "cluster=64k",
      .ids = "qcow2-threads current qcow2-threads-perqueue qcow2-threads-1queue "
             "qcow2-threads-iothread-1queue (qcow2-threads-perqueue-1queue)"},
+    {.what =
+         "as many queues as there are vCPUs are asked for where they are not what there is unasked",
+     .current = {"virtio", "raw", "falloc", "none", "threads", false, .queues = 2},
+     .vary = "queues",
+     .ids = "raw-threads current raw-threads-1queue"},
     {.what = "raw has no clusters, whatever is written",
      .current = {"virtio", "raw", "falloc", "none", "native", false, .cluster_bytes = 4096},
      .vary = "iothread",
@@ -134,6 +141,7 @@ static GPtrArray *candidates_of(size_t i)
     if (spaces[i].fix)
         assert_int_equal(space_fix(&s, spaces[i].fix, NULL), 0);
     s.disk_bytes = UINT64_C(1) << 30;
+    s.unasked_queues = spaces[i].unasked_queues;
     s.allow_image_conversion = spaces[i].allow_image_conversion;
     s.allow_host_cache = spaces[i].allow_host_cache;
     s.allow_bus_change = spaces[i].allow_bus_change;
