@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tune/subject.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -114,6 +116,8 @@ static int read_image(struct subject *s, struct error **err)
     c->extended_l2 = image.extended_l2;
     s->images.image = *c;
     s->images.virtual_bytes = image.virtual_bytes;
+    if (image.encryption)
+        note(s, "the image is encrypted (%s); the probe guest's are not", image.encryption);
     return 0;
 }
 
@@ -126,7 +130,10 @@ static int find_directory(struct subject *s, const struct connection *c, const c
     } else if (is_type(s->disk, "volume")) {
         s->directory = lookup_pool_directory(c, s->disk->pool, err);
     } else {
-        cleanup_free char *path = xstrdup(s->image);
+        /* A link's own directory may lie on other storage. */
+        cleanup_free char *path = realpath(s->image, NULL);
+        if (!path)
+            return error_set_errno(err, errno, "cannot find the image %s", s->image);
         s->directory = xstrdup(dirname(path));
     }
     return s->directory ? 0 : -1;

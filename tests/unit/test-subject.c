@@ -135,6 +135,37 @@ static void test_the_mirror(void **state)
     assert_non_null(strstr(s.notes->pdata[0], "3072 KiB"));
 }
 
+/* A link is on other storage than what it leads to, as far as anybody knows. */
+static void test_a_link(void **state)
+{
+    (void)state;
+    create("there.qcow2", "cluster_size=64k", "1G");
+    cleanup_free char *elsewhere = scratch_path("elsewhere"), *link = scratch_path("elsewhere/a"),
+                      *there = realpath(scratch, NULL);
+    assert_int_equal(file_make_directories(elsewhere, NULL), 0);
+    assert_int_equal(symlink("../there.qcow2", link), 0);
+    cleanup_free char *xml = domain_xml("type='qcow2'", link, "");
+    cleanup_subject struct subject s = read_xml(xml);
+    assert_string_equal(s.image, link);
+    assert_string_equal(s.directory, there);
+}
+
+/* A header alone is enough: nobody reads anything else of an image. */
+static void test_an_encrypted_image(void **state)
+{
+    (void)state;
+    create("secret.qcow2", "cluster_size=64k", "1G");
+    cleanup_free char *image = scratch_path("secret.qcow2");
+    int fd = open(image, O_WRONLY);
+    /* crypt_method, big-endian. */
+    assert_int_equal(pwrite(fd, "\0\0\0\2", 4, 32), 4);
+    close(fd);
+    cleanup_free char *xml = domain_xml("type='qcow2'", image, "");
+    cleanup_subject struct subject s = read_xml(xml);
+    assert_int_equal(s.notes->len, 1);
+    assert_non_null(strstr(s.notes->pdata[0], "encrypted (luks)"));
+}
+
 /* --- What cannot be probed -------------------------------------------------------------------- */
 
 #define WITH(disk)                                                                                 \
@@ -238,6 +269,8 @@ int main(void)
         cmocka_unit_test(test_an_image_with_its_blocks),
         cmocka_unit_test(test_a_chain),
         cmocka_unit_test(test_the_mirror),
+        cmocka_unit_test(test_a_link),
+        cmocka_unit_test(test_an_encrypted_image),
         cmocka_unit_test(test_disks_that_nothing_can_stand_for),
         cmocka_unit_test(test_other_machines),
         cmocka_unit_test(test_files_that_are_none),
