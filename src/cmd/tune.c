@@ -4,6 +4,7 @@
  */
 #include "cmd/tune.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -98,6 +99,18 @@ static void run_done(struct run *r)
 }
 #define cleanup_run at_scope_end(run_done)
 
+/* What the domain's disk is held to, and none of the probe guest's. */
+static void doubt_limits(const struct domain_disk *d, GPtrArray *warnings)
+{
+    g_autoptr(GString) limits = g_string_new(NULL);
+    for (size_t i = 0; i < d->limit_count; i++)
+        g_string_append_printf(limits, "%s%s=%" PRIu64, i ? ", " : "", d->limits[i].name,
+                               d->limits[i].value);
+    if (d->limit_count)
+        trust_say(warnings, "the domain's disk is held to %s (<iotune>), the probe guest's are not",
+                  limits->str);
+}
+
 /* The exit status, or -1. */
 static int conclude(struct run *run, const struct raced *raced, struct error **err)
 {
@@ -106,8 +119,10 @@ static int conclude(struct run *run, const struct raced *raced, struct error **e
     const struct stage *stage = raced->stage;
     double seconds = (double)(clock_now_ns() - run->start_ns) / 1e9;
     past_record(&run->past, raced, seconds);
-    if (subject)
+    if (subject) {
         probed_doubt(subject, stage->accelerator, run->warnings);
+        doubt_limits(subject->disk, run->warnings);
+    }
     struct tune_report report = {
         .directory = a->directory,
         .accelerator = accelerator_name(stage->accelerator),
