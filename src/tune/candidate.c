@@ -62,13 +62,26 @@ char *candidate_create_line(const struct candidate *c)
 
 /* --- Selection -------------------------------------------------------------------------------- */
 
+/* A comment begins with a # at the beginning or behind a blank: "ID#2" is an id. */
+static void cut_comment(char *line)
+{
+    for (char *at = line; (at = strchr(at, '#')); at++)
+        if (at == line || g_ascii_isspace(at[-1])) {
+            *at = '\0';
+            return;
+        }
+}
+
 /* The ids of a comma list, or of the file it names; free with g_strfreev. */
 static char **selected_ids(const char *selection, struct error **err)
 {
     if (!strchr(selection, '/') && access(selection, F_OK) < 0)
         return g_strsplit(selection, ",", -1);
     cleanup_free char *text = file_read(selection, NULL, err);
-    return text ? g_strsplit(text, "\n", -1) : NULL;
+    char **lines = text ? g_strsplit(text, "\n", -1) : NULL;
+    for (char **line = lines; lines && *line; line++)
+        cut_comment(*line);
+    return lines;
 }
 
 static struct candidate *find(GPtrArray *candidates, const char *id)
@@ -135,7 +148,7 @@ int candidates_select(GPtrArray *candidates, const char *selection, struct error
     g_autoptr(GPtrArray) chosen = g_ptr_array_new_with_free_func(candidate_free);
     for (char **id = ids; *id; id++) {
         g_strstrip(*id);
-        if (!**id || **id == '#')
+        if (!**id)
             continue;
         struct candidate *c = find(candidates, *id);
         if (!c)

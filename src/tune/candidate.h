@@ -15,8 +15,8 @@ struct candidate {
     char *id;     /* "qcow2-prealloc-native-iothread" */
     struct disk_config config;
     const char *filesystem; /* that the probe guest works on a file of; NULL: on the disk itself */
-    unsigned needs; /* enum disk_needs: to change the current disk to it */
-    char *left_out; /* why it is not tried, one line; NULL when it is */
+    unsigned needs;         /* enum disk_needs: to change the current disk to it */
+    char *left_out;         /* why it is not tried, one line; NULL when it is */
 };
 
 /* What the rules need to know of the host. */
@@ -41,9 +41,9 @@ GPtrArray *candidates_for_new_disk(const struct candidate_facts *facts);
 GPtrArray *candidate_only(const char *id, unsigned lanes, struct error **err);
 
 /* Narrows the array to the ids in `selection`: a comma list, or the path of a file with one id a
- * line. An id that comes again is a candidate of its own, "ID#2": two disks of one configuration
- * that a race must find equal. The current disk stays, named or not. Errors: an id that is not
- * there, a file that cannot be read, nothing left to try. */
+ * line and comments behind "#". An id that comes again is a candidate of its own, "ID#2": two disks
+ * of one configuration that a race must find equal. The current disk stays, named or not. Errors:
+ * an id that is not there, a file that cannot be read, nothing left to try. */
 int candidates_select(GPtrArray *candidates, const char *selection, struct error **err);
 
 void candidate_free(void *candidate);

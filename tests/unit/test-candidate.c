@@ -303,7 +303,7 @@ static void test_file(void **state)
     g_autoptr(GPtrArray) all = candidates_for_new_disk(&plenty);
     assert(file_write_atomic(path,
                              "# what to try\n\n qcow2-threads\r\n\t\n"
-                             "  # and\nraw-native\nqcow2-threads",
+                             "  # and\nraw-native\t# the simplest # of all\nqcow2-threads #1",
                              NULL) == 0);
     assert_int_equal(candidates_select(all, path, NULL), 0);
     check_chosen(path, all, ids);
