@@ -318,6 +318,6 @@ const struct domain_disk *domain_model_disk(const struct domain_model *m, const 
     if (disks && target)
         error_hint(err, "its disks are %s", targets);
     else if (disks)
-        error_hint(err, "name one as %s/TARGET", m->name);
+        error_hint(err, "name one as %s/TARGET, or behind --xml FILE as TARGET", m->name);
     return NULL;
 }

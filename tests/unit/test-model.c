@@ -201,6 +201,7 @@ static void test_choosing(void **state)
                      "<disk type='volume'><source pool='p' volume='v'/><target dev='vdb'/></disk>");
     assert_null(domain_model_disk(m, NULL, &err));
     assert_string_equal(err->message, "the domain web has several disks: vda, vdb");
+    assert_string_equal(err->hint, "name one as web/TARGET, or behind --xml FILE as TARGET");
     assert_null(domain_model_disk(m, "vdc", &err));
     assert_string_equal(err->message, "the domain web has no disk 'vdc'");
     assert_string_equal(err->hint, "its disks are vda, vdb");
