@@ -278,6 +278,9 @@ def elimination():
     equal({c["rounds"] for c in whole["candidates"]}, {50}, "rounds with --exhaustive")
     equal({c["cpu_us_per_io"] for c in whole["candidates"]}, {None}, "CPU times without long slices")
     equal(whole["host"]["cpu_us_per_io"], None, "the host's CPU time without long slices")
+    # Which is slower by so much is the machine's affair.
+    if len(left) == len(report["candidates"]):
+        raise Skip("nobody was put out here, and who is was not looked at")
 
 
 @case("of many, the second half of a race is among those that were ahead at half time")
