@@ -113,7 +113,8 @@ struct race {
     size_t runoff;          /* candidates that have; 0: there is none */
     bool settled;     /* those that are left lie within the margin of each other, or one is left */
     bool time_is_up;  /* before that */
-    bool interrupted; /* by a signal: nothing of the round, or pass, that it came in counts */
+    bool interrupted; /* by a signal: the round, or pass, that it came in is none; its requests are
+                       * among those of the records all the same */
     bool hurried;     /* there was no time for all of the long slices */
     bool exhausted;   /* first writes only: ended because a disk had no block left */
     double clock_drift;       /* guest against host over the whole race */
