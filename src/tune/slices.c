@@ -30,13 +30,20 @@ int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct bu
 /* A request takes a tenth of that on the slowest disk there is. */
 #define SLOWEST_REQUEST_NS (NS_PER_SECOND / 4)
 
-/* How long an answer may take: what was asked for a hundred times over, and some seconds more for
- * a disk that pauses. */
-static uint64_t patience(size_t slices, const struct budget *b)
+/* What the requests of a slice take by their rate, those included that fill the queue. */
+static uint64_t paced_ns(const struct workload *w, const struct budget *b)
 {
-    uint64_t each = 100 * b->duration_ns + NS_PER_SECOND;
-    uint64_t sample = b->sample * SLOWEST_REQUEST_NS;
-    return 30 * NS_PER_SECOND + slices * (each > sample ? each : sample);
+    uint64_t counted = MAX(b->min_requests, b->sample);
+    return w->rate_iops ? (counted + b->ramp + w->depth) * NS_PER_SECOND / w->rate_iops : 0;
+}
+
+uint64_t slices_patience(const struct work *works, unsigned count, size_t slices,
+                         const struct budget *b)
+{
+    uint64_t each = MAX(100 * b->duration_ns + NS_PER_SECOND, b->sample * SLOWEST_REQUEST_NS);
+    for (unsigned i = 0; i < count; i++)
+        each = MAX(each, 2 * paced_ns(&works[i].workload, b));
+    return 30 * NS_PER_SECOND + slices * each;
 }
 
 /* Reads [[slice, …], …]: `count` disks with `works` slices each. */
@@ -60,13 +67,14 @@ int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned
                     const struct budget *budget, struct slice *ret, struct error **err)
 {
     unsigned works;
-    suite_group(s->options->suite, group, &works);
+    const struct work *group_works = suite_group(s->options->suite, group, &works);
     json_t *order = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(order, json_integer(s->lanes[lanes[i]].number));
     json_t *command = json_pack("{s:s, s:i, s:o, s:o}", "do", "run", "group", (int)group, "order",
                                 order, "budget", budget_to_json(budget));
-    cleanup_json json_t *reply = probe_request(s->probe, command, patience(count, budget), err);
+    cleanup_json json_t *reply =
+        probe_request(s->probe, command, slices_patience(group_works, works, count, budget), err);
     if (!reply || read_slices(json_object_get(reply, "slices"), count, works, ret, err) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)

@@ -16,6 +16,12 @@ int slices_on_host(struct stage *s, size_t lane, unsigned group, const struct bu
 int slices_in_guest(struct stage *s, const size_t *lanes, size_t count, unsigned group,
                     const struct budget *budget, struct slice *ret, struct error **err);
 
+/* How long the answer to so many slices of a group's works may take: what was asked for a hundred
+ * times over, twice what requests take that are held to a rate, and some seconds more for a disk
+ * that pauses. */
+uint64_t slices_patience(const struct work *works, unsigned count, size_t slices,
+                         const struct budget *budget);
+
 /* Has host and guest forget the latencies of all slices so far. */
 int slices_forget(struct stage *s, struct error **err);
 

@@ -2,7 +2,7 @@
 /*
  * test-time.c - what keeps a run within its time: images that take too long to write are an error
  * before they are written, long slices are planned for what they take, it is known when one alone
- * is left, and pauses end at a signal.
+ * is left, patience is as long as what is asked for, and pauses end at a signal.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -19,6 +19,7 @@
 #include "base/interrupt.h"
 #include "scene.h"
 #include "tune/passes.h"
+#include "tune/slices.h"
 
 #define SECOND NS_PER_SECOND
 #define MIB (UINT64_C(1) << 20)
@@ -142,6 +143,23 @@ static void test_candidates(void **state)
     assert_int_equal(runner_candidates(&r), 1);
 }
 
+/* --- Patience --------------------------------------------------------------------------------- */
+
+/* Eight slices of ten requests each and more: a hang is no disk that is asked once a second. */
+static void test_patience(void **state)
+{
+    (void)state;
+    struct budget budget = {.duration_ns = 5 * NS_PER_MS, .min_requests = 8, .ramp = 2};
+    struct work works[2] = {{.workload = *named_workload("dd", NULL)},
+                            {.workload = *named_workload("dd", NULL)}};
+    assert_int_equal(slices_patience(works, 2, 8, &budget) / SECOND, 30 + 12);
+    works[1].workload.rate_iops = 1;
+    assert_true(slices_patience(works, 2, 8, &budget) > 8 * 11 * SECOND);
+    assert_int_equal(slices_patience(works, 1, 8, &budget) / SECOND, 30 + 12);
+    budget.sample = 100;
+    assert_true(slices_patience(works, 2, 8, &budget) > 8 * 103 * SECOND);
+}
+
 /* --- Pauses ----------------------------------------------------------------------------------- */
 
 static void test_rest(void **state)
@@ -174,7 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filling),        cmocka_unit_test(test_passes),
         cmocka_unit_test(test_passes_unknown), cmocka_unit_test(test_candidates),
-        cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_patience),       cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests_name("time", tests, NULL, NULL);
 }
