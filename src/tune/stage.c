@@ -155,10 +155,21 @@ static int create_files(struct stage *s, struct error **err)
     return 0;
 }
 
-/* An image at its full size, and 4 MiB for what qcow2 keeps beside the data. */
-static uint64_t lane_bytes(const struct stage_options *o)
+/* Of a qcow2 whose clusters have no size of their own. */
+#define QCOW2_CLUSTER 65536
+
+/* What a qcow2 keeps of each cluster: an entry in the tables of L2, which has two parts where it is
+ * extended, and a reference count. */
+#define CLUSTER_ENTRIES (16 + 2)
+
+uint64_t stage_lane_bytes(const struct stage_options *o)
 {
-    return o->size_bytes + (UINT64_C(4) << 20);
+    /* Other clusters that are tried are larger than those that are usual. */
+    uint64_t cluster = o->like && o->like->image.cluster_bytes
+                           ? MIN(o->like->image.cluster_bytes, QCOW2_CLUSTER)
+                           : QCOW2_CLUSTER;
+    uint64_t tables = o->size_bytes / cluster * CLUSTER_ENTRIES;
+    return o->size_bytes + MAX(UINT64_C(4) << 20, tables + (UINT64_C(2) << 20));
 }
 
 /* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
@@ -166,7 +177,7 @@ static uint64_t lane_bytes(const struct stage_options *o)
 
 unsigned stage_room(const struct stage_options *o)
 {
-    uint64_t lanes = storage_room(o->directory) / lane_bytes(o);
+    uint64_t lanes = storage_room(o->directory) / stage_lane_bytes(o);
     /* The host's, and one for what a chain stands on. */
     uint64_t others = o->replicas + 1, disks = lanes > others ? lanes - others : 0;
     return (unsigned)(disks < LANES_MAX ? disks : LANES_MAX) / o->replicas;
@@ -175,7 +186,7 @@ unsigned stage_room(const struct stage_options *o)
 static uint64_t space_needed(const struct stage *s)
 {
     unsigned chain = s->options->like ? s->options->like->depth > 0 : 0;
-    uint64_t bytes = (s->lane_count + chain) * lane_bytes(s->options);
+    uint64_t bytes = (s->lane_count + chain) * stage_lane_bytes(s->options);
     for (size_t i = s->host_lanes; i < s->lane_count; i++)
         bytes += disk_bytes(s->options, candidate_of(s, &s->lanes[i])) - s->options->size_bytes;
     return bytes;

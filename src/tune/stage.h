@@ -122,6 +122,9 @@ struct filling {
 /* An error where that will not be over before the deadline, as far as can be told by now. */
 int stage_check_fill(const struct stage *s, const struct filling *f, struct error **err);
 
+/* What a scratch image takes at its full size, with what qcow2 keeps beside the data. */
+uint64_t stage_lane_bytes(const struct stage_options *options);
+
 /* How many candidates a stage can hold: of the disks that one guest takes, and of those that the
  * file system has room for. */
 unsigned stage_room(const struct stage_options *options);
