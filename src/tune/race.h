@@ -26,10 +26,14 @@
  * longer, so that QEMU's CPU time can be read around it; the host's is that of this program around
  * its slice.
  *
- * At the end each lane that is left gets a few long slices. They show what short ones cannot
- * (caches that fill, throttles), and are long enough to read the CPU time of the QEMU process
- * around each. Before the first round a disk of each candidate has one such slice of each work, so
- * that those that are put out have a figure of CPU time, too; nothing else of these counts.
+ * At the end each lane that is left gets a few long slices, as far as there is time. They show what
+ * short ones cannot (caches that fill, throttles), and are long enough to read the CPU time of the
+ * QEMU process around each. Before the first round a disk of each candidate has one such slice of
+ * each work, so that those that are put out have a figure of CPU time, too; nothing else of these
+ * counts.
+ *
+ * A deadline is a bound: what would end behind it is not begun, and a round in which it passes all
+ * the same is none.
  */
 #pragma once
 
