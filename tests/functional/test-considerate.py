@@ -27,6 +27,14 @@ def rate():
     assert_nothing_left(_directory)
 
 
+@case("images that cannot be written in time at that rate are an error before they are")
+def no_time():
+    result = run("tune", "-d", _directory, "-w", "dd", "--size", "64M", "--replicas", "1", "--time", "60", *ONE, "--rate", "1M")
+    assert_error(result, "longer than there is time", hint="--rate")
+    assert result.seconds < 60, f"--time 60 took {result.seconds:.0f} s to say so"
+    assert_nothing_left(_directory)
+
+
 def priority_with(*options):
     """The I/O priority of the probe guest's QEMU, as ionice prints it."""
     if not shutil.which("ionice"):
