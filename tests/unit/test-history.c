@@ -393,7 +393,9 @@ static void test_killed(void **state)
     cleanup_free char *directory = scratch_path("killed"),
                       *journal = scratch_path("killed/" FILE_NAME "-journal");
     guint races = 0, hot = 0;
-    for (useconds_t i = 0; i < 20; i++) {
+    useconds_t i = 0;
+    /* On a slow disk the first ones are killed before they have written any. */
+    for (; i < 20 || (i < 300 && (!races || !hot)); i++) {
         pid_t pid = fork();
         if (pid == 0)
             write_on(directory);
@@ -406,8 +408,8 @@ static void test_killed(void **state)
         assert_true(now >= races);
         races = now;
     }
-    print_message("# %u races by 20 writers, %u of which were killed in the middle of one\n", races,
-                  hot);
+    print_message("# %u races by %u writers, %u of which were killed in the middle of one\n", races,
+                  (unsigned)i, hot);
     assert_true(races > 0 && hot > 0);
 }
 
