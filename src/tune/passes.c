@@ -51,6 +51,7 @@ static uint64_t slices_of_pass(const struct runner *r)
     return r->group_count * (r->order_count + r->parts);
 }
 
+/* What a pass is to take, and a little more. */
 static double planned_ns(const struct runner *r)
 {
     return (double)(slices_of_pass(r) * r->race->long_slice_ns * 11 / 10) * stretch(r);
@@ -58,11 +59,13 @@ static double planned_ns(const struct runner *r)
 
 uint64_t passes_plan(struct runner *r, uint64_t left_ns)
 {
-    double slices = (double)(LONG_PASSES * slices_of_pass(r));
-    double each = LONG_SHARE * (double)left_ns / slices / stretch(r);
-    bool fit = each >= LONG_SLICE_MIN_NS || !r->options->deadline_ns;
-    r->race->long_slice_ns = long_slice_ns((uint64_t)each);
-    return runner_confirms(r) && fit ? (uint64_t)(LONG_PASSES * planned_ns(r)) : 0;
+    double share = LONG_SHARE * (double)left_ns, pass = (double)slices_of_pass(r) * stretch(r);
+    unsigned count = LONG_PASSES;
+    /* Fewer, where so many would be more than their share. */
+    while (r->options->deadline_ns && count && share / (count * pass) < LONG_SLICE_MIN_NS)
+        count--;
+    r->race->long_slice_ns = long_slice_ns(count ? (uint64_t)(share / (count * pass)) : 0);
+    return runner_confirms(r) && count ? (uint64_t)(count * planned_ns(r)) : 0;
 }
 
 /* --- Before the rounds ------------------------------------------------------------------------ */
@@ -173,7 +176,7 @@ int passes_run(struct runner *r, struct error **err)
         return 0;
     struct race *race = r->race;
     /* Slices are longer than asked for where the work is slow, as the rounds have shown. */
-    double need = fmax(planned_ns(r), (double)r->round_ns);
+    double need = fmax(planned_ns(r) * 10 / 11, (double)r->round_ns);
     runner_progress(r, "long slices", 0);
     while (race->passes < LONG_PASSES && !race->hurried && !runner_is_interrupted(r)) {
         uint64_t before = clock_now_ns();

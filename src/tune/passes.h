@@ -8,8 +8,8 @@
 #include "tune/runner.h"
 
 /* How long the slices are to be, by the lanes that run, when `left_ns` are left of the race at its
- * beginning; returns the time to be kept for them, 0 where there are to be none, or where there is a
- * deadline and they would take more than their share of the time. */
+ * beginning; returns the time to be kept for them, 0 where there are to be none. With a deadline
+ * they are fewer, or none, where they would take more than their share of the time. */
 uint64_t passes_plan(struct runner *r, uint64_t left_ns);
 
 /* Reads the CPU time of each candidate's work, unless the rounds do, there are to be no long

@@ -78,11 +78,13 @@ static const struct {
     {"as long as they may be", 60, 100, 0, 30 * 0.150 * 1.1},
     {"as much as their share", 10, 100, 0, 2 * 1.1},
     {"as short as they may be", 3, 100, 0, 30 * 0.020 * 1.1},
-    {"no share is enough", 2, 100, 0, 0},
+    {"two of three", 2, 100, 0, 20 * 0.020 * 1.1},
+    {"one of three", 1, 100, 0, 10 * 0.020 * 1.1},
     {"without a deadline it need not be", 2, 0, 0, 30 * 0.020 * 1.1},
     {"a rate that all are below", 60, 100, 700000000, 30 * 0.150 * 1.1},
     {"a tenth of what they move", 60, 100, 65536000, 12 * 1.1},
-    {"a tenth, for which no share is enough", 29, 100, 65536000, 0},
+    {"a tenth, for which the share is enough for two", 29, 100, 65536000, 5.8 * 1.1},
+    {"a hundredth, for which no share is enough", 9, 100, 6553600, 0},
 };
 
 static struct runner runner_of(struct scene *s, const struct race_options *options)
