@@ -105,8 +105,8 @@ def mirrored():
     base = image(directory, "base.qcow2")
     middle = image(directory, "middle.qcow2", "-b", base, "-F", "qcow2")
     top = image(directory, "top.qcow2", "-o", "cluster_size=128k", "-b", middle, "-F", "qcow2")
-    # An old machine type gives a disk one queue, whatever the vCPUs are.
-    define(domain_xml("chained", disk_xml(top), machine="pc-i440fx-4.2", uuid=UUID.replace("4d", "5d")), directory)
+    # An old machine type gives a disk one queue, whatever the vCPUs are, unless as many as these are asked for.
+    define(domain_xml("chained", disk_xml(top, driver="cache='none' queues='2'"), machine="pc-i440fx-4.2", uuid=UUID.replace("4d", "5d")), directory)
     going = Run("tune", "chained", *SMALL, "-w", "randread", "--vcpus", "2", "--json", "--verbose", "--candidates", "current")
     going.reach("measuring")
     line = Path(f"/proc/{qemu_of(going)}/cmdline").read_bytes()
@@ -118,6 +118,8 @@ def mirrored():
     equal(len(told), 3, "images of the chain")
     equal(told[0]["cluster-size"], 131072, "cluster size")
     assert_done(going.wait())
+    current = json.loads(going.out)["candidates"][0]
+    equal((current["disk"]["queues"], current["effective"]["queues"]), (2, 2), f"queues of {current}")
     virsh("undefine", "chained")
     assert_nothing_left(directory)
 
