@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -56,6 +57,14 @@ static void load_modules(void)
         if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
             perror(path);
     }
+}
+
+/* The kernel's own limit is 1024 descriptors, and every job of every work has one for each disk, and
+ * often a ring. */
+static void allow_descriptors(void)
+{
+    if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){1 << 20, 1 << 20}) < 0)
+        perror("descriptors");
 }
 
 #define PORTS "/sys/class/virtio-ports"
@@ -376,6 +385,7 @@ int main(void)
 {
     mount_all();
     load_modules();
+    allow_descriptors();
     int port = open_port();
     if (port < 0) {
         fprintf(stderr, "the probe guest has no port " PROTOCOL_PORT "\n");

@@ -5,6 +5,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/interrupt.h"
 #include "base/memory.h"
@@ -54,6 +55,19 @@ static int find_verb(int argc, char **argv)
     return 1;
 }
 
+/* Every job of every work has a descriptor for each disk, and often a ring; more than these nobody
+ * needs, and what is started from here inherits it. */
+#define DESCRIPTORS_MAX 65536
+
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_MAX)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     cleanup_error struct error *err = NULL;
@@ -74,6 +88,7 @@ int main(int argc, char **argv)
             continue;
         if (interrupt_install(&err) < 0)
             return fail(err);
+        allow_descriptors();
         return verbs[i].run(argc - at, argv + at);
     }
     error_set(&err, name[0] ? "there is no verb '%s'" : "no verb%s", name);

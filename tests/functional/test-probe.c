@@ -113,6 +113,23 @@ static void test_bad_commands(void **state)
     assert_true(does_work());
 }
 
+/* Many jobs on many disks, each with a descriptor: more than a kernel lets a process have unasked. */
+static void test_descriptors(void **state)
+{
+    (void)state;
+    enum { DISKS = 20 };
+    const char *serials[DISKS];
+    struct work work = make_work(WORKLOAD_RANDREAD, 4096, 1, 0);
+    struct slice slice;
+    work.workload.jobs = WORKLOAD_JOBS_MAX;
+    for (size_t i = 0; i < DISKS; i++)
+        serials[i] = "disk-0";
+    stage_prepare(&work, 1, serials, DISKS);
+    struct budget few = {.duration_ns = UINT64_MAX, .min_requests = 1, .max_requests = 2};
+    stage_run(0, (const int[]){DISKS - 1}, 1, &few, &slice);
+    assert_int_equal(slice.requests, 2 * WORKLOAD_JOBS_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_readback_catches),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_bad_commands),
+        cmocka_unit_test(test_descriptors),
     };
     return cmocka_run_group_tests(tests, stage_set_up, stage_tear_down);
 }
