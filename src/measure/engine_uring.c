@@ -306,24 +306,29 @@ static bool is_busy(const struct uring *u, const struct progress *p, unsigned de
     return u->free_count < depth || (p->left && !p->stopping);
 }
 
+/* Requests after which the queue counts as full: as many as it holds. At a rate it never is. */
+static unsigned depth_filled(const struct target *t)
+{
+    return t->pace.interval_ns ? 0 : t->workload.depth;
+}
+
 static int uring_run(struct target *t, const struct budget *budget, struct slice *ret,
                      struct error **err)
 {
     struct uring *u = ((struct uring_target *)t->engine_state)->uring;
     unsigned depth = t->workload.depth;
     uint64_t now = clock_now_ns();
-    /* The queue counts as full once as many requests came back as it holds. A budget without a
-     * ramp is a whole run, as dd would time it: from the first submission to the last completion.
-     */
+    if (!budget->resume)
+        t->pace = pace_start(&t->workload, now);
+    /* A budget without a ramp is a whole run, as dd would time it: from the first submission to the
+     * last completion. */
     struct progress p = {.whole = !budget->ramp,
                          .left = budget->ramp ? UINT64_MAX : budget->max_requests,
                          .start_ns = now,
                          .last_ns = now,
                          .counting = !budget->ramp,
-                         .ramp = budget->ramp ? budget->ramp + depth : 0};
+                         .ramp = budget->ramp ? budget->ramp + depth_filled(t) : 0};
 
-    if (!budget->resume)
-        t->pace = pace_start(&t->workload, now);
     fill_queue(t, u, &p, now);
     while (is_busy(u, &p, depth)) {
         int r = submit_and_wait(t, u, &p, now);
@@ -339,8 +344,8 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
     }
     if (p.errnum)
         return engine_request_failed(t, &p.failed, p.errnum < 0 ? 0 : p.errnum, err);
-    /* At a rate, waiting for the next to be due is part of the time. */
-    if (t->pace.interval_ns && p.counting)
+    /* At a rate, waiting for the next to be due is part of a whole run's time. */
+    if (p.whole && t->pace.interval_ns)
         p.last_ns = now;
     p.slice.elapsed_ns = p.last_ns - p.start_ns;
     *ret = p.slice;

@@ -169,6 +169,22 @@ static void test_count(void **state)
     assert_undisturbed(count_is_kept());
 }
 
+/* At a rate a deep queue is no ramp: it is never full, and as many more would take their time. */
+static bool ramp_is_short(void)
+{
+    static struct histogram latencies;
+    struct workload w = work(100);
+    struct slice slice = run_slice(&w, &(struct budget){NS_PER_MS, 3, UINT64_MAX, 2}, &latencies);
+    assert_true(slice.requests >= 3);
+    return slice.issued <= 2 + 3 + 2;
+}
+
+static void test_ramp(void **state)
+{
+    (void)state;
+    assert_undisturbed(ramp_is_short());
+}
+
 /* A rate that no disk has is none. */
 static void test_too_fast(void **state)
 {
@@ -298,6 +314,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_count),
+        cmocka_unit_test(test_ramp),
         cmocka_unit_test(test_too_fast),
         cmocka_unit_test(test_stall_at_a_rate),
         cmocka_unit_test(test_stall_without),
