@@ -260,10 +260,13 @@ static void reap(struct target *t, struct uring *u, struct progress *p, unsigned
     {
         if (seen == ready)
             break;
+        seen++;
+        /* Before 5.11 a timeout is a request of liburing's own. */
+        if (cqe->user_data == LIBURING_UDATA_TIMEOUT)
+            continue;
         unsigned i = (unsigned)io_uring_cqe_get_data64(cqe);
         complete(t, p, &u->slots[i], cqe->res, now);
         u->free_slots[u->free_count++] = i;
-        seen++;
     }
     io_uring_cq_advance(&u->ring, seen);
     /* Completions that share the clock reading that starts the count are not part of it. */
@@ -281,23 +284,50 @@ static bool budget_spent(const struct progress *p, const struct budget *budget, 
            p->slice.requests >= budget->min_requests;
 }
 
+/* Whether the kernel has any of the requests. */
+static bool has_in_flight(const struct target *t, const struct uring *u)
+{
+    return t->workload.depth - u->free_count > io_uring_sq_ready(&u->ring);
+}
+
+/* What an io_uring_enter came to: 0, also where the next one may succeed (EBUSY: completions have to
+ * be taken first), or a negative error number. Where there is no memory for a request, one that
+ * completes may make room. */
+static int settle(const struct target *t, struct uring *u, int r)
+{
+    struct io_uring_cqe *cqe;
+    if (r == -EAGAIN && has_in_flight(t, u))
+        r = io_uring_wait_cqe(&u->ring, &cqe);
+    return r < 0 && r != -EINTR && r != -ETIME && r != -EBUSY ? r : 0;
+}
+
 /* Hands over what was prepared and waits for a completion; where requests are limited to a rate and
  * there is room for one, at most until it is due. 0, or a negative error number. */
 static int submit_and_wait(const struct target *t, struct uring *u, const struct progress *p,
                            uint64_t now)
 {
-    if (!t->pace.interval_ns || !u->free_count || !p->left || p->stopping) {
-        int r = io_uring_submit_and_wait(&u->ring, 1);
-        return r < 0 && r != -EINTR ? r : 0;
-    }
+    if (!t->pace.interval_ns || !u->free_count || !p->left || p->stopping)
+        return settle(t, u, io_uring_submit_and_wait(&u->ring, 1));
     uint64_t due = pace_due(&t->pace);
     if (due <= now)
         return 0;
     struct __kernel_timespec wait = {.tv_sec = (long long)((due - now) / NS_PER_SECOND),
                                      .tv_nsec = (long long)((due - now) % NS_PER_SECOND)};
     struct io_uring_cqe *cqe;
-    int r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &wait, NULL);
-    return r < 0 && r != -EINTR && r != -ETIME ? r : 0;
+    return settle(t, u, io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &wait, NULL));
+}
+
+/* After an error of the ring: waits for what is in flight, whose memory is about to go. */
+static void drain(struct target *t, struct uring *u, struct progress *p)
+{
+    struct io_uring_cqe *cqe;
+    p->stopping = true;
+    while (has_in_flight(t, u)) {
+        int r = io_uring_wait_cqe(&u->ring, &cqe);
+        if (r < 0 && r != -EINTR)
+            return;
+        reap(t, u, p, io_uring_cq_ready(&u->ring), clock_now_ns());
+    }
 }
 
 /* Whether there is, or will be, something to wait for. */
@@ -332,8 +362,10 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
     fill_queue(t, u, &p, now);
     while (is_busy(u, &p, depth)) {
         int r = submit_and_wait(t, u, &p, now);
-        if (r < 0)
+        if (r < 0) {
+            drain(t, u, &p);
             return error_set_errno(err, -r, "io_uring_enter on %s", t->path);
+        }
         /* In this order: what completes after the reading, while the host lets us wait for the CPU,
          * would pass for having been quicker than it was. */
         unsigned ready = io_uring_cq_ready(&u->ring);
