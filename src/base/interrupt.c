@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t caught;
+static atomic_int caught; /* threads of crews look at it, too */
 static volatile sig_atomic_t deferring, deferred; /* the signal that was */
 static int event = -1;
 

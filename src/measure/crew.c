@@ -185,10 +185,12 @@ static void run_together(struct site *s, const struct budget *budgets)
 }
 
 /* Adds up what the workers of one workload did; the first error among them, or 0. */
-static int add_up(struct crew *c, unsigned workload, struct slice *ret, struct error **err)
+static int add_up(struct crew *c, unsigned workload, bool whole, struct slice *ret,
+                  struct error **err)
 {
     struct slice all = {0};
     double rate = 0;
+    uint64_t longest = 0;
     for (unsigned i = 0; i < c->jobs; i++) {
         const struct slice *slice = &c->workers[i].slice;
         if (c->workers[i].workload != workload)
@@ -203,8 +205,11 @@ static int add_up(struct crew *c, unsigned workload, struct slice *ret, struct e
         all.written_bytes += slice->written_bytes;
         all.exhausted |= slice->exhausted;
         rate += slice->elapsed_ns ? (double)slice->requests / (double)slice->elapsed_ns : 0;
+        longest = slice->elapsed_ns > longest ? slice->elapsed_ns : longest;
     }
     all.elapsed_ns = rate > 0 ? (uint64_t)((double)all.requests / rate + 0.5) : 0;
+    if (whole)
+        all.elapsed_ns = longest;
     *ret = all;
     return 0;
 }
@@ -243,7 +248,7 @@ static int run_jobs(struct site *s, const struct budget *budgets, struct slice *
     run_together(s, budgets);
     int result = 0;
     for (unsigned i = 0; i < c->count && result == 0; i++)
-        result = add_up(c, i, &ret[i], err);
+        result = add_up(c, i, budgets[i].stop, &ret[i], err);
     /* One is told; the others' are most likely the same. */
     for (unsigned i = 0; i < c->jobs; i++)
         error_free(TAKE_PTR(c->workers[i].err));
@@ -258,6 +263,16 @@ int site_run(struct site *s, const struct budget *budgets, struct slice *ret, st
         if (budgets[i].sample)
             ret[i].p99_ns = p99_of(s, i, budgets[i].sample);
     return 0;
+}
+
+void site_steadiness(const struct site *s, unsigned workload, double *ret_spread, double *ret_trend)
+{
+    unsigned count = 0;
+    cleanup_free const struct marks **all = xcalloc(s->jobs, sizeof(*all));
+    for (unsigned i = 0; i < s->jobs; i++)
+        if (s->crew->workers[i].workload == workload)
+            all[count++] = &s->targets[i]->marks;
+    marks_steadiness(all, count, ret_spread, ret_trend);
 }
 
 void site_clear_latencies(struct site *s)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/interrupt.h"
 #include "measure/target.h"
 
 struct engine {
@@ -30,6 +31,38 @@ static inline void engine_count(struct target *t, uint64_t ns)
     histogram_add(&t->histogram, ns);
     if (t->sample_left)
         t->sample[--t->sample_left] = ns;
+}
+
+/* Sets the pace and, of a whole run, the first mark. */
+static inline void engine_start(struct target *t, const struct budget *budget, uint64_t now)
+{
+    if (!budget->resume)
+        t->pace = pace_start(&t->workload, now);
+    if (budget->stop)
+        marks_start(&t->marks, now, pace_due_share(&t->pace, now));
+}
+
+/* Whether a whole run is to end before its time. */
+static inline bool engine_is_stopped(const struct budget *budget)
+{
+    return budget->stop &&
+           (atomic_load_explicit(budget->stop, memory_order_relaxed) || interrupt_check(NULL) < 0);
+}
+
+/* When the time of a whole run is over. */
+static inline uint64_t engine_end(const struct budget *budget, uint64_t start)
+{
+    bool bound = budget->stop && budget->duration_ns < UINT64_MAX - start;
+    return bound ? start + budget->duration_ns : UINT64_MAX;
+}
+
+/* Until when to wait for a request that is due `due`, in a whole run that ends at `end`: signals
+ * are looked at meanwhile. */
+static inline uint64_t engine_wait_until(const struct budget *budget, uint64_t due, uint64_t end,
+                                         uint64_t now)
+{
+    uint64_t until = due < end ? due : end;
+    return budget->stop && until > now + MARK_NS ? now + MARK_NS : until;
 }
 
 /* A request failed with `errnum` (0: it was cut short): the error that says so. Returns -1. */

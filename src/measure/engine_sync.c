@@ -25,15 +25,27 @@ static ssize_t transfer(const struct target *t, const struct request *r)
     return n;
 }
 
-/* When the latency of the next request begins: when the one before ended, or when it is due. */
-static uint64_t wait_for_turn(struct pace *pace, uint64_t now)
+/* Waits until the next request may start, which the end of the run may prevent; *now is the time
+ * then. Its latency begins when the one before ended, or when it was due, or, where that was slept
+ * for, when the sleep ended: the kernel's timers are late by more than some disks take. */
+static bool wait_for_turn(struct target *t, const struct budget *budget, uint64_t end,
+                          uint64_t *now, uint64_t *ret_from)
 {
-    uint64_t from;
-    if (!pace_take(pace, now, &from)) {
-        pace_sleep_until(from);
-        pace->given++;
+    struct pace *pace = &t->pace;
+    uint64_t due;
+    if (pace_take(pace, *now, &due)) {
+        *ret_from = due;
+        return true;
     }
-    return from;
+    while (*now < due) {
+        pace_sleep_until(engine_wait_until(budget, due, end, *now));
+        *now = clock_now_ns();
+        if (*now >= end || engine_is_stopped(budget))
+            return false;
+    }
+    pace->given++;
+    *ret_from = *now;
+    return true;
 }
 
 static int sync_run(struct target *t, const struct budget *budget, struct slice *ret,
@@ -42,18 +54,20 @@ static int sync_run(struct target *t, const struct budget *budget, struct slice 
     struct slice slice = {0};
     unsigned ramp = budget->ramp;
     uint64_t before = clock_now_ns();
-    uint64_t start = before;
+    uint64_t start = before, from;
+    const uint64_t end = engine_end(budget, start);
     struct request request;
-    if (!budget->resume)
-        t->pace = pace_start(&t->workload, before);
+    engine_start(t, budget, start);
 
-    while (slice.requests < budget->max_requests) {
+    while (slice.requests < budget->max_requests && !engine_is_stopped(budget)) {
+        bool sync = pattern_sync_is_next(&t->pattern);
+        from = before;
+        if (!sync && !wait_for_turn(t, budget, end, &before, &from))
+            break;
         if (!pattern_next(&t->pattern, &request)) {
             slice.exhausted = true;
             break;
         }
-        bool sync = request.kind == REQUEST_SYNC;
-        uint64_t from = sync ? before : wait_for_turn(&t->pace, before);
         ssize_t n = transfer(t, &request);
         if (n != (ssize_t)request.length)
             return engine_request_failed(t, &request, n < 0 ? errno : 0, err);
@@ -72,6 +86,8 @@ static int sync_run(struct target *t, const struct budget *budget, struct slice 
             engine_count(t, now - from);
             slice.requests++;
             slice.bytes += request.length;
+            if (budget->stop)
+                marks_pass(&t->marks, now, slice.requests);
         }
         if (now - start >= budget->duration_ns && slice.requests >= budget->min_requests)
             break;

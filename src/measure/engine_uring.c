@@ -62,6 +62,7 @@ struct progress {
     bool counting;     /* from the turn after the ramp's last completion */
     uint64_t start_ns; /* when counting began */
     uint64_t last_ns;  /* completion of the last request that counted */
+    uint64_t end_ns;   /* when a whole run's time is over */
     bool stopping;
     struct request failed;
     int errnum; /* of the first request that failed; -1: it was cut short */
@@ -290,8 +291,8 @@ static bool has_in_flight(const struct target *t, const struct uring *u)
     return t->workload.depth - u->free_count > io_uring_sq_ready(&u->ring);
 }
 
-/* What an io_uring_enter came to: 0, also where the next one may succeed (EBUSY: completions have to
- * be taken first), or a negative error number. Where there is no memory for a request, one that
+/* What an io_uring_enter came to: 0, also where the next one may succeed (EBUSY: completions have
+ * to be taken first), or a negative error number. Where there is no memory for a request, one that
  * completes may make room. */
 static int settle(const struct target *t, struct uring *u, int r)
 {
@@ -304,15 +305,15 @@ static int settle(const struct target *t, struct uring *u, int r)
 /* Hands over what was prepared and waits for a completion; where requests are limited to a rate and
  * there is room for one, at most until it is due. 0, or a negative error number. */
 static int submit_and_wait(const struct target *t, struct uring *u, const struct progress *p,
-                           uint64_t now)
+                           const struct budget *budget, uint64_t now)
 {
     if (!t->pace.interval_ns || !u->free_count || !p->left || p->stopping)
         return settle(t, u, io_uring_submit_and_wait(&u->ring, 1));
-    uint64_t due = pace_due(&t->pace);
-    if (due <= now)
+    uint64_t until = engine_wait_until(budget, pace_due(&t->pace), p->end_ns, now);
+    if (until <= now)
         return 0;
-    struct __kernel_timespec wait = {.tv_sec = (long long)((due - now) / NS_PER_SECOND),
-                                     .tv_nsec = (long long)((due - now) % NS_PER_SECOND)};
+    struct __kernel_timespec wait = {.tv_sec = (long long)((until - now) / NS_PER_SECOND),
+                                     .tv_nsec = (long long)((until - now) % NS_PER_SECOND)};
     struct io_uring_cqe *cqe;
     return settle(t, u, io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, &wait, NULL));
 }
@@ -348,20 +349,20 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
     struct uring *u = ((struct uring_target *)t->engine_state)->uring;
     unsigned depth = t->workload.depth;
     uint64_t now = clock_now_ns();
-    if (!budget->resume)
-        t->pace = pace_start(&t->workload, now);
-    /* A budget without a ramp is a whole run, as dd would time it: from the first submission to the
-     * last completion. */
+    engine_start(t, budget, now);
+    /* Without a ramp time is that from the first submission to the last completion, as dd has it.
+     */
     struct progress p = {.whole = !budget->ramp,
                          .left = budget->ramp ? UINT64_MAX : budget->max_requests,
                          .start_ns = now,
                          .last_ns = now,
+                         .end_ns = engine_end(budget, now),
                          .counting = !budget->ramp,
                          .ramp = budget->ramp ? budget->ramp + depth_filled(t) : 0};
 
     fill_queue(t, u, &p, now);
     while (is_busy(u, &p, depth)) {
-        int r = submit_and_wait(t, u, &p, now);
+        int r = submit_and_wait(t, u, &p, budget, now);
         if (r < 0) {
             drain(t, u, &p);
             return error_set_errno(err, -r, "io_uring_enter on %s", t->path);
@@ -371,7 +372,9 @@ static int uring_run(struct target *t, const struct budget *budget, struct slice
         unsigned ready = io_uring_cq_ready(&u->ring);
         now = clock_now_ns();
         reap(t, u, &p, ready, now);
-        p.stopping = p.stopping || budget_spent(&p, budget, now);
+        if (budget->stop && !p.stopping)
+            marks_pass(&t->marks, now, p.slice.requests);
+        p.stopping = p.stopping || budget_spent(&p, budget, now) || engine_is_stopped(budget);
         fill_queue(t, u, &p, now);
     }
     if (p.errnum)

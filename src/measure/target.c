@@ -150,21 +150,25 @@ void target_free(struct target *t)
     free(t->path);
     free(t->syncs);
     free(t->sample);
+    marks_done(&t->marks);
     free(t);
 }
 
 int target_run(struct target *t, const struct budget *budget, struct slice *ret, struct error **err)
 {
-    struct budget own = *budget;
     if (budget->sample > t->sample_room) {
         t->sample = xreallocarray(t->sample, budget->sample, sizeof(*t->sample));
         t->sample_room = budget->sample;
     }
     t->sample_left = budget->sample;
-    if (budget->resume && own.max_requests != UINT64_MAX)
-        own.max_requests -=
-            t->histogram.count < own.max_requests ? t->histogram.count : own.max_requests;
-    return t->engine->run(t, &own, ret, err);
+    int r = t->engine->run(t, budget, ret, err);
+    if (!budget->stop)
+        return r;
+    if (r == 0)
+        r = interrupt_check(err);
+    if (r < 0)
+        atomic_store(budget->stop, true);
+    return r;
 }
 
 int target_sync(struct target *t, uint64_t *ret_ns, struct error **err)

@@ -13,16 +13,22 @@
  * both ends of what is counted, however short the slice. Without a ramp all are counted, from the
  * first submission to the last completion, and no more are started than max_requests.
  *
+ * A whole run, as dd or fio would do it, is one slice without a ramp that somebody can stop: the
+ * queue is never drained to look how it goes. It leaves marks instead, and at a rate it does not
+ * wait for a request that is due when its time is over.
+ *
  * How requests reach the kernel is the engine's business (engine.h): pread and pwrite at depth 1,
  * as dd does it, io_uring above.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "measure/histogram.h"
+#include "measure/marks.h"
 #include "measure/pace.h"
 #include "measure/pattern.h"
 #include "measure/workload.h"
@@ -56,6 +62,7 @@ struct target {
     struct pace pace;
     struct histogram histogram; /* latencies of the requests that counted */
     struct histogram *syncs;    /* of all syncs; NULL in work without */
+    struct marks marks;         /* of a whole run */
     struct buffers *buffers;    /* not owned */
     const struct engine *engine;
     void *engine_state;
@@ -70,9 +77,10 @@ struct budget {
     uint64_t min_requests;
     uint64_t max_requests;
     unsigned ramp; /* requests done before counting starts, beyond filling the queue */
-    bool resume; /* goes on with the slice before: what was due there and was not done still is, and
-                  * max_requests is of all of them together since the latencies were cleared */
-    unsigned sample; /* so many of the first requests that count have their p99 told; 0: none */
+    bool resume;   /* goes on with the slice before: what was due there and was not done still is */
+    unsigned sample;   /* so many of the first requests that count have their p99 told; 0: none */
+    atomic_bool *stop; /* of a whole run, and without a ramp: ends it when it is true, which it
+                        * becomes where a signal came or a target failed; NULL: a slice */
 };
 
 struct slice {
@@ -104,7 +112,8 @@ void target_free(struct target *t);
 CLEANUP_PTR(cleanup_target_handler, struct target, target_free)
 #define cleanup_target at_scope_end(cleanup_target_handler)
 
-/* Does one slice of work. Errors are the I/O errors of the disk; nothing stays in flight. */
+/* Does one slice of work. Errors are the I/O errors of the disk, and in a whole run a signal
+ * (base/interrupt.h); nothing stays in flight. */
 int target_run(struct target *t, const struct budget *budget, struct slice *ret,
                struct error **err);
 

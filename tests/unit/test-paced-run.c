@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-paced-run.c - that a whole run is made of parts is not to be seen in what it comes to: it
- * keeps its rate, it catches up after a stall, and every job does its share to the request.
+ * test-paced-run.c - a whole run keeps its rate, alone and beside work of another rate, catches up
+ * after a stall, and every job does its share to the request; a signal ends it.
  *
  *   test-paced-run [DEPTH]     1: the engine of pread and pwrite; more: io_uring
  */
 #undef NDEBUG
 #include <assert.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/interrupt.h"
 #include "disk.h"
 #include "undisturbed.h"
 #include "measure/pace.h"
@@ -108,6 +110,92 @@ static void test_syncs_besides(void **state)
     assert_undisturbed(syncs_are_besides());
 }
 
+/* --- Beside each other --------------------------------------------------------------------------
+ */
+
+enum { BESIDE_MS = 2300, QUICK_RATE = 100, SLOW_RATE = 2 };
+
+/* The works of this pair of rates, in a run of BESIDE_MS; and the latencies of the first. */
+static void run_beside(const unsigned pair[2], struct run_result ret[2], struct histogram *first)
+{
+    struct run_bounds b = {.duration_ns = BESIDE_MS * NS_PER_MS, .time_based = true};
+    struct work works[2];
+    cleanup_free char *path = disk_file(SPAN);
+    cleanup_error struct error *err = NULL;
+    for (int i = 0; i < 2; i++)
+        works[i] = (struct work){.workload = work(WORKLOAD_RANDREAD, pair[i]), .bounds = b};
+    cleanup_crew struct crew *crew = NULL;
+    cleanup_site struct site *s = run_open(works, 2, path, false, 1, &crew, &err);
+    if (!s || run_whole(s, works, 2, ret, &err) < 0)
+        fail_msg("%s", err->message);
+    memset(first, 0, sizeof(*first));
+    site_add_latencies(s, 0, first);
+}
+
+/* Nobody waits for the one that has little to do, and nobody for what would be due after the end.
+ */
+static bool rates_are_kept_beside(void)
+{
+    static struct histogram h;
+    struct run_result r[2];
+    run_beside((const unsigned[]){QUICK_RATE, SLOW_RATE}, r, &h);
+    uint64_t quick = QUICK_RATE * BESIDE_MS / 1000, end = (BESIDE_MS + 150) * NS_PER_MS;
+    assert_true(r[0].requests <= quick + 1 && r[1].requests <= 5);
+    return r[0].requests >= quick * 98 / 100 && r[1].requests == 5 && r[0].elapsed_ns < end &&
+           r[1].elapsed_ns < end && r[1].elapsed_ns >= BESIDE_MS * NS_PER_MS &&
+           histogram_quantile(&h, 0.99) < 50 * NS_PER_MS && r[0].spread < 0.1 &&
+           fabs(r[0].trend) < 0.1;
+}
+
+/* Work without a rate is at work all the time. */
+static bool load_is_never_idle(void)
+{
+    static struct histogram h;
+    struct run_result r[2];
+    run_beside((const unsigned[]){0, SLOW_RATE}, r, &h);
+    double busy_ns = histogram_mean(&h) * (double)h.count;
+    return busy_ns > 0.9 * depth * BESIDE_MS * 1e6;
+}
+
+static void test_beside(void **state)
+{
+    (void)state;
+    assert_undisturbed(rates_are_kept_beside());
+    assert_undisturbed(load_is_never_idle());
+}
+
+/* --- Signals ------------------------------------------------------------------------------------
+ */
+
+/* Two jobs with a request a second: 0 where a signal has ended them. */
+static int run_until_signal(const char *path)
+{
+    static struct histogram latencies, syncs;
+    struct workload w = work(WORKLOAD_READ, 1);
+    struct run_bounds b = {.duration_ns = 3600 * NS_PER_SECOND, .time_based = true};
+    struct run_result r;
+    w.jobs = 2;
+    if (interrupt_install(NULL) < 0)
+        return 1;
+    return run(path, &w, b, &r, &latencies, &syncs) < 0 && interrupt_check(NULL) < 0 ? 0 : 1;
+}
+
+static void test_signal(void **state)
+{
+    (void)state;
+    cleanup_free char *path = disk_file(SPAN);
+    uint64_t start = clock_now_ns();
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(run_until_signal(path));
+    pace_sleep_until(start + NS_PER_SECOND);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_true(clock_now_ns() - start < 60 * NS_PER_SECOND);
+}
+
 /* --- A stall ---------------------------------------------------------------------------------- */
 
 struct shared {
@@ -166,8 +254,8 @@ static void test_stall(void **state)
 
 /* --- Jobs ------------------------------------------------------------------------------------- */
 
-/* Jobs are never equally fast; each does its share all the same, in a run of many parts. One is
- * slow here, by a rate of its own. */
+/* Jobs are never equally fast; each does its share all the same, and the run ends with the last.
+ * One is slow here, by a rate of its own. */
 static void test_jobs(void **state)
 {
     (void)state;
@@ -187,15 +275,15 @@ static void test_jobs(void **state)
             fail_msg("job %u: %llu instead of %u", i,
                      (unsigned long long)s->targets[i]->histogram.count, COUNT);
     assert_int_equal(r.requests, JOBS * COUNT);
+    assert_true(r.elapsed_ns >= NS_PER_SECOND * (COUNT - 1) / 2000);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_syncs_besides),
-        cmocka_unit_test(test_stall),
-        cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_rates),  cmocka_unit_test(test_syncs_besides),
+        cmocka_unit_test(test_beside), cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_stall),  cmocka_unit_test(test_jobs),
     };
     depth = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
     if (disk_skip(depth))

@@ -94,6 +94,7 @@ static void test_whole(void **state)
     }
 }
 
+/* What came to no request is an error, and not a figure of 0. */
 static void test_nothing(void **state)
 {
     (void)state;
@@ -103,24 +104,26 @@ static void test_nothing(void **state)
     cleanup_free char *path = disk_file(SPAN);
     cleanup_crew struct crew *crew = crew_new(&w, 1, 1, NULL);
     cleanup_site struct site *s = site_open(crew, path, &(uint64_t){0}, false, 1, NULL);
+    cleanup_error struct error *err = NULL;
     assert_non_null(s);
     assert_int_equal(run_whole(s, &(struct work){.workload = w, .bounds = {.bytes = BLOCK - 1}}, 1,
-                               &result, NULL),
-                     0);
-    assert_true(result.requests == 0 && result.bytes == 0 && result.elapsed_ns == 0);
-    assert_true(result.written_bytes == 0 && result.sync_ns == 0);
+                               &result, &err),
+                     -1);
+    assert_non_null(strstr(err->message, "this work: not one request"));
+    assert_int_equal(result.requests, 5);
     site_add_latencies(s, 0, &latencies);
     assert_int_equal(latencies.count, 0);
 }
 
-/* First writes end with the file, whatever more was asked for. */
+/* First writes end with the file, whatever more was asked for; a ramp would take what counts. */
 static void test_exhausted(void **state)
 {
     (void)state;
     static struct histogram latencies, syncs;
     for (int i = 0; i < 2; i++) {
         struct workload w = work(i ? WORKLOAD_RANDWRITE : WORKLOAD_WRITE);
-        struct run_result result = run(&w, 10 * SPAN, true, &latencies, &syncs);
+        struct run_bounds b = {.bytes = 10 * SPAN, .ramp_ns = i ? 0 : NS_PER_SECOND / 4};
+        struct run_result result = run_within(&w, b, true, &latencies, &syncs);
         assert_int_equal(result.bytes, SPAN);
         assert_int_equal(result.written_bytes, SPAN);
     }
