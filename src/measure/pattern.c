@@ -84,26 +84,34 @@ static uint64_t scattered(const struct pattern *p, uint64_t number)
     return (uint64_t)((__uint128_t)number * p->stride % p->blocks);
 }
 
+/* Goes on where the last request of its kind has ended. */
+static bool next_in_order(struct pattern *p, bool read, uint32_t units, uint64_t *ret)
+{
+    uint64_t *next = &p->next[read && !p->once];
+    if (*next + units > p->units) {
+        if (p->once)
+            return false;
+        *next = 0;
+    }
+    *ret = *next;
+    *next += units;
+    return true;
+}
+
 /* The unit at which the next request of this many units begins; false when there is none left. */
-static bool next_address(struct pattern *p, uint32_t units, uint64_t *ret)
+static bool next_address(struct pattern *p, bool read, uint32_t units, uint64_t *ret)
 {
     if (p->once && p->is_random) {
-        if (p->next == p->blocks)
+        if (p->next[0] == p->blocks)
             return false;
-        *ret = scattered(p, p->next++) * p->block_units;
+        *ret = scattered(p, p->next[0]++) * p->block_units;
     } else if (p->is_zipf) {
         *ret = scattered(p, zipf_draw(&p->zipf, &p->random)) * p->block_units;
     } else if (p->is_random) {
         *ret = p->size_count ? random_below(&p->random, p->units - units + 1)
                              : random_below(&p->random, p->blocks) * p->block_units;
     } else {
-        if (p->next + units > p->units) {
-            if (p->once)
-                return false;
-            p->next = 0;
-        }
-        *ret = p->next;
-        p->next += units;
+        return next_in_order(p, read, units, ret);
     }
     return true;
 }
@@ -124,9 +132,9 @@ bool pattern_next(struct pattern *p, struct request *ret)
     }
     uint32_t units = next_length(p);
     uint64_t unit;
-    if (!next_address(p, units, &unit))
-        return false;
     bool read = is_read(p);
+    if (!next_address(p, read, units, &unit))
+        return false;
     p->unsynced += !read;
     *ret = (struct request){
         .offset = unit * p->unit_bytes,

@@ -13,10 +13,11 @@
 
 struct pattern {
     struct random random;
-    uint64_t units;      /* in the span; a unit is what every size is a multiple of */
-    uint64_t blocks;     /* of the largest size, in the span */
-    uint64_t next;       /* sequential: the next unit; once and random: blocks given out */
-    uint64_t stride;     /* a step that meets every block exactly once */
+    uint64_t units;   /* in the span; a unit is what every size is a multiple of */
+    uint64_t blocks;  /* of the largest size, in the span */
+    uint64_t next[2]; /* sequential: the next unit, of writes and of reads; once: the first of
+                       * them, for both; once and random: blocks given out */
+    uint64_t stride;  /* a step that meets every block exactly once */
     uint32_t unit_bytes;
     uint32_t block_units;
     uint32_t read_below; /* a draw of 2^32 below this is a read */
@@ -45,8 +46,9 @@ struct request {
 
 /* Sets up the addresses of `w` over the first `span_bytes` bytes of a disk. With `once` every
  * block is given out a single time (a first write that comes twice is a rewrite); otherwise
- * sequential work wraps round and random work draws again and again. Mixed sizes begin at any unit,
- * and under Zipf's law, or `once` at random, at multiples of the largest. */
+ * sequential work wraps round and random work draws again and again. In a sequential mix reads go
+ * through the span in their order and writes in theirs, as fio has it. Mixed sizes begin at any
+ * unit, and under Zipf's law, or `once` at random, at multiples of the largest. */
 void pattern_init(struct pattern *p, const struct workload *w, uint64_t span_bytes, bool once,
                   uint64_t seed);
 

@@ -136,6 +136,28 @@ static void test_mix(void **state)
     }
 }
 
+/* Reads and writes of a mix each go through the span from its start, and round again; first writes
+ * leave no block out, and none comes twice. */
+static void test_mix_in_order(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 50 };
+    struct pattern p;
+    struct request request;
+    struct workload w = work(WORKLOAD_RW, 70, 4096);
+    uint64_t next[] = {[REQUEST_READ] = 0, [REQUEST_WRITE] = 0};
+    pattern_init(&p, &w, BLOCKS * 4096, false, 5);
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(pattern_next(&p, &request));
+        assert_int_equal(request.offset, next[request.kind]++ % BLOCKS * 4096);
+    }
+    assert_true(next[REQUEST_READ] > 600 && next[REQUEST_WRITE] > 200);
+    pattern_init(&p, &w, BLOCKS * 4096, true, 5);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        assert_true(pattern_next(&p, &request) && request.offset == i * 4096);
+    assert_false(pattern_next(&p, &request));
+}
+
 /* --- Mixed sizes ------------------------------------------------------------------------------ */
 
 static const struct block_share boot_shares[] = {
@@ -434,6 +456,8 @@ int main(void)
         cmocka_unit_test(test_random_is_uniform),
         cmocka_unit_test(test_random_by_seed),
         cmocka_unit_test(test_mix),
+        cmocka_unit_test(test_mix_in_order),
+
         cmocka_unit_test(test_size_shares),
         cmocka_unit_test(test_in_the_span),
         cmocka_unit_test(test_mixed_wraps),
