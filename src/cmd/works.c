@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "measure/fio.h"
 #include "measure/named.h"
+#include "measure/sites.h"
 
 /* All of the file once, or for the time given. */
 static struct work work_within(uint64_t size_bytes, uint64_t runtime_ns)
@@ -131,6 +132,8 @@ int options_fit_suite(const struct workload_options *o, struct suite *suite, uin
 {
     char size[32];
     bool cut = false;
+    if (sites_check_memory(suite, err) < 0)
+        return -1;
     for (unsigned i = 0; i < suite->count; i++) {
         struct work *w = &suite->works[i];
         if (size_bytes / 16 < w->workload.block_bytes)

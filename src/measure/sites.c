@@ -5,6 +5,9 @@
 
 #include "base/memory.h"
 
+/* Of a probe guest that has 512 MiB, and most of whose own needs are disks. */
+#define MEMORY_MAX_MIB 256
+
 struct sites {
     struct suite *suite;
     bool once;
@@ -33,6 +36,20 @@ static struct crew *crew_of(const struct suite *suite, unsigned group, uint64_t 
     return crew_new(workloads, count, seed, err);
 }
 
+int sites_check_memory(const struct suite *suite, struct error **err)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < suite->count; i++)
+        bytes += buffers_length(&suite->works[i].workload) * suite->works[i].workload.jobs;
+    if (bytes >> 20 <= MEMORY_MAX_MIB)
+        return 0;
+    error_set(err, "the buffers of all works and jobs take %llu MiB, and there is room for %d",
+              (unsigned long long)(bytes >> 20), MEMORY_MAX_MIB);
+    return error_hint(err,
+                      "each job takes its queue depth by its block size, in whole 2 MiB: fewer "
+                      "works at a time, or smaller ones");
+}
+
 struct sites *sites_new(const struct suite *suite, bool once, uint64_t seed, struct error **err)
 {
     cleanup_sites struct sites *s = xcalloc(1, sizeof(*s));
@@ -44,6 +61,8 @@ struct sites *sites_new(const struct suite *suite, bool once, uint64_t seed, str
         error_set(err, "first writes can be measured of one work at a time");
         return NULL;
     }
+    if (sites_check_memory(suite, err) < 0)
+        return NULL;
     for (unsigned g = 0; g < s->groups; g++) {
         s->crews[g] = crew_of(suite, g, seed + g, err);
         if (!s->crews[g])

@@ -10,8 +10,13 @@
 
 struct sites;
 
-/* Makes a crew for each group. The suite is copied. Errors are those of crew_new; and with `once`,
- * several groups: where one wrote first, the next would rewrite. The caller frees. */
+/* 0, or -1 where the buffers of all works, which are there at the same time, would not fit into the
+ * probe guest. */
+int sites_check_memory(const struct suite *suite, struct error **err);
+
+/* Makes a crew for each group. The suite is copied. Errors are those of sites_check_memory and
+ * crew_new; and with `once`, several groups: where one wrote first, the next would rewrite. The
+ * caller frees. */
 struct sites *sites_new(const struct suite *suite, bool once, uint64_t seed, struct error **err);
 void sites_free(struct sites *s);
 CLEANUP_PTR(cleanup_sites_handler, struct sites, sites_free)

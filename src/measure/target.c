@@ -25,17 +25,33 @@
  */
 #define HUGE_PAGE ((size_t)2 << 20)
 
+static size_t stride_of(uint32_t block_bytes)
+{
+    return (block_bytes + PAGE - 1) / PAGE * PAGE;
+}
+
 static size_t buffers_stride(const struct buffers *b)
 {
-    return (b->block_bytes + PAGE - 1) / PAGE * PAGE;
+    return stride_of(b->block_bytes);
+}
+
+static unsigned turns_of(const struct workload *w)
+{
+    return w->zeros ? 1 : (unsigned)(VARIETY / (stride_of(w->block_bytes) * w->depth)) + 1;
+}
+
+size_t buffers_length(const struct workload *w)
+{
+    size_t used = stride_of(w->block_bytes) * w->depth * turns_of(w);
+    return (used + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 }
 
 struct buffers *buffers_new(const struct workload *w, uint64_t seed)
 {
     struct buffers *b = xcalloc(1, sizeof(*b));
     *b = (struct buffers){.block_bytes = w->block_bytes, .depth = w->depth, .zeros = w->zeros};
-    b->turns = b->zeros ? 1 : (unsigned)(VARIETY / (buffers_stride(b) * b->depth)) + 1;
-    b->length = (buffers_stride(b) * b->depth * b->turns + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    b->turns = turns_of(w);
+    b->length = buffers_length(w);
     b->memory = aligned_alloc(HUGE_PAGE, b->length);
     if (!b->memory)
         abort();

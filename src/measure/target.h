@@ -94,6 +94,8 @@ struct slice {
         p99_ns; /* of the sample of each job, together; 0: not asked for, or too few requests */
 };
 
+/* The memory that the buffers of one job take. */
+size_t buffers_length(const struct workload *w);
 struct buffers *buffers_new(const struct workload *w, uint64_t seed);
 void buffers_free(struct buffers *b);
 CLEANUP_PTR(cleanup_buffers_handler, struct buffers, buffers_free)

@@ -168,6 +168,27 @@ static void test_first_writes(void **state)
     assert_non_null(s);
 }
 
+/* All groups have their buffers at the same time: what fits alone may not fit with others. */
+static void test_memory(void **state)
+{
+    (void)state;
+    cleanup_suite struct suite *suite = suite_new("");
+    cleanup_error struct error *err = NULL;
+    struct work big = {.workload = {.rw = WORKLOAD_WRITE, .block_bytes = 1 << 20, .jobs = 4},
+                       .weight = 1};
+    big.workload.depth = 32;
+    suite_add(suite, &big, false);
+    suite_add(suite, &big, false);
+    assert_int_equal(sites_check_memory(suite, NULL), 0);
+    /* Two small jobs: 2 MiB each. */
+    big.workload = (struct workload){
+        .rw = WORKLOAD_READ, .read_percent = 100, .block_bytes = 4096, .depth = 1, .jobs = 2};
+    suite_add(suite, &big, false);
+    assert_int_equal(sites_check_memory(suite, &err), -1);
+    assert_non_null(strstr(err->message, "take 260 MiB, and there is room for 256"));
+    assert_null(sites_new(suite, false, 1, NULL));
+}
+
 static void test_bad_disk(void **state)
 {
     (void)state;
@@ -184,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_groups),       cmocka_unit_test(test_json),
         cmocka_unit_test(test_bad_json),     cmocka_unit_test(test_sites),
         cmocka_unit_test(test_first_writes), cmocka_unit_test(test_bad_disk),
+        cmocka_unit_test(test_memory),
     };
     if (disk_skip(1))
         return 0;
