@@ -175,10 +175,19 @@ char **options_spread(int *argc, char **argv, const char *const *names)
 
 /* --- Values ----------------------------------------------------------------------------------- */
 
+/* No file is larger, and what is added to a size does not wrap. */
+#define SIZE_MAX_BYTES (UINT64_C(1) << 62)
+
 int option_size(const char *option, const char *value, uint64_t *ret, struct error **err)
 {
-    if (value && text_parse_size(value, ret, err) < 0)
+    uint64_t size = 0;
+    if (!value)
+        return 0;
+    if (text_parse_size(value, &size, err) < 0)
         return error_prefix(err, "%s", option);
+    if (size > SIZE_MAX_BYTES)
+        return error_set(err, "%s: '%s' is more than any file holds", option, value);
+    *ret = size;
     return 0;
 }
 

@@ -60,7 +60,7 @@ uint64_t suite_file_bytes(const struct suite *s)
     for (unsigned i = 0; i < s->count; i++)
         if (s->works[i].span_bytes > largest)
             largest = s->works[i].span_bytes;
-    return (largest + mib - 1) / mib * mib;
+    return largest > UINT64_MAX - mib ? UINT64_MAX / mib * mib : (largest + mib - 1) / mib * mib;
 }
 
 double suite_weight(const struct suite *s)
