@@ -69,13 +69,20 @@ static struct suite *named_suite(const struct workload_options *o, const char *u
     return add_list(o, mix ? mix->parts : list, like, suite, err) < 0 ? NULL : TAKE_PTR(suite);
 }
 
+static uint64_t share_of(uint64_t bytes, unsigned percent)
+{
+    return bytes / 100 * percent + bytes % 100 * percent / 100;
+}
+
 static void add_job(const struct fio_file *file, size_t i, uint64_t size_bytes, struct suite *suite)
 {
     const struct fio_job *job = &file->jobs[i];
     uint64_t span = job->size_bytes ? job->size_bytes : size_bytes;
     struct work work = work_within(span, job->runtime_ns);
     work.workload = job->workload;
-    work.bounds.bytes = job->io_bytes ? job->io_bytes : span;
+    work.bounds.bytes = job->io_percent ? share_of(span, job->io_percent)
+                        : job->io_bytes ? job->io_bytes
+                                        : span;
     work.bounds.ramp_ns = job->ramp_ns;
     work.bounds.time_based = job->time_based && job->runtime_ns;
     suite_add(suite, &work, /* beside = */ i && job->group == file->jobs[i - 1].group);

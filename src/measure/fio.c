@@ -105,8 +105,13 @@ static int add_job(struct reader *r, struct error **err)
     copy_name(job.workload.name, r->section);
     if (fio_options_finish(&options, &place, &job, err) < 0)
         return error_prefix(err, "%s:%u", r->file_name, r->section_line);
-    if (options.stonewall && f->count)
-        r->group++;
+    bool beside = f->count && !options.stonewall;
+    if ((beside || job.workload.jobs > 1) && !options.file_given)
+        fio_note(
+            &(struct fio_place){f, r->file_name, 0},
+            "filename: without it each job of fio's has a file of its own, and here all work on "
+            "the same one");
+    r->group += options.stonewall && f->count;
     job.group = r->group;
     job.name = TAKE_PTR(r->section);
     f->jobs = xreallocarray(f->jobs, f->count + 1, sizeof(*f->jobs));
@@ -325,7 +330,7 @@ static void print_global(FILE *out)
     fputs("[global]\ndirect=1\nthread=1\ngroup_reporting=1\nrandrepeat=0\n", out);
 }
 
-static void print_work(FILE *out, const struct work *work, bool first)
+static void print_work(FILE *out, const struct work *work, bool first, bool shares)
 {
     const struct workload *w = &work->workload;
     print_section(out, w);
@@ -345,9 +350,9 @@ static void print_work(FILE *out, const struct work *work, bool first)
     fprintf(out, "iodepth=%u\n", w->depth);
     if (w->jobs > 1)
         fprintf(out, "numjobs=%u\n", w->jobs);
-    /* Jobs of one work share a file, as they do here. Not by a filename_format without the number
-     * of the job, with which all but one of fio's threads come to nothing. */
-    if (w->jobs > 1)
+    /* What is done at the same time shares a file, as it does here. Not by a filename_format
+     * without the number of the job, with which all but one of fio's threads come to nothing. */
+    if (shares || w->jobs > 1)
         fputs("filename=virt-disktune.shared\n", out);
     if (work->span_bytes)
         fprintf(out, "size=%llu\n", (unsigned long long)work->span_bytes);
@@ -372,9 +377,12 @@ char *fio_print(const struct suite *suite)
     if (!out)
         abort();
     print_global(out);
-    for (unsigned i = 0; i < suite->count; i++)
-        print_work(out, &suite->works[i],
-                   i == 0 || suite->works[i].group == suite->works[i - 1].group);
+    for (unsigned i = 0; i < suite->count; i++) {
+        const struct work *w = &suite->works[i];
+        bool beside = i && w->group == w[-1].group;
+        bool shares = beside || (i + 1 < suite->count && w->group == w[1].group);
+        print_work(out, w, i == 0 || beside, shares);
+    }
     fclose(out);
     return text;
 }

@@ -28,6 +28,7 @@ struct fio_job {
     struct workload workload;
     uint64_t size_bytes; /* 0: not given, as with the others below */
     uint64_t io_bytes;
+    unsigned io_percent; /* of its size, instead of io_bytes */
     uint64_t runtime_ns;
     uint64_t ramp_ns;
     bool time_based;

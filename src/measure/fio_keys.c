@@ -376,5 +376,6 @@ int fio_key_apply(struct fio_options *o, const char *key, const char *value,
             return error_prefix(err, "%s", key);
         return 0;
     }
+    o->file_given |= strncmp(key, "filename", strlen("filename")) == 0;
     return apply_unread(key, value, place, err);
 }

@@ -27,7 +27,7 @@ struct fio_options {
     uint64_t size, io_size;
     unsigned io_percent; /* of size, instead of io_size; 0: not given */
     uint64_t runtime_ns, ramp_ns;
-    bool time_based, stonewall, direct_given, norandommap, zeros;
+    bool time_based, stonewall, direct_given, file_given, norandommap, zeros;
     const char *engine; /* NULL: fio's own choice */
     bool engine_waits;  /* one request at a time, whatever the depth */
 };

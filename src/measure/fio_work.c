@@ -60,6 +60,10 @@ static int finish_rate(const struct fio_options *o, struct workload *w, struct e
     double iops = sum / workload_mean_bytes(w);
     if (!(round(iops) >= 1 && round(iops) <= UINT32_MAX))
         return error_set(err, "a rate of %.3g requests a second is not supported", iops);
+    if (fabs(iops - round(iops)) > iops / 100) {
+        error_set(err, "a rate of %.3g requests a second is not supported", iops);
+        return error_hint(err, "rates are whole numbers of requests a second, within 1 %%");
+    }
     w->rate_iops = (uint32_t)round(iops);
     return 0;
 }
@@ -99,8 +103,7 @@ static void finish_job(const struct fio_options *o, struct fio_job *job)
 {
     job->size_bytes = o->size;
     job->io_bytes = o->io_size;
-    if (o->io_percent)
-        job->io_bytes = o->size / 100 * o->io_percent + o->size % 100 * o->io_percent / 100;
+    job->io_percent = o->io_percent;
     job->runtime_ns = o->runtime_ns;
     job->ramp_ns = o->ramp_ns;
     job->time_based = o->time_based;

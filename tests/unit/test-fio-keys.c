@@ -125,14 +125,15 @@ static const struct {
     const char *keys;
     uint64_t size, io, runtime, ramp;
     bool time_based;
+    unsigned io_percent;
 } bounds[] = {
     {"", 0, 0, 0, 0, false},
     {"size=1g", UINT64_C(1) << 30, 0, 0, 0, false},
     {"size=2T\nio_size=1p", UINT64_C(2) << 40, UINT64_C(1) << 50, 0, 0, false},
     {"size=50%", 0, 0, 0, 0, false},
     {"io_limit=1m", 0, K *K, 0, 0, false},
-    {"io_size=20%\nsize=1000", 1000, 200, 0, 0, false},
-    {"io_size=20%", 0, 0, 0, 0, false},
+    {"io_size=20%\nsize=1000", 1000, 0, 0, 0, false, 20},
+    {"io_size=20%", 0, 0, 0, 0, false, 20},
     {"runtime=30", 0, 0, 30 * S, 0, false},
     {"timeout=30s\ntime_based", 0, 0, 30 * S, 0, true},
     {"runtime=500ms\nramp_time=2m\ntime_based=1", 0, 0, S / 2, 120 * S, true},
@@ -148,6 +149,7 @@ static void test_bounds(void **state)
         cleanup_fio struct fio_file *file = parse(text);
         assert_int_equal(file->jobs[0].size_bytes, bounds[i].size);
         assert_int_equal(file->jobs[0].io_bytes, bounds[i].io);
+        assert_int_equal(file->jobs[0].io_percent, bounds[i].io_percent);
         assert_int_equal(file->jobs[0].runtime_ns, bounds[i].runtime);
         assert_int_equal(file->jobs[0].ramp_ns, bounds[i].ramp);
         assert_int_equal(file->jobs[0].time_based, bounds[i].time_based);
@@ -303,6 +305,7 @@ static const struct {
     {"[a]\nrandom_distribution=zipf:0x1\n", "F:2: random_distribution: '0x1' is not a theta"},
     {"[a]\nrw=randread\nrandom_distribution=zipf:9\n", "F:1: zipf 9: it has to be"},
     {"[a]\nrate=100\n", "F:1: a rate of 0.0244 requests a second"},
+    {"[a]\nrate=100k\nbs=64k\n", "F:1: a rate of 1.56 requests a second"},
     {"[a]\nrate=1p\nbs=512\n", "F:1: a rate of 2.2e+12 requests a second"},
     {"[a]\nrate=1m\nrate_iops=5\n", "F:1: rate and rate_iops go together"},
     {"[a]\nrate=1m,2m,3m,4m\n", "F:2: rate: '1m,2m,3m,4m' has more than three values"},

@@ -82,6 +82,26 @@ static void test_first_and_long(void **state)
     assert_string_equal(file->jobs[0].workload.name, "123456789012345678901234567890");
 }
 
+static bool notes_files(const char *text)
+{
+    cleanup_fio struct fio_file *file = parse(text);
+    bool found = false;
+    for (size_t i = 0; i < file->note_count; i++)
+        found |= !!strstr(file->notes[i], "each job of fio's has a file of its own");
+    return found;
+}
+
+/* fio has a file for each job that is not told otherwise; what follows another is on blocks that
+ * nobody else works on either way. */
+static void test_files(void **state)
+{
+    (void)state;
+    assert_true(notes_files("[a]\nnumjobs=2\n"));
+    assert_true(notes_files("[a]\n[b]\n"));
+    assert_false(notes_files("[a]\n[b]\nstonewall\n"));
+    assert_false(notes_files("[global]\nfilename=x\n[a]\nnumjobs=2\n[b]\n"));
+}
+
 /* Each text comes once, however often there is a reason for it. */
 static void test_notes_once(void **state)
 {
@@ -316,6 +336,7 @@ static void test_printed_groups(void **state)
     cleanup_free char *text = fio_print(suite);
     cleanup_fio struct fio_file *file = parse(text);
     assert_int_equal(file->count, suite->count);
+    assert_false(notes_files(text));
     for (unsigned i = 0; i < suite->count; i++) {
         assert_int_equal(file->jobs[i].group, suite->works[i].group);
         assert_int_equal(file->jobs[i].size_bytes, suite->works[i].span_bytes);
@@ -451,11 +472,12 @@ static int run_real(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sections),   cmocka_unit_test(test_first_and_long),
-        cmocka_unit_test(test_notes_once), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_kept),       cmocka_unit_test(test_read_errors),
-        cmocka_unit_test(test_printed),    cmocka_unit_test(test_names),
-        cmocka_unit_test(test_theta_one),  cmocka_unit_test(test_printed_groups),
+        cmocka_unit_test(test_sections),       cmocka_unit_test(test_first_and_long),
+        cmocka_unit_test(test_notes_once),     cmocka_unit_test(test_files),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_read_errors),    cmocka_unit_test(test_printed),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_theta_one),
+        cmocka_unit_test(test_printed_groups),
     };
     if (argc > 1 && strcmp(argv[1], "--real") == 0)
         return run_real();

@@ -174,6 +174,11 @@ static void test_value_errors(void **state)
     cleanup_error struct error *err = NULL;
     assert_int_equal(option_size("--size", "", &value, &err), -1);
     assert_string_equal(err->message, "--size: '' is not a size");
+    error_free(TAKE_PTR(err));
+    /* Rounded up to whole MiB it would be none at all. */
+    assert_int_equal(option_image_size("--size", "18446744073709551615", &value, &err), -1);
+    assert_non_null(strstr(err->message, "is more than any file holds"));
+    error_free(TAKE_PTR(err));
     assert_int_equal(option_number("--n", "10", 0, 9, &value, &err), -1);
     assert_string_equal(err->message, "--n: 10 is out of range (0 to 9)");
     assert_int_equal(option_duration("--time", "soon", &value, &err), -1);
@@ -192,6 +197,32 @@ static void test_directory(void **state)
     assert_int_equal(option_directory(&absent, &err), -1);
     assert_non_null(strstr(err->message, "/nonexistent: No such file or directory"));
     assert_string_equal(absent, "/nonexistent");
+}
+
+/* --- Job files -------------------------------------------------------------------------------- */
+
+/* What is moved is a share of the section's size, or of ours where it has none of its own. */
+static void test_shares(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        uint64_t bytes;
+    } shares[] = {{"io_size=10%", 50 << 20},
+                  {"io_size=10%\nsize=50%", 50 << 20},
+                  {"io_size=10%\nsize=100m", 10 << 20},
+                  {"size=100m", 100 << 20},
+                  {"io_size=3m", 3 << 20}};
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    for (size_t i = 0; i < ARRAY_SIZE(shares); i++) {
+        cleanup_free char *path = scratch_path("share.fio");
+        cleanup_free char *file = xasprintf("[a]\n%s\n", shares[i].keys);
+        assert_true(g_file_set_contents(path, file, -1, NULL));
+        cleanup_suite struct suite *suite =
+            options_suite(&(struct workload_options){.fio = path}, "dd", 500 << 20, 0, notes, NULL);
+        assert_non_null(suite);
+        assert_int_equal(suite->works[0].bounds.bytes, shares[i].bytes);
+    }
 }
 
 /* --- Command lines ---------------------------------------------------------------------------- */
@@ -314,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_values),    cmocka_unit_test(test_value_errors),
         cmocka_unit_test(test_directory), cmocka_unit_test(test_parse),
         cmocka_unit_test(test_parsed),    cmocka_unit_test(test_list),
+        cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
