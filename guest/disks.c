@@ -10,12 +10,6 @@
 
 #define SYS_BLOCK "/sys/block"
 
-static void cleanup_dir_handler(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 /* An attribute of a block device as one line; NULL when it has none. The caller frees. */
 static char *read_attribute(const char *device, const char *attribute)
 {
@@ -48,7 +42,7 @@ static char *read_serial(const char *device)
 static int for_each_disk(int (*visit)(const char *device, const char *serial, void *data),
                          void *data, struct error **err)
 {
-    at_scope_end(cleanup_dir_handler) DIR *dir = opendir(SYS_BLOCK);
+    cleanup_dir DIR *dir = opendir(SYS_BLOCK);
     if (!dir)
         return error_set(err, "the guest has no " SYS_BLOCK);
     for (struct dirent *entry; (entry = readdir(dir));) {

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,8 +57,15 @@ static inline void cleanup_file_handler(FILE **f)
         fclose(*f);
 }
 
+static inline void cleanup_dir_handler(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
 #define cleanup_free at_scope_end(cleanup_free_handler)
 #define cleanup_close at_scope_end(cleanup_close_handler)
 #define cleanup_file at_scope_end(cleanup_file_handler)
+#define cleanup_dir at_scope_end(cleanup_dir_handler)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -13,12 +13,6 @@
 
 #define FILE_READ_LIMIT ((size_t)16 << 20)
 
-static void cleanup_dir_handler(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 char *file_read_rest(int fd, const char *path, size_t *ret_length, struct error **err)
 {
     /* /proc and /sys say size 0, so read until the end instead of asking. */
@@ -155,7 +149,7 @@ static bool is_mount_point(int parent, const char *name)
 static int remove_directory_at(int parent, const char *name, dev_t device, const char *last)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    at_scope_end(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return -1;
     for (struct dirent *entry; (entry = readdir(dir));) {

@@ -14,12 +14,6 @@
 #include "base/text.h"
 #include "host/process.h"
 
-static void cleanup_dir_handler(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 #define LOCK_NAME "lock"
 
 /* Opens the claim's lock file and tries to lock it: the descriptor, or -1 with errno (EWOULDBLOCK:
@@ -106,7 +100,7 @@ static int refuse_company(const char *path, struct error **err)
 /* Buries every dead claim in `parent`. An error only where `alone` is asked for and one lives. */
 static int sweep(const char *parent, const char *prefix, bool alone, struct error **err)
 {
-    at_scope_end(cleanup_dir_handler) DIR *dir = opendir(parent);
+    cleanup_dir DIR *dir = opendir(parent);
     if (!dir)
         return error_set_errno(err, errno, "cannot read the directory %s", parent);
     for (struct dirent *entry; (entry = readdir(dir));) {

@@ -198,12 +198,6 @@ char *root_readlink(const struct root *r, const char *path)
     return link;
 }
 
-static void cleanup_dir_handler(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static gint compare_names(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -213,7 +207,7 @@ GPtrArray *root_list(const struct root *r, const char *path)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(free);
     cleanup_close int fd = root_openat(r, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-    at_scope_end(cleanup_dir_handler) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return names;
     (void)TAKE_FD(fd); /* closedir closes it */
