@@ -36,7 +36,8 @@ static int copy_piece(int disk, const char *name, uint64_t *ret_written, struct 
     cleanup_free char *data = file_read(path, &length, err);
     if (!data)
         return -1;
-    if (pwrite(disk, data, length, (off_t)strtoull(name, NULL, 10)) != (ssize_t)length)
+    if (lseek(disk, (off_t)strtoull(name, NULL, 10), SEEK_SET) < 0 ||
+        file_write_all(disk, data, length) < 0)
         return error_set_errno(err, errno, "cannot write a file system");
     *ret_written += length;
     return 0;

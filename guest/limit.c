@@ -24,15 +24,22 @@ static int write_to(const char *path, const char *text, struct error **err)
     return 0;
 }
 
-/* A group below the root's, which has no limits itself, and this process in it. */
+static int make_directory(const char *path, struct error **err)
+{
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? error_set_errno(err, errno, "%s", path) : 0;
+}
+
+/* A group below the root's, which has no limits itself, and this process in it. What a call before
+ * has done, all of it or up to where it failed, is there already. */
 static int join_group(struct error **err)
 {
-    if (mkdir(GROUPS, 0700) < 0 || mount("cgroup2", GROUPS, "cgroup2", 0, NULL) < 0)
-        return errno == EEXIST ? 0 : error_set_errno(err, errno, "%s", GROUPS);
-    if (write_to(GROUPS "/cgroup.subtree_control", "+io", err) < 0)
+    if (make_directory(GROUPS, err) < 0)
         return -1;
-    if (mkdir(GROUP, 0700) < 0)
-        return error_set_errno(err, errno, "%s", GROUP);
+    if (mount("cgroup2", GROUPS, "cgroup2", 0, NULL) < 0 && errno != EBUSY)
+        return error_set_errno(err, errno, "cannot mount cgroup2");
+    if (write_to(GROUPS "/cgroup.subtree_control", "+io", err) < 0 ||
+        make_directory(GROUP, err) < 0)
+        return -1;
     return write_to(GROUP "/cgroup.procs", "0", err);
 }
 
