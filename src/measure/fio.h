@@ -50,7 +50,7 @@ CLEANUP_PTR(cleanup_fio_handler, struct fio_file, fio_free)
 #define cleanup_fio at_scope_end(cleanup_fio_handler)
 
 /* A job file with which fio does these works, groups one after another; a span of 0 leaves the size
- * to whoever runs it, and bounds and weights are not in it. Read by fio_parse they are the same
- * works again, but for characters that a section's name cannot have and for a zipf of exactly 1,
- * which fio does not take. The caller frees the text. */
+ * to whoever runs it, and bounds (times, amounts, ramps) and weights are not in it. Read by
+ * fio_parse they are the same works again, but for characters that a section's name cannot have and
+ * for a zipf of exactly 1, which fio does not take. The caller frees the text. */
 char *fio_print(const struct suite *suite);

@@ -3,8 +3,9 @@
  * suite.h - the pieces of work that are measured together: on how much of a disk, for how long, and
  * what each counts for.
  *
- * Works of one group are done at the same time, groups one after another. A group's works stand
- * next to each other, and groups are numbered from 0 in their order.
+ * Works of one group are done at the same time (in slices they begin together, and each ends by
+ * itself), groups one after another. A group's works stand next to each other, and groups are
+ * numbered from 0 in their order.
  */
 #pragma once
 
