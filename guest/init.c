@@ -59,8 +59,8 @@ static void load_modules(void)
     }
 }
 
-/* The kernel's own limit is 1024 descriptors, and every job of every work has one for each disk, and
- * often a ring. */
+/* The kernel's own limit is 1024 descriptors, and every job of every work has one for each disk,
+ * and often a ring. */
 static void allow_descriptors(void)
 {
     if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){1 << 20, 1 << 20}) < 0)

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static atomic_int caught; /* threads of crews look at it, too */
+static atomic_int caught;                         /* threads of crews look at it, too */
 static volatile sig_atomic_t deferring, deferred; /* the signal that was */
 static int event = -1;
 

@@ -113,7 +113,8 @@ static void test_bad_commands(void **state)
     assert_true(does_work());
 }
 
-/* Many jobs on many disks, each with a descriptor: more than a kernel lets a process have unasked. */
+/* Many jobs on many disks, each with a descriptor: more than a kernel lets a process have unasked.
+ */
 static void test_descriptors(void **state)
 {
     (void)state;
