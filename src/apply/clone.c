@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "apply/clone.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "apply/effective.h"
 #include "base/interrupt.h"
@@ -198,6 +200,26 @@ static int try_in(const struct connection *c, const struct claim *place, const c
     return clone && interrupt_check(err) == 0 ? start_and_look(c, clone, disk->target, err) : -1;
 }
 
+/* A place for the scratch image; NULL, and why, where there is none. */
+static struct claim *take_place(const struct connection *c, const struct domain_disk *disk,
+                                char **ret_why)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *directory = place_of(c, disk, ret_why);
+    if (!directory)
+        return NULL;
+    cleanup_claim struct claim *place =
+        claim_take(directory, CLAIM_SCRATCH_PREFIX, /* alone = */ false, &err);
+    /* A daemon's QEMU is another user, who must be able to pass through; libvirt hands the image
+     * over. */
+    if (place && (c->embedded || chmod(place->path, 0711) == 0))
+        return TAKE_PTR(place);
+    if (place)
+        error_set_errno(&err, errno, "cannot let QEMU's user into %s", place->path);
+    *ret_why = TAKE_PTR(err->message);
+    return NULL;
+}
+
 int clone_try(const struct connection *c, const char *xml, const char *target,
               enum clone_outcome *ret, char **ret_why, struct error **err)
 {
@@ -210,16 +232,9 @@ int clone_try(const struct connection *c, const char *xml, const char *target,
         *ret_why = xstrdup("the hypervisor is none of QEMU's on this machine");
         return 0;
     }
-    cleanup_free char *directory = place_of(c, disk, ret_why);
-    if (!directory)
+    cleanup_claim struct claim *place = take_place(c, disk, ret_why);
+    if (!place)
         return 0;
-    cleanup_error struct error *no_place = NULL;
-    cleanup_claim struct claim *place =
-        claim_take(directory, CLAIM_SCRATCH_PREFIX, /* alone = */ false, &no_place);
-    if (!place) {
-        *ret_why = TAKE_PTR(no_place->message);
-        return 0;
-    }
     if (try_in(c, place, xml, disk, err) < 0)
         return -1;
     *ret = CLONE_STARTED;

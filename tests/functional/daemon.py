@@ -16,8 +16,8 @@ from harness import PATIENCE, Skip, scratch, wait_until
 PRIVATE = ("/run/virt-disktune", "/run/libvirt", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt",
            "/var/log/libvirt")
 # QEMU as root: libvirt asks a QEMU anew for each call where its user cannot open /dev/kvm.
-QEMU_CONF = """user = "root"
-group = "root"
+QEMU_CONF = """user = "{0}"
+group = "{1}"
 security_driver = "none"
 cgroup_controllers = []
 namespaces = []
@@ -65,10 +65,15 @@ def need_daemon():
             print(f"# made {path}, which this machine had not")
             Path(path).mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
-    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    run_qemu_as("root", "root")
     _state["words"] = [libvirtd, "--pid-file", "/run/libvirt/libvirtd.pid"]
     _state["log"] = scratch("libvirtd") / "log"
     start_daemon()
+
+
+def run_qemu_as(user, group):
+    """From the daemon's next start on."""
+    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF.format(user, group))
 
 
 def start_daemon():

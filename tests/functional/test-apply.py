@@ -3,15 +3,17 @@
 """Holds `apply`, `rollback` and `status` to their contract, with domains of a real libvirtd: what is meant is changed
 and nothing else, it can be taken back, and nothing is lost whatever happens in between."""
 
+import grp
 import os
 import pty
+import pwd
 import random
 import re
 import time
 from pathlib import Path
 
 from changed_domain import SYSTEM, Domain, apply, rollback, status
-from daemon import alone, virsh
+from daemon import alone, kill_daemon, run_qemu_as, start_daemon, virsh
 from harness import (PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
                      run_json, scratch, shared_state)
 
@@ -215,6 +217,25 @@ def rights():
     look_only = "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro"
     assert_error(run(*words, "-c", look_only), "read.only|forbidden", "look only")
     equal(domain.xml, before, "the definition")
+    domain.gone()
+
+
+def restart_daemon(user, group):
+    kill_daemon()
+    run_qemu_as(user, group)
+    start_daemon()
+
+
+@case("a QEMU of another user, as every distribution has it, gets at the stand-in's image")
+def another_user():
+    nobody = pwd.getpwnam("nobody")
+    domain = Domain()
+    restart_daemon(nobody.pw_name, grp.getgrgid(nobody.pw_gid).gr_name)
+    try:
+        equal(apply(domain, "io=native")["stand_in"], "started", "the stand-in")
+    finally:
+        restart_daemon("root", "root")
+    assert_nothing_left(domain.directory)
     domain.gone()
 
 
