@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "apply/restart.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -40,9 +41,10 @@ static int state_of(virDomainPtr domain, struct error **err)
 /* --- Stopping --------------------------------------------------------------------------------- */
 
 /* 1: it is off; 0: not in time. */
-static int wait_until_off(virDomainPtr domain, uint64_t deadline_ns, struct error **err)
+static int wait_until_off(virDomainPtr domain, const struct restart_options *o,
+                          uint64_t deadline_ns, struct error **err)
 {
-    for (;;) {
+    for (bool told = false;;) {
         int state = state_of(domain, err);
         if (state < 0)
             return -1;
@@ -52,12 +54,23 @@ static int wait_until_off(virDomainPtr domain, uint64_t deadline_ns, struct erro
             return error_set(err, "%s crashed while it was to shut down", virDomainGetName(domain));
         if (clock_now_ns() >= deadline_ns)
             return 0;
+        if (!told && interrupt_is_deferred())
+            tell(o, "interrupted: the guest is started again first");
+        told = interrupt_is_deferred();
         if (interrupt_sleep_ms(LOOK_EVERY_MS, err) < 0)
             return -1;
     }
 }
 
-/* An agent that hangs must not eat the time that ACPI needs: it has a third of it. */
+/* What was asked for cannot be taken back: it may go off when nobody is there to start it. */
+static int hint_asked(const char *name, struct error **err)
+{
+    return error_hint(err, "it may shut down yet, and is not started again then: virsh start %s",
+                      name);
+}
+
+/* 1: it is off; 0: it was asked, and is not in time. An agent that hangs must not eat the time that
+ * ACPI needs: it has a third of it. */
 static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, struct error **err)
 {
     static const struct {
@@ -70,36 +83,71 @@ static int ask_in_turn(virDomainPtr domain, const struct restart_options *o, str
     };
     const char *name = virDomainGetName(domain);
     uint64_t start = clock_now_ns();
+    cleanup_error struct error *refused = NULL;
     bool asked = false;
     for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
-        if (virDomainShutdownFlags(domain, ways[i].flag) < 0)
+        if (virDomainShutdownFlags(domain, ways[i].flag) < 0) {
+            connection_error(&refused, "%s cannot be asked to shut down", name);
             continue;
+        }
         asked = true;
         tell(o, ways[i].what);
         uint64_t deadline = start + (uint64_t)(ways[i].share * o->seconds * NS_PER_SECOND);
-        int off = wait_until_off(domain, deadline, err);
+        int off = wait_until_off(domain, o, deadline, err);
         if (off)
-            return off;
+            return off < 0 ? hint_asked(name, err) : off;
     }
-    return asked ? 0 : connection_error(err, "%s cannot be asked to shut down", name);
+    /* One that has gone off by then cannot be asked any more either. */
+    int off = wait_until_off(domain, o, /* deadline_ns = */ 0, err);
+    if (off || asked)
+        return off < 0 && asked ? hint_asked(name, err) : off;
+    error_take(err, &refused);
+    return -1;
 }
 
-int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err)
+/* A guest whose CPUs stand still hears nobody. */
+static int refuse_paused(const char *name, struct error **err)
+{
+    error_set(err, "%s is paused, maybe by an I/O error, and cannot shut down", name);
+    return error_hint(err,
+                      "virsh resume %s, or, which can cost it data, virsh destroy %s and virsh "
+                      "start %s, or --force",
+                      name, name, name);
+}
+
+static int shut_down(virDomainPtr domain, const struct restart_options *o, struct error **err)
 {
     const char *name = virDomainGetName(domain);
-    int off = ask_in_turn(domain, o, err);
-    if (off < 0)
-        return -1;
+    int state = state_of(domain, err);
+    bool paused = state == VIR_DOMAIN_PAUSED;
+    if (state < 0 || (paused && !o->force))
+        return state < 0 ? -1 : refuse_paused(name, err);
+    int off = paused ? 0 : ask_in_turn(domain, o, err);
     if (off)
-        return 0;
+        return off < 0 ? -1 : 0;
     if (!o->force) {
         error_set(err, "%s has not shut down within %u s", name, o->seconds);
-        return error_hint(err, "it goes on running; shut it down by hand, or use --force");
+        return error_hint(
+            err,
+            "it may do so yet, and is not started again then: virsh start %s; --force "
+            "switches it off",
+            name);
     }
     tell(o, "switching the guest off");
     if (virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_GRACEFUL) < 0)
         return connection_error(err, "cannot switch %s off", name);
     return 0;
+}
+
+/* Between the question and the start, a guest is never left because of one signal. */
+int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err)
+{
+    if (interrupt_check(err) < 0)
+        return -1;
+    interrupt_hold(true);
+    int stopped = shut_down(domain, o, err);
+    interrupt_hold(false);
+    return stopped;
 }
 
 /* --- Starting --------------------------------------------------------------------------------- */
@@ -158,7 +206,8 @@ static int check_runs(virDomainPtr domain, struct error **err)
 int restart_wait(virDomainPtr domain, const struct restart_options *o, const char **ret_how,
                  struct error **err)
 {
-    uint64_t steady = seconds_from_now(STEADY_SECONDS), deadline = seconds_from_now(o->seconds);
+    unsigned seconds = MAX(o->seconds, STEADY_SECONDS);
+    uint64_t steady = seconds_from_now(STEADY_SECONDS), deadline = seconds_from_now(seconds);
     tell(o, "waiting until the guest is back");
     for (;;) {
         if (check_runs(domain, err) < 0)
@@ -174,7 +223,7 @@ int restart_wait(virDomainPtr domain, const struct restart_options *o, const cha
         }
         if (late)
             return error_set(err, "%s is not back after %u s: no agent answers, no disk is read",
-                             virDomainGetName(domain), o->seconds);
+                             virDomainGetName(domain), seconds);
         if (interrupt_sleep_ms(LOOK_EVERY_MS, err) < 0)
             return -1;
     }

@@ -17,8 +17,10 @@ struct restart_options {
 };
 
 /* Asks the guest to shut down, by its agent where one is connected, then by ACPI, and waits until
- * it is off; without `force` it is never switched off. Errors: it is not off in time, and goes on
- * running; it crashed; a signal. */
+ * it is off; without `force` it is never switched off. A signal before it is asked is an error; one
+ * that comes later is looked at again once it is off, so that the caller can start it, and only a
+ * second one ends that wait. Errors: it is not off in time, and may be later; it is paused, and
+ * would hear nobody; it crashed; signals. */
 int restart_stop(virDomainPtr domain, const struct restart_options *o, struct error **err);
 
 /* Starts it. Errors: libvirt's. */
@@ -28,7 +30,7 @@ int restart_start(virDomainPtr domain, struct error **err);
 bool restart_has_agent(virDomainPtr domain);
 
 /* Waits until the guest is back: its agent answers, or, where none is waited for or none has come
- * in time, it reads its disks and goes on running. *ret_how is a static string that says which.
- * Errors: it crashed or ended; neither came in time; a signal. */
+ * in time (some seconds at least), it reads its disks and goes on running. *ret_how is a static
+ * string that says which. Errors: it crashed or ended; neither came in time; a signal. */
 int restart_wait(virDomainPtr domain, const struct restart_options *o, const char **ret_how,
                  struct error **err);

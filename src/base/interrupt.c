@@ -12,6 +12,7 @@
 
 static atomic_int caught;                         /* threads of crews look at it, too */
 static volatile sig_atomic_t deferring, deferred; /* the signal that was */
+static volatile sig_atomic_t holding;
 static int event = -1;
 
 static void note(int signal)
@@ -24,6 +25,10 @@ static void note(int signal)
 
 static void note_signal(int signal)
 {
+    if (holding && !deferred) {
+        deferred = signal;
+        return;
+    }
     /* Whose terminal is gone will not see what there would be to show. */
     if (!deferring || deferred || signal == SIGHUP) {
         note(signal);
@@ -36,7 +41,7 @@ static void note_signal(int signal)
 static void end_grace(int signal)
 {
     (void)signal;
-    if (deferred)
+    if (deferred && !holding)
         note(deferred);
 }
 
@@ -78,6 +83,16 @@ void interrupt_defer(bool on)
         return;
     alarm(0);
     deferred = 0;
+}
+
+void interrupt_hold(bool on)
+{
+    holding = on;
+    if (on || !deferred)
+        return;
+    int held = deferred;
+    deferred = 0;
+    note(held);
 }
 
 bool interrupt_is_deferred(void)

@@ -32,11 +32,15 @@ int interrupt_start_thread(pthread_t *ret, void *(*run)(void *), void *data);
 #define INTERRUPT_GRACE_SECONDS 5
 void interrupt_defer(bool on);
 
-/* Whether one came since. */
+/* From here on the first signal of any kind is no error, however long it takes; a second one is.
+ * For what must not be left half done. Off: the one that was held is an error now. */
+void interrupt_hold(bool on);
+
+/* Whether one came since that is deferred or held. */
 bool interrupt_is_deferred(void);
 
 /* Sleeps for so long, or until a signal comes. Then as interrupt_check. */
 int interrupt_sleep_ms(int milliseconds, struct error **err);
 
-/* 0, or -1 and the error "interrupted by SIGINT" after a signal that is not deferred. */
+/* 0, or -1 and the error "interrupted by SIGINT" after a signal that is not deferred or held. */
 int interrupt_check(struct error **err);

@@ -126,11 +126,12 @@ int changing_restart(struct changing *c, bool *ret_came, struct error **err)
     if (restart_stop(c->domain, &o, err) < 0)
         return error_prefix(err, "the definition is changed, and %s is not restarted",
                             c->report.domain);
-    *ret_came = restart_start(c->domain, &failure) == 0 &&
-                restart_wait(c->domain, &o, &c->report.back, &failure) == 0;
+    bool started = restart_start(c->domain, &failure) == 0;
+    *ret_came = started && restart_wait(c->domain, &o, &c->report.back, &failure) == 0;
     progress_clear(&c->progress);
-    if (interrupt_check(err) < 0)
-        return -1;
+    /* One that does not start is not left so because of a signal. */
+    if (started && interrupt_check(err) < 0)
+        return error_prefix(err, "the definition is changed, and %s was started", c->report.domain);
     if (!*ret_came)
         take_failure(c, &failure);
     else if (looks_right(c))

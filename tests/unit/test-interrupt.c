@@ -63,19 +63,62 @@ static bool is_followed(size_t i)
            interrupt_is_deferred() == courses[i].deferred;
 }
 
+/* What is held is an error when nothing is left half done any more, or when it comes twice. */
+static const struct {
+    const char *what;
+    int signals[2];
+    const char *held, *after; /* the error while it is held, and then; NULL: none */
+} holds[] = {
+    {"nothing held", {0, 0}, NULL, NULL},
+    {"one", {SIGTERM, 0}, NULL, "interrupted by SIGTERM"},
+    {"a terminal that goes", {SIGHUP, 0}, NULL, "interrupted by SIGHUP"},
+    {"no end of grace", {SIGINT, SIGALRM}, NULL, "interrupted by SIGINT"},
+    {"impatience", {SIGINT, SIGTERM}, "interrupted by SIGTERM", "interrupted by SIGINT"},
+};
+
+static bool is_error(const char *expected)
+{
+    cleanup_error struct error *err = NULL;
+    return interrupt_check(&err) < 0 ? expected && strcmp(err->message, expected) == 0 : !expected;
+}
+
+static bool is_held(size_t i)
+{
+    if (interrupt_install(NULL) < 0)
+        return false;
+    interrupt_hold(true);
+    for (size_t k = 0; k < ARRAY_SIZE(holds[i].signals); k++)
+        if (holds[i].signals[k])
+            raise(holds[i].signals[k]);
+    bool right = is_error(holds[i].held) && interrupt_is_deferred() == (holds[i].signals[0] != 0);
+    interrupt_hold(false);
+    return right && is_error(holds[i].after) && !interrupt_is_deferred();
+}
+
+static void run_apart(bool (*is_right)(size_t), size_t i, const char *what)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid)
+        _exit(is_right(i) ? 0 : 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (status)
+        fail_msg("%s", what);
+}
+
 static void test_courses(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(courses); i++) {
-        int status;
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (!pid)
-            _exit(is_followed(i) ? 0 : 1);
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        if (status)
-            fail_msg("%s", courses[i].what);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(courses); i++)
+        run_apart(is_followed, i, courses[i].what);
+}
+
+static void test_holds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(holds); i++)
+        run_apart(is_held, i, holds[i].what);
 }
 
 /* Nobody looks: after some seconds it is the error. */
@@ -97,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_courses),
+        cmocka_unit_test(test_holds),
         cmocka_unit_test(test_grace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test-restart.c - a guest that is asked to shut down is waited for whatever happens meanwhile, and
+ * none is asked that nobody would start again. libvirt is played by this file.
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "apply/restart.h"
+#include "base/interrupt.h"
+
+/* --- libvirt's part --------------------------------------------------------------------------- */
+
+/* How the domain is, look by look; the last one stays. A signal comes with the second look, and
+ * another one with the third. */
+static struct {
+    int states[4];
+    int signals[2];
+    bool deaf; /* no way to ask it */
+    size_t looks;
+    int asked, destroyed;
+} scene;
+
+const char *virDomainGetName(virDomainPtr domain)
+{
+    (void)domain;
+    return "web";
+}
+
+int virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned flags)
+{
+    (void)domain, (void)reason, (void)flags;
+    size_t look = scene.looks++;
+    if (look >= 1 && look <= ARRAY_SIZE(scene.signals) && scene.signals[look - 1])
+        raise(scene.signals[look - 1]);
+    *state = scene.states[look < ARRAY_SIZE(scene.states) ? look : ARRAY_SIZE(scene.states) - 1];
+    return *state < 0 ? -1 : 0;
+}
+
+int virDomainShutdownFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)domain;
+    if (scene.deaf || flags != VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+        return -1;
+    scene.asked++;
+    return 0;
+}
+
+int virDomainDestroyFlags(virDomainPtr domain, unsigned flags)
+{
+    (void)domain, (void)flags;
+    scene.destroyed++;
+    return 0;
+}
+
+/* --- Stopping --------------------------------------------------------------------------------- */
+
+#define RUNS VIR_DOMAIN_RUNNING
+#define OFF VIR_DOMAIN_SHUTOFF
+#define PAUSED VIR_DOMAIN_PAUSED
+#define LOST (-1)
+
+static const struct {
+    const char *what;
+    int states[4], signals[2];
+    bool deaf, before, force; /* before: a signal comes before anything else */
+    int asked, destroyed;
+    const char *error, *hint; /* parts; NULL: it is off */
+} rows[] = {
+    {.what = "it shuts down", .states = {RUNS, RUNS, OFF, OFF}, .asked = 1},
+    {.what = "a signal before",
+     .states = {RUNS, RUNS, RUNS, OFF},
+     .before = true,
+     .error = "interrupted by SIGINT"},
+    {.what = "a signal behind the question",
+     .states = {RUNS, RUNS, RUNS, OFF},
+     .signals = {SIGINT, 0},
+     .asked = 1},
+    {.what = "the terminal goes",
+     .states = {RUNS, RUNS, RUNS, OFF},
+     .signals = {SIGHUP, 0},
+     .asked = 1},
+    {.what = "two signals",
+     .states = {RUNS, RUNS, RUNS, OFF},
+     .signals = {SIGINT, SIGTERM},
+     .asked = 1,
+     .error = "interrupted by SIGTERM",
+     .hint = "virsh start web"},
+    {.what = "libvirt goes",
+     .states = {RUNS, RUNS, LOST, LOST},
+     .asked = 1,
+     .error = "cannot see how web is",
+     .hint = "virsh start web"},
+    {.what = "not in time",
+     .states = {RUNS, RUNS, RUNS, RUNS},
+     .asked = 1,
+     .error = "has not shut down within 1 s",
+     .hint = "virsh start web"},
+    {.what = "not in time, forced",
+     .states = {RUNS, RUNS, RUNS, RUNS},
+     .force = true,
+     .asked = 1,
+     .destroyed = 1},
+    {.what = "off before it could be asked", .states = {RUNS, OFF, OFF, OFF}, .deaf = true},
+    {.what = "nobody to ask",
+     .states = {RUNS, RUNS, RUNS, RUNS},
+     .deaf = true,
+     .error = "web cannot be asked to shut down"},
+    {.what = "paused",
+     .states = {PAUSED, PAUSED, PAUSED, PAUSED},
+     .error = "web is paused",
+     .hint = "virsh destroy web"},
+    {.what = "paused, forced",
+     .states = {PAUSED, PAUSED, PAUSED, PAUSED},
+     .force = true,
+     .destroyed = 1},
+};
+
+static bool has(const char *text, const char *part)
+{
+    return !part || (text && strstr(text, part));
+}
+
+/* In a process of its own: whether all is as it should be. */
+static bool is_right(size_t i)
+{
+    const struct restart_options o = {.seconds = 1, .force = rows[i].force};
+    cleanup_error struct error *err = NULL;
+    memcpy(scene.states, rows[i].states, sizeof(scene.states));
+    memcpy(scene.signals, rows[i].signals, sizeof(scene.signals));
+    scene.deaf = rows[i].deaf;
+    if (interrupt_install(NULL) < 0)
+        return false;
+    if (rows[i].before)
+        raise(SIGINT);
+    bool failed = restart_stop(NULL, &o, &err) < 0;
+    bool signalled = rows[i].before || rows[i].signals[0];
+    return failed == !!rows[i].error && scene.asked == rows[i].asked &&
+           scene.destroyed == rows[i].destroyed && (!failed || has(err->message, rows[i].error)) &&
+           (!failed || has(err->hint, rows[i].hint)) && (interrupt_check(NULL) < 0) == signalled;
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int status;
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (!pid)
+            _exit(is_right(i) ? 0 : 1);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (status)
+            fail_msg("%s", rows[i].what);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stop)};
+    return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
+}
