@@ -208,18 +208,39 @@ static int check_kept(virDomainPtr domain, const GPtrArray *edits, struct error 
     return error_hint(err, "the definition is as it was before");
 }
 
+/* An error of libvirt's may be that of its answer alone: only a definition that is read to be as
+ * before tells that nothing has come of it. */
+static int not_defined(virDomainPtr domain, struct change_record *record, struct error **err)
+{
+    if (check_unchanged(domain, record->before, NULL) == 0)
+        change_record_save(record, RECORD_UNDONE, NULL);
+    else
+        error_hint(err, "whether it has done so all the same: virt-disktune status %s",
+                   record->name);
+    return -1;
+}
+
+/* What is meant is enough to take it back by: that it is made need not be written down. */
+static void save_or_note(struct change_record *record, enum record_state state, GPtrArray *notes)
+{
+    cleanup_error struct error *unsaved = NULL;
+    if (change_record_save(record, state, &unsaved) < 0)
+        g_ptr_array_add(notes, xasprintf("the record does not say that it is %s: %s",
+                                         change_record_state_name(state), unsaved->message));
+}
+
 int change_make(virDomainPtr domain, struct change_record *record, const char *after,
-                struct error **err)
+                GPtrArray *notes, struct error **err)
 {
     if (check_unchanged(domain, record->before, err) < 0 ||
         change_record_save(record, RECORD_MEANT, err) < 0)
         return -1;
-    if (define(domain, after, err) < 0) {
-        change_record_save(record, RECORD_UNDONE, NULL);
-        return -1;
+    if (define(domain, after, err) < 0)
+        return not_defined(domain, record, err);
+    if (check_kept(domain, record->edits, err) == 0) {
+        save_or_note(record, RECORD_MADE, notes);
+        return 0;
     }
-    if (check_kept(domain, record->edits, err) == 0)
-        return change_record_save(record, RECORD_MADE, err);
     if (define(domain, record->before, NULL) == 0)
         change_record_save(record, RECORD_UNDONE, NULL);
     else
@@ -228,11 +249,14 @@ int change_make(virDomainPtr domain, struct change_record *record, const char *a
 }
 
 int change_take_back(virDomainPtr domain, struct change_record *record, const char *now,
-                     const char *without, struct error **err)
+                     const char *without, GPtrArray *notes, struct error **err)
 {
     if (check_unchanged(domain, now, err) < 0)
         return -1;
-    if (strcmp(now, without) != 0 && define(domain, without, err) < 0)
+    if (strcmp(now, without) == 0)
+        return change_record_save(record, RECORD_UNDONE, err);
+    if (define(domain, without, err) < 0)
         return -1;
-    return change_record_save(record, RECORD_UNDONE, err);
+    save_or_note(record, RECORD_UNDONE, notes);
+    return 0;
 }

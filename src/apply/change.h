@@ -27,14 +27,17 @@ GArray *change_settings_of_plan(json_t *plan, GPtrArray *ret_left, struct error 
 int change_check_plan(json_t *plan, const char *uuid, const struct domain_disk *disk,
                       struct error **err);
 
-/* Makes it: writes the record, defines `after`, reads it back, and writes the record again. The
- * lock is held. Errors: the definition is no longer record->before; libvirt refuses; what was read
- * back lacks an edit, and then what was before is defined again. After an error nothing has
- * changed, as far as libvirt let us. */
+/* Makes it: writes the record, defines `after`, reads it back, and writes the record again; that
+ * this last one could not be done is no error, and is appended to `notes` (strings). The lock is
+ * held. Errors: the definition is no longer record->before; libvirt refuses, or is gone; what was
+ * read back lacks an edit, and then what was before is defined again. After an error the record is
+ * RECORD_UNDONE where nothing has changed for certain, else RECORD_MEANT: libvirt may have done
+ * what it gave no answer to. */
 int change_make(virDomainPtr domain, struct change_record *record, const char *after,
-                struct error **err);
+                GPtrArray *notes, struct error **err);
 
-/* Takes it back in the definition `now`, of which `without` was made by edit_undo. The lock is
- * held. Errors: the definition is no longer `now`; libvirt refuses. */
+/* Takes it back in the definition `now`, of which `without` was made by edit_undo; `notes` as
+ * above. The lock is held. Errors: the definition is no longer `now`; libvirt refuses; where there
+ * was nothing left to take back, the record cannot be written. */
 int change_take_back(virDomainPtr domain, struct change_record *record, const char *now,
-                     const char *without, struct error **err);
+                     const char *without, GPtrArray *notes, struct error **err);

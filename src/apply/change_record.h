@@ -4,10 +4,11 @@
  *
  * Theory of operation. A change is a file of its own in STATE/changes, named after when it was
  * meant. It is written, synced with its directory, before libvirt is asked for anything, and again
- * after libvirt has done it. Whoever is killed in between leaves a record that is only meant; then
- * the definition itself tells whether it came to that (edits_state in domain/edit.h), since libvirt
- * replaces a definition as a whole. So at any instant the definition is as it was or as it shall
- * be, and there is a record for the second case.
+ * after libvirt has done it. Whoever is killed in between, or cannot write then, or loses libvirt
+ * before its answer, leaves a record that is only meant; then the definition itself tells whether
+ * it came to that (edits_state in domain/edit.h), since libvirt replaces a definition as a whole.
+ * So at any instant the definition is as it was or as it shall be, and there is a record for the
+ * second case.
  *
  * The file is JSON:
  *   { "change": 1, "version", "created": "2026-01-31T12:00:00Z", "state": "meant"|"made"|"undone",

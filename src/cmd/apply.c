@@ -220,7 +220,7 @@ static struct change_record *make(struct task *t, struct error **err)
     cleanup_change_record struct change_record *r =
         change_record_new(c->state_directory, uri ? uri : "", c->report.domain, uuid, t->target,
                           t->before, c->report.edits, t->plan);
-    if (change_make(c->domain, r, t->after, err) < 0)
+    if (change_make(c->domain, r, t->after, c->report.left, err) < 0)
         return NULL;
     c->report.record = xstrdup(r->path);
     return TAKE_PTR(r);
@@ -247,10 +247,15 @@ static int measure(struct task *t, bool again, json_t **ret, struct error **err)
     return interrupt_check(err);
 }
 
-static int keep_measured(struct task *t, struct change_record *r, const char *when,
-                         json_t *measured, struct error **err)
+/* Without, the change can be taken back as well. */
+static void keep_measured(struct task *t, struct change_record *r, const char *when,
+                          json_t *measured)
 {
-    return measured ? proving_keep(t->changing.state_directory, r, when, measured, err) : 0;
+    struct changing *c = &t->changing;
+    cleanup_error struct error *unkept = NULL;
+    if (measured && proving_keep(c->state_directory, r, when, measured, &unkept) < 0)
+        g_ptr_array_add(c->report.left, xasprintf("what was measured %s it is not kept: %s", when,
+                                                  unkept->message));
 }
 
 /* Measures once more; *ret_good is false where it is slower than before and is not to be kept. */
@@ -260,11 +265,11 @@ static int prove(struct task *t, struct change_record *r, bool *ret_good, struct
     *ret_good = true;
     if (!t->measured)
         return 0;
-    if (measure(t, /* again = */ true, &t->measured_after, err) < 0 ||
-        keep_measured(t, r, "after", t->measured_after, err) < 0)
+    if (measure(t, /* again = */ true, &t->measured_after, err) < 0)
         return -1;
     if (!t->measured_after)
         return 0;
+    keep_measured(t, r, "after", t->measured_after);
     t->proof = proof_make(t->measured, t->measured_after, t->plan);
     c->report.proof = &t->proof;
     if (!proof_is_slower(&t->proof, t->proving.margin) || t->arguments.keep_slower)
@@ -291,8 +296,8 @@ static int roll_back(struct task *t, struct change_record *r, struct error **err
 static int bring_about(struct task *t, struct change_record *r, struct error **err)
 {
     bool good;
-    if (keep_measured(t, r, "before", t->measured, err) < 0 ||
-        changing_restart(&t->changing, &good, err) < 0 ||
+    keep_measured(t, r, "before", t->measured);
+    if (changing_restart(&t->changing, &good, err) < 0 ||
         (good && t->changing.report.state == APPLY_EFFECTIVE && prove(t, r, &good, err) < 0))
         return -1;
     return good ? 0 : roll_back(t, r, err);

@@ -161,7 +161,7 @@ int changing_roll_back(struct changing *c, struct change_record *r, struct error
     g_autoptr(GPtrArray) left = NULL;
     cleanup_free char *now = change_read(c->domain, err);
     cleanup_free char *without = now ? edit_undo(now, r->edits, &left, err) : NULL;
-    if (!without || change_take_back(c->domain, r, now, without, err) < 0)
+    if (!without || change_take_back(c->domain, r, now, without, c->report.left, err) < 0)
         return -1;
     int done = restart_as_before(c, err);
     progress_clear(&c->progress);

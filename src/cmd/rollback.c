@@ -144,7 +144,9 @@ static int take_back(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
     cleanup_close int lock = change_records_lock(c->state_directory, err);
-    return lock < 0 ? -1 : change_take_back(c->domain, t->record, t->now, t->without, err);
+    if (lock < 0)
+        return -1;
+    return change_take_back(c->domain, t->record, t->now, t->without, c->report.left, err);
 }
 
 static int run(struct task *t, struct error **err)
