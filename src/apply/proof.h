@@ -24,7 +24,7 @@ struct proof_work {
 
 struct proof {
     const char *how; /* inside.h */
-    bool comparable; /* both were measured in the same way, and the load was ours */
+    bool comparable; /* both are of the same works, measured in the same way, and ours */
     size_t count;
     struct proof_work *works;
     struct proof_ratio whole;     /* of all works, by their weights */
@@ -40,8 +40,9 @@ struct proof proof_make(const json_t *before, const json_t *after, const json_t 
 void proof_done(struct proof *p);
 #define cleanup_proof at_scope_end(proof_done)
 
-/* Whether two results are of the same file system, measured in the same way. */
+/* Whether two results are of the same works on the same file system, measured in the same way. */
 bool proof_is_alike(const json_t *a, const json_t *b);
 
-/* Whether it is slower than before by more than the margin (0.02 for 2 %), for certain. */
+/* Whether it is slower than before by more than the margin (0.02 for 2 %) as it was measured, and
+ * slower at all for certain. */
 bool proof_is_slower(const struct proof *p, double margin);

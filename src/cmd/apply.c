@@ -258,13 +258,12 @@ static void keep_measured(struct task *t, struct change_record *r, const char *w
                                                   unkept->message));
 }
 
-/* Measures once more; *ret_good is false where it is slower than before and is not to be kept. */
-static int prove(struct task *t, struct change_record *r, bool *ret_good, struct error **err)
+static int measure_after(struct task *t, struct change_record *r, struct error **err)
 {
     struct changing *c = &t->changing;
-    *ret_good = true;
-    if (!t->measured)
-        return 0;
+    c->report.proof = NULL;
+    proof_done(&t->proof);
+    json_decref(t->measured_after);
     if (measure(t, /* again = */ true, &t->measured_after, err) < 0)
         return -1;
     if (!t->measured_after)
@@ -272,7 +271,23 @@ static int prove(struct task *t, struct change_record *r, bool *ret_good, struct
     keep_measured(t, r, "after", t->measured_after);
     t->proof = proof_make(t->measured, t->measured_after, t->plan);
     c->report.proof = &t->proof;
-    if (!proof_is_slower(&t->proof, t->proving.margin) || t->arguments.keep_slower)
+    return 0;
+}
+
+/* *ret_good is false where it is slower than before and is not to be kept. A guest that has just
+ * come back may be at other things yet: it has to come out twice. */
+static int prove(struct task *t, struct change_record *r, bool *ret_good, struct error **err)
+{
+    struct changing *c = &t->changing;
+    *ret_good = true;
+    for (int times = 0; t->measured && times < 2; times++) {
+        if (measure_after(t, r, err) < 0)
+            return -1;
+        if (!c->report.proof || !proof_is_slower(&t->proof, t->proving.margin) ||
+            t->arguments.keep_slower)
+            return 0;
+    }
+    if (!t->measured)
         return 0;
     c->report.failure = xasprintf("slower than before: %.2f of it (%.2f–%.2f)",
                                   t->proof.whole.ratio, t->proof.whole.low, t->proof.whole.high);
