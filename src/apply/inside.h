@@ -8,12 +8,14 @@
  *               file without a name, and has removed itself by then;
  *   "dd"        where it cannot run there (another architecture, no directory that programs may be
  *               run from, no io_uring): the guest's dd writes a file, which is removed; it is
- * another work, and the result says so; "observed"  where the agent runs nothing: libvirt's
- * statistics of what the guest does by itself.
+ *               another work, and the result says so;
+ *   "observed"  where the agent runs nothing: libvirt's statistics of what the guest does by
+ *               itself.
  *
  * A result is JSON, as it is kept in the record of a change:
  *   { "how", "why": why not the way before, or null, "directory", "kernel", "seconds",
- * "file_system_bytes", "works": [ { "name", "weight", "iops": [one a run], "mb_per_s": [one a run],
+ *     "file_system_bytes", "suite": what our program was told (suite.h),
+ *     "works": [ { "name", "weight", "iops": [one a run], "mb_per_s": [one a run],
  *                  "latency_us": {"mean","p50","p95","p99"} or null } ] }
  */
 #pragma once

@@ -119,8 +119,8 @@ static json_t *take_answer(const json_t *answer, const struct inside_options *o,
     }
     const char *kernel = json_string_value(json_object_get(answer, "kernel"));
     json_t *bytes = json_object_get(answer, "file_system_bytes");
-    return json_pack("{s:s?, s:O?, s:O}", "kernel", kernel, "file_system_bytes", bytes, "works",
-                     works);
+    return json_pack("{s:s?, s:O?, s:o, s:O}", "kernel", kernel, "file_system_bytes", bytes,
+                     "suite", suite_to_json(o->suite), "works", works);
 }
 
 /* --- Together --------------------------------------------------------------------------------- */

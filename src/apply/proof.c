@@ -44,18 +44,6 @@ static struct proof_ratio ratio_of(const struct difference *d)
 
 /* --- Works ------------------------------------------------------------------------------------ */
 
-static const json_t *find_work(const json_t *result, const char *name)
-{
-    size_t i;
-    json_t *work;
-    json_array_foreach (json_object_get(result, "works"), i, work) {
-        const char *its = json_string_value(json_object_get(work, "name"));
-        if (its && name && strcmp(its, name) == 0)
-            return work;
-    }
-    return NULL;
-}
-
 /* Fills one work, and gives the difference of its logarithms; a variance of NaN: there is none. */
 static struct difference take_work(const json_t *before, const json_t *after,
                                    struct proof_work *ret)
@@ -131,10 +119,11 @@ static const char *how_of(const json_t *result)
     return how ? how : "";
 }
 
-/* The size of a file system is what it is known again by. */
+/* The size of a file system is what it is known again by, and works by all that makes them: names
+ * tell too little. */
 bool proof_is_alike(const json_t *a, const json_t *b)
 {
-    static const char *const keys[] = {"how", "directory", "file_system_bytes"};
+    static const char *const keys[] = {"how", "directory", "file_system_bytes", "suite"};
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         json_t *one = json_object_get(a, keys[i]), *other = json_object_get(b, keys[i]);
         if (one != other && !json_equal(one, other))
@@ -146,6 +135,7 @@ bool proof_is_alike(const json_t *a, const json_t *b)
 struct proof proof_make(const json_t *before, const json_t *after, const json_t *plan)
 {
     const json_t *works = json_object_get(after, "works");
+    const json_t *works_before = json_object_get(before, "works");
     struct proof p = {
         .how = how_of(after),
         .comparable =
@@ -158,9 +148,9 @@ struct proof proof_make(const json_t *before, const json_t *after, const json_t 
     };
     cleanup_free struct difference *d = xcalloc(p.count + 1, sizeof(*d));
     for (size_t i = 0; i < p.count; i++) {
-        const json_t *work = json_array_get(works, i);
-        const char *name = json_string_value(json_object_get(work, "name"));
-        d[i] = take_work(p.comparable ? find_work(before, name) : NULL, work, &p.works[i]);
+        /* Of works that are alike, each has its place. */
+        const json_t *was = p.comparable ? json_array_get(works_before, i) : NULL;
+        d[i] = take_work(was, json_array_get(works, i), &p.works[i]);
     }
     if (p.comparable)
         p.whole = add_up(d, &p);

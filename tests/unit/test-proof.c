@@ -120,6 +120,30 @@ static void test_not_comparable(void **state)
     }
 }
 
+/* Works that have no name, or one that others have too, are told apart by what they are. */
+static void test_works_are_told_apart(void **state)
+{
+    (void)state;
+    const double speeds[] = {100, 50};
+    cleanup_json json_t *before = result("program", 1, 2, speeds, 0, NULL);
+    cleanup_json json_t *after = result("program", 1, 2, speeds, 0, NULL);
+    json_t *works[] = {json_object_get(before, "works"), json_object_get(after, "works")};
+    for (size_t i = 0; i < 4; i++)
+        json_object_set_new(json_array_get(works[i / 2], i % 2), "name", json_string(""));
+    json_object_set_new(before, "suite", json_pack("[{s:i}]", "block_bytes", 4096));
+    json_object_set_new(after, "suite", json_pack("[{s:i}]", "block_bytes", 4096));
+    cleanup_proof struct proof same = proof_make(before, after, NULL);
+    assert_true(same.comparable);
+    for (size_t i = 0; i < 2; i++)
+        assert_float_equal(same.works[i].before_iops, speeds[i], 1e-6);
+    json_object_set_new(after, "suite", json_pack("[{s:i}]", "block_bytes", 1048576));
+    cleanup_proof struct proof other = proof_make(before, after, NULL);
+    assert_false(other.comparable);
+    json_object_del(before, "suite"); /* of a version that did not tell */
+    cleanup_proof struct proof unknown = proof_make(before, after, NULL);
+    assert_false(unknown.comparable);
+}
+
 /* Records are files, and a guest may have said anything. */
 static void test_nonsense(void **state)
 {
@@ -158,9 +182,13 @@ static void test_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ratio),    cmocka_unit_test(test_coverage),
-        cmocka_unit_test(test_slower),   cmocka_unit_test(test_not_comparable),
-        cmocka_unit_test(test_nonsense), cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_ratio),
+        cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_slower),
+        cmocka_unit_test(test_not_comparable),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_works_are_told_apart),
     };
     return cmocka_run_group_tests_name("proof", tests, NULL, NULL);
 }
