@@ -9,10 +9,12 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "measure/inside.h"
 
-/* For chmod and rm. */
+/* For what takes no time; and for rm, which nothing cuts short. */
 #define SMALL_SECONDS 30
+#define REMOVE_SECONDS 10
 
 char *inside_new_path(const char *directory)
 {
@@ -23,21 +25,30 @@ char *inside_new_path(const char *directory)
                      (unsigned long long)random);
 }
 
-int inside_run_small(struct agent *a, const char *const *argv, struct error **err)
+static int run_small(struct agent *a, const struct agent_program *program, struct error **err)
 {
     cleanup_agent_result struct agent_result result = {0};
-    const struct agent_program program = {.argv = argv, .timeout_seconds = SMALL_SECONDS};
-    if (agent_exec(a, &program, &result, err) < 0)
+    if (agent_exec(a, program, &result, err) < 0)
         return -1;
-    return result.status
-               ? error_set(err, "%s in the guest failed with status %d", argv[0], result.status)
-               : 0;
+    if (!result.status)
+        return 0;
+    text_one_line(result.err_text);
+    return error_set(err, "%s in the guest failed with status %d: %s", program->argv[0],
+                     result.status, result.err_text);
+}
+
+int inside_run_small(struct agent *a, const char *const *argv, struct error **err)
+{
+    const struct agent_program program = {.argv = argv, .timeout_seconds = SMALL_SECONDS};
+    return run_small(a, &program, err);
 }
 
 void inside_remove(struct agent *a, const char *path)
 {
     const char *const argv[] = {"rm", "-f", path, NULL};
-    inside_run_small(a, argv, NULL);
+    const struct agent_program program = {
+        .argv = argv, .timeout_seconds = REMOVE_SECONDS, .tidies = true};
+    run_small(a, &program, NULL);
 }
 
 json_t *inside_work(const char *name, double weight)

@@ -27,7 +27,8 @@ json_t *inside_by_observing(virDomainPtr domain, const struct inside_options *o,
  * something at before: some are everybody's directories. The caller frees. */
 char *inside_new_path(const char *directory);
 
-/* Runs what takes no time (chmod, rm) and has to succeed; and removes a file that may be there. */
+/* Runs what takes no time (install, rm) and has to succeed; and removes a file that may be there,
+ * after a signal as well. */
 int inside_run_small(struct agent *a, const char *const *argv, struct error **err);
 void inside_remove(struct agent *a, const char *path);
 

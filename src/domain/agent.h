@@ -44,8 +44,9 @@ json_t *agent_call(struct agent *a, const char *command, json_t *arguments,
 char *agent_read_file(struct agent *a, const char *path, size_t max_bytes, size_t *ret_length,
                       struct error **err);
 
-/* Writes a file of the guest, from its beginning; a new one has the mode that the agent's umask
- * makes of 0666. After an error it may be there in part. Errors: those of agent_call. */
+/* Writes a file of the guest, from its beginning; one that is there keeps its mode, and a new one
+ * has 0666, whatever the agent's umask: everybody in the guest may write to it. After an error it
+ * may be there in part. Errors: those of agent_call. */
 int agent_write_file(struct agent *a, const char *path, const void *data, size_t length,
                      struct error **err);
 
@@ -56,6 +57,7 @@ struct agent_program {
     const void *input;       /* its standard input, at most AGENT_INPUT_MAX bytes; NULL: none */
     size_t input_length;
     unsigned timeout_seconds;
+    bool tidies; /* it removes what would stay: no signal keeps it from that, or ends the wait */
 };
 /* Commands of 240 KB were seen to reach the agent in pieces, which it took for other commands
  * (libvirt 9.0, QEMU 7.2); those of 200 KB were not. */

@@ -147,6 +147,11 @@ static json_t *exec_arguments(const struct agent_program *p)
     return object;
 }
 
+static enum agent_manners manners_of(const struct agent_program *p)
+{
+    return p->tidies ? AGENT_TIDYING : AGENT_INTERRUPTIBLE;
+}
+
 static int start_program(struct agent *a, const struct agent_program *p, json_int_t *ret_pid,
                          struct error **err)
 {
@@ -155,7 +160,8 @@ static int start_program(struct agent *a, const struct agent_program *p, json_in
     json_t *arguments = exec_arguments(p);
     if (!arguments)
         return error_set(err, "%s: an argument is no UTF-8", p->argv[0]);
-    cleanup_json json_t *value = agent_call(a, "guest-exec", arguments, AGENT_SECONDS, err);
+    cleanup_json json_t *value =
+        agent_call_with_manners(a, "guest-exec", arguments, AGENT_SECONDS, manners_of(p), err);
     const json_t *pid = json_object_get(value, "pid");
     if (value && !json_is_integer(pid))
         error_set(err, "the agent does not say which process it is");
@@ -163,11 +169,11 @@ static int start_program(struct agent *a, const struct agent_program *p, json_in
     return json_is_integer(pid) ? 0 : error_prefix(err, "cannot run %s in the guest", p->argv[0]);
 }
 
-static int ask_status(struct agent *a, json_int_t pid, struct agent_result *ret, bool *ret_exited,
-                      struct error **err)
+static int ask_status(struct agent *a, const struct agent_program *p, json_int_t pid,
+                      struct agent_result *ret, bool *ret_exited, struct error **err)
 {
-    cleanup_json json_t *value =
-        agent_call(a, "guest-exec-status", json_pack("{s:I}", "pid", pid), AGENT_SECONDS, err);
+    cleanup_json json_t *value = agent_call_with_manners(
+        a, "guest-exec-status", json_pack("{s:I}", "pid", pid), AGENT_SECONDS, manners_of(p), err);
     return value ? agent_reply_status(value, ret, ret_exited, err) : -1;
 }
 
@@ -183,7 +189,7 @@ int agent_exec(struct agent *a, const struct agent_program *p, struct agent_resu
     ret->started = true;
     for (int pause = 5;; pause = MIN(2 * pause, 500)) {
         cleanup_error struct error *unanswered = NULL;
-        if (ask_status(a, pid, ret, &exited, &unanswered) < 0 &&
+        if (ask_status(a, p, pid, ret, &exited, &unanswered) < 0 &&
             (!agent_is_silent(a) || clock_now_ns() >= end))
             return error_set(err, "%s in the guest: %s", p->argv[0], unanswered->message);
         if (exited)
@@ -191,7 +197,9 @@ int agent_exec(struct agent *a, const struct agent_program *p, struct agent_resu
         if (clock_now_ns() >= end)
             return error_set(err, "%s in the guest has not ended within %u seconds", p->argv[0],
                              p->timeout_seconds);
-        if (interrupt_sleep_ms(pause, err) < 0)
+        if (p->tidies)
+            g_usleep((gulong)pause * 1000);
+        else if (interrupt_sleep_ms(pause, err) < 0)
             return -1;
     }
 }
