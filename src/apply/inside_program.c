@@ -19,11 +19,13 @@
 
 /* --- Putting it there ------------------------------------------------------------------------- */
 
+/* The agent gives a new file the mode 0666, whatever its umask: it would be everybody's to write to
+ * until the last piece of it is there, and is run as root. One that is there keeps its mode. */
 static int put(struct agent *a, const char *path, struct error **err)
 {
-    const char *const argv[] = {"chmod", "700", path, NULL};
-    return agent_write_file(a, path, guest_inside, guest_inside_size, err) < 0 ||
-                   inside_run_small(a, argv, err) < 0
+    const char *const argv[] = {"install", "-m", "700", "/dev/null", path, NULL};
+    return inside_run_small(a, argv, err) < 0 ||
+                   agent_write_file(a, path, guest_inside, guest_inside_size, err) < 0
                ? -1
                : 0;
 }
