@@ -39,6 +39,7 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
 {
     struct arguments *a = &t->arguments;
     const GOptionEntry own[] = {PROVING_ENTRIES(&a->proving), {NULL}};
+    t->progress.options = &a->common;
     a->operand = (struct operand){.name = "DOMAIN[/TARGET] "};
     if (options_parse(argc, argv, "measure a domain's disk inside its own guest", own, &a->common,
                       &a->work, NULL, &a->operand, err) < 0)
@@ -46,7 +47,6 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
     if (!a->operand.value)
         return error_set(err, "which domain?");
     changing_split(a->operand.value, &t->name, &t->target);
-    t->progress.options = &a->common;
     t->proving = (struct proving){&a->proving, &a->work, &t->progress};
     return proving_parse(&t->proving, err);
 }

@@ -83,6 +83,8 @@ def full_output():
 
 @case("an unknown option, a missing value and a stray argument are errors")
 def strays():
+    for verb in ("apply", "capture", "check", "explain", "history", "rollback", "status", "verify"):
+        refuse("frobnicate", verb, "--frobnicate", hint="--help")
     for verb in VERBS:
         refuse("frobnicate", verb, "-d", _directory, "--frobnicate", hint="--help")
         refuse("directory", verb, "--directory", hint="--help")
