@@ -104,7 +104,7 @@ static int read_task(json_t *json, struct task *t, struct error **err)
         protocol_get_u64(json, "runs", &t->runs, err) < 0 ||
         protocol_get_u64(json, "seconds", &t->seconds, err) < 0)
         return -1;
-    if (!t->runs || t->runs > 1000 || !t->seconds || t->seconds > 86400)
+    if (!t->runs || t->runs > 1000 || !t->seconds || t->seconds > INSIDE_SECONDS_MAX)
         return error_set(err, "a number is out of range");
     t->suite = suite_from_json(json_object_get(json, "works"), err);
     if (!t->suite)

@@ -2,6 +2,7 @@
 /*
  * inside_program.c - our own program is put into a guest, and run there (inside.h).
  */
+#include <math.h>
 #include <string.h>
 
 #include "apply/guest_inside.h"
@@ -10,10 +11,14 @@
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "measure/inside.h"
 #include "measure/protocol.h"
 
-/* What filling the file and starting may take beside the runs: slow disks, and emulated guests. */
+/* What starting may take beside the runs: slow disks, and emulated guests. */
 #define MORE_SECONDS 60
+/* No disk that is measured is slower than this; it only bounds how long to wait. */
+#define SLOWEST_BYTES_PER_SECOND (256 << 10)
+#define SLOWEST_FILL_PER_SECOND (16 << 20)
 /* What its end may be late by: it ends by itself when its time is up. */
 #define GRACE_SECONDS 30
 
@@ -32,12 +37,35 @@ static int put(struct agent *a, const char *path, struct error **err)
 
 /* --- Running it ------------------------------------------------------------------------------- */
 
+/* What all runs may take. Works without a time of their own count where they are asked for. */
+static double runs_seconds(const struct inside_options *o, bool untimed)
+{
+    double seconds = 0;
+    for (unsigned i = 0; i < o->suite->count; i++) {
+        const struct work *w = &o->suite->works[i];
+        const struct run_bounds *b = &w->bounds;
+        if (b->duration_ns)
+            seconds += 1 + (double)(b->ramp_ns + b->duration_ns) / NS_PER_SECOND;
+        else if (untimed)
+            seconds += 1 + (double)b->ramp_ns / NS_PER_SECOND +
+                       (double)b->bytes * w->workload.jobs / SLOWEST_BYTES_PER_SECOND;
+    }
+    return seconds * o->runs;
+}
+
 static unsigned seconds_of(const struct inside_options *o)
 {
-    uint64_t ns = 0;
-    for (unsigned i = 0; i < o->suite->count; i++)
-        ns += o->suite->works[i].bounds.duration_ns + NS_PER_SECOND;
-    return (unsigned)(ns * o->runs / NS_PER_SECOND) + MORE_SECONDS;
+    double fill = (double)suite_file_bytes(o->suite) / SLOWEST_FILL_PER_SECOND;
+    return (unsigned)fmin(runs_seconds(o, /* untimed = */ true) + fill + MORE_SECONDS,
+                          INSIDE_SECONDS_MAX);
+}
+
+static int check_time(const struct inside_options *o, struct error **err)
+{
+    if (runs_seconds(o, /* untimed = */ false) + MORE_SECONDS <= INSIDE_SECONDS_MAX)
+        return 0;
+    error_set(err, "%u runs of this work take longer than a day", o->runs);
+    return error_hint(err, "fewer runs (--runs), or shorter ones (--runtime)");
 }
 
 static char *task_text(const struct inside_options *o, const char *directory)
@@ -154,6 +182,9 @@ static json_t *try_directories(struct agent *a, const struct inside_options *o,
 json_t *inside_by_program(struct agent *a, const struct inside_options *o, const char *directory,
                           bool *ret_final, struct error **err)
 {
+    *ret_final = check_time(o, err) < 0;
+    if (*ret_final)
+        return NULL;
     cleanup_free char *task = task_text(o, directory);
     if (!task) {
         error_set(err, "the name of the directory is no UTF-8");

@@ -63,6 +63,7 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
         PROVING_ENTRIES(&a->proving),
         {NULL},
     };
+    a->work.rewrites = true; /* the file in the guest is written first */
     a->operand = (struct operand){.name = "PLAN | DOMAIN[/TARGET] --set KEY=VALUE… "};
     if (options_parse(argc, argv, "change the definition of a domain's disk", own, &a->common,
                       &a->work, NULL, &a->operand, err) < 0)

@@ -48,6 +48,7 @@ struct common_options {
 struct workload_options {
     char *workload, *fio, *rw, *block, *depth, *jobs, *read_percent;
     gboolean zeros, fresh, list;
+    bool rewrites; /* of a verb that has no --fresh; set before they are parsed */
 };
 
 /* Options that describe the probe guest. */

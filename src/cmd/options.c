@@ -42,9 +42,10 @@ static void add_workload(GArray *all, struct workload_options *o)
         {"depth", 0, 0, G_OPTION_ARG_STRING, &o->depth, "Requests in flight of each job", "N"},
         {"jobs", 0, 0, G_OPTION_ARG_STRING, &o->jobs, "Threads that do the work at a time", "N"},
         {"zeros", 0, 0, G_OPTION_ARG_NONE, &o->zeros, "Write zeros, not incompressible data", NULL},
+        /* The last one. */
         {"fresh", 0, 0, G_OPTION_ARG_NONE, &o->fresh, "Measure first writes, not rewrites", NULL},
     };
-    g_array_append_vals(all, entries, ARRAY_SIZE(entries));
+    g_array_append_vals(all, entries, ARRAY_SIZE(entries) - o->rewrites);
 }
 
 static void add_guest(GArray *all, struct guest_options *o)

@@ -39,8 +39,10 @@ static struct suite *choose_suite(const struct proving *p, const json_t *plan, s
     struct suite *suite = NULL;
     if (plan && !p->work->workload && !p->work->fio && !options_change_workload(p->work))
         suite = inside_suite_of_plan(plan, p->bytes, p->run_ns);
+    /* A job file says itself for how long, or how much. */
+    uint64_t run_ns = p->work->fio && !p->options->runtime ? 0 : p->run_ns;
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-    return suite ? suite : options_suite(p->work, "general", p->bytes, p->run_ns, notes, err);
+    return suite ? suite : options_suite(p->work, "general", p->bytes, run_ns, notes, err);
 }
 
 void proving_note(GPtrArray *left, const char *when, const struct error *failure)

@@ -40,6 +40,7 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
     struct arguments *a = &t->arguments;
     const GOptionEntry own[] = {PROVING_ENTRIES(&a->proving), {NULL}};
     t->progress.options = &a->common;
+    a->work.rewrites = true; /* the file in the guest is written first */
     a->operand = (struct operand){.name = "DOMAIN[/TARGET] "};
     if (options_parse(argc, argv, "measure a domain's disk inside its own guest", own, &a->common,
                       &a->work, NULL, &a->operand, err) < 0)

@@ -6,3 +6,6 @@
 
 /* What its own file is called, and what it makes, begin with this. */
 #define INSIDE_PREFIX ".virt-disktune-"
+
+/* How long it may be given. */
+#define INSIDE_SECONDS_MAX 86400

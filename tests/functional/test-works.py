@@ -167,5 +167,22 @@ def printed_alone():
     assert result.err == "" and "[mixed]" in result.out and "rwmixread=70" in result.out, result.out
 
 
+# --- In a user's guest ----------------------------------------------------------------------------
+
+# A guest of libvirt's own, which has no agent and does nothing.
+NODE = """<node><domain type='test'><name>web</name><memory>65536</memory><os><type>hvm</type></os><devices>
+<disk type='file' device='disk'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/></disk></devices></domain></node>
+"""
+
+
+@case("verify takes a fio job file, whose times are its own, and has no --fresh: its file is written first")
+def inside():
+    web = ("-c", f"test://{job_file('node.xml', NODE)}", "web/vda", "--runs", "2")
+    jobs = job_file("inside.fio", "[a]\nrw=randread\nbs=4k\nsize=8m\n")
+    equal(run_json("verify", *web, "--fio", jobs)["measured"]["how"], "observed", "how")
+    assert_error(run("verify", *web, "--fio", jobs, "--runtime", "1s"), "--fio brings its own work")
+    assert_error(run("verify", *web, "--fresh"), "[Uu]nknown option.*fresh", "--help")
+
+
 if __name__ == "__main__":
     main()
