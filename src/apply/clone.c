@@ -62,15 +62,17 @@ static void simplify_boot(xmlNodePtr os)
         xmlUnsetProp(os, BAD_CAST "firmware");
 }
 
-/* What pins memory, or would be taken from a guest that runs. */
+/* What pins memory or a part of a cache, or would be taken from a guest that runs. */
 static void simplify_domain(xmlNodePtr domain, const char *name)
 {
     static const char *const kept[] = {"os",      "features", "cpu",       "clock",
                                        "vcpu",    "vcpus",    "iothreads", "iothreadids",
                                        "cputune", "devices",  "pm",        NULL};
     static const char *const of_cpu[] = {"numa", NULL};
+    static const char *const of_cputune[] = {"cachetune", "memorytune", NULL};
     prune(domain, kept, true);
     prune(xml_child(domain, "cpu"), of_cpu, false);
+    prune(xml_child(domain, "cputune"), of_cputune, false);
     simplify_boot(xml_child(domain, "os"));
     set_child(domain, "name", name);
     set_child(domain, "memory", MEMORY_MIB);
@@ -98,7 +100,9 @@ static bool serves_disks(xmlNodePtr controller)
 
 static void simplify_devices(xmlNodePtr devices, xmlNodePtr disk, const char *image)
 {
-    static const char *const kept[] = {"emulator", "disk", "controller", NULL};
+    /* More than 255 CPUs, and disks behind an IOMMU, need that. */
+    static const char *const kept[] = {"emulator", "disk", "controller", "iommu", NULL};
+    static const char *const of_numa[] = {"node", NULL};
     prune(devices, kept, true);
     for (xmlNodePtr d = xml_child(devices, "disk"), next; d; d = next) {
         next = xml_next(d, "disk");
@@ -109,6 +113,8 @@ static void simplify_devices(xmlNodePtr devices, xmlNodePtr disk, const char *im
         next = xml_next(c, "controller");
         if (!serves_disks(c))
             drop(c);
+        else
+            prune(xml_child(c, "target"), of_numa, false);
     }
     simplify_disk(disk, image);
     xmlNewProp(xmlNewChild(devices, NULL, BAD_CAST "memballoon", NULL), BAD_CAST "model",
@@ -137,12 +143,23 @@ char *clone_xml(const char *xml, const char *target, const char *name, const cha
 
 /* --- The try ---------------------------------------------------------------------------------- */
 
+/* Those that a scratch image is made in. */
+static bool is_made_here(const char *format)
+{
+    return strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0;
+}
+
 /* The directory that the disk's image is in, so that the scratch image is on the same file system.
- * NULL, and why, where the disk is none of a file. */
+ * NULL, and why, where the disk is none of a file, or of another kind. */
 static char *place_of(const struct connection *c, const struct domain_disk *d, char **ret_why)
 {
     cleanup_error struct error *err = NULL;
     char *directory = NULL;
+    if (!is_made_here(d->config.format)) {
+        *ret_why = xasprintf("a scratch image is a raw or a qcow2, and the disk is a %s",
+                             d->config.format);
+        return NULL;
+    }
     if (strcmp(d->type, "file") == 0 && d->source) {
         cleanup_free char *copy = xstrdup(d->source);
         return xstrdup(dirname(copy));
@@ -192,9 +209,7 @@ static int try_in(const struct connection *c, const struct claim *place, const c
     const char *id = strrchr(place->path, '/') + 1 + strlen(CLAIM_SCRATCH_PREFIX);
     cleanup_free char *name = xasprintf(CLAIM_DOMAIN_PREFIX "%s", id);
     cleanup_free char *image = xasprintf("%s/disk.%s", place->path, disk->config.format);
-    bool qcow2 = strcmp(disk->config.format, "qcow2") == 0;
-    if (storage_create_image(image, qcow2 ? "qcow2" : "raw", "preallocation=off", IMAGE_BYTES,
-                             err) < 0)
+    if (storage_create_image(image, disk->config.format, "preallocation=off", IMAGE_BYTES, err) < 0)
         return -1;
     cleanup_free char *clone = clone_xml(xml, disk->target, name, image, err);
     return clone && interrupt_check(err) == 0 ? start_and_look(c, clone, disk->target, err) : -1;

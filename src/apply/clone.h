@@ -8,7 +8,7 @@
  * UUID of its own, the changed domain's machine, CPUs, iothreads and controllers, and of its
  * devices the changed disk alone, on a scratch image of the same format in the same place. It has
  * little memory, and none of what only one domain at a time can have (networks, host devices,
- * consoles, firmware's variables).
+ * consoles, firmware's variables, shares of a cache).
  */
 #pragma once
 

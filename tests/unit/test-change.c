@@ -30,6 +30,8 @@ static const char *const domain =
     "<name>web</name><uuid>" UUID "</uuid><metadata><a xmlns='urn:a'/></metadata>"
     "<memory unit='GiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
     "<vcpu cpuset='1'>8</vcpu><iothreads>1</iothreads>"
+    "<cputune><vcpupin vcpu='0' cpuset='1'/><cachetune vcpus='0'><cache id='0' level='3'/>"
+    "</cachetune><memorytune vcpus='0'><node id='0' bandwidth='60'/></memorytune></cputune>"
     "<numatune><memory mode='strict' nodeset='1'/></numatune>"
     "<os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type><loader>x</loader>"
     "<nvram>/var/lib/libvirt/qemu/nvram/web.fd</nvram></os>"
@@ -41,6 +43,8 @@ static const char *const domain =
     "<disk type='file' device='disk'><source file='/srv/other.img'/>"
     "<target dev='vdb' bus='virtio'/></disk>"
     "<controller type='pci' index='0' model='pcie-root'/><controller type='usb' index='0'/>"
+    "<controller type='pci' index='1' model='pcie-expander-bus'><target busNr='254'>"
+    "<node>1</node></target></controller><iommu model='intel'><driver eim='on'/></iommu>"
     "<interface type='network'><mac address='52:54:00:00:00:01'/></interface>"
     "<hostdev mode='subsystem' type='pci'/><channel type='unix'/><graphics type='vnc'/>"
     "<memballoon model='virtio'/></devices>"
@@ -52,18 +56,27 @@ static void test_clone(void **state)
 {
     (void)state;
     static const char *const kept[] = {
-        "<name>stand-in</name>",    "machine=\"q35\"",
-        "<iothreads>1</iothreads>", "cache=\"none\"",
-        "iothread=\"1\"",           "<serial>A1</serial>",
-        "file=\"/srv/s.img\"",      "mode=\"host-passthrough\"",
-        "model=\"pcie-root\"",      "unit=\"MiB\">128<",
+        "<name>stand-in</name>",
+        "machine=\"q35\"",
+        "<iothreads>1</iothreads>",
+        "cache=\"none\"",
+        "iothread=\"1\"",
+        "<serial>A1</serial>",
+        "file=\"/srv/s.img\"",
+        "mode=\"host-passthrough\"",
+        "model=\"pcie-root\"",
+        "unit=\"MiB\">128<",
         "qemu-system-x86_64",
+        "busNr=\"254\"",
+        "<vcpupin",
+        "<iommu model=\"intel\"",
     };
     static const char *const gone[] = {
-        UUID,        "<metadata",   "hugepages",        "numatune",   "firmware",     "<loader",
-        "nvram",     "<numa>",      "/dev/vg",          "encryption", "backingStore", "<boot",
-        "vdb",       "other.img",   "type=\"usb\"",     "<interface", "<hostdev",     "<channel",
-        "<graphics", "commandline", "model=\"virtio\"", "id=\"7\"",
+        UUID,         "<metadata",   "hugepages",        "numatune",   "firmware",     "<loader",
+        "nvram",      "<numa>",      "/dev/vg",          "encryption", "backingStore", "<boot",
+        "vdb",        "other.img",   "type=\"usb\"",     "<interface", "<hostdev",     "<channel",
+        "<graphics",  "commandline", "model=\"virtio\"", "id=\"7\"",   "<node",        "<cachetune",
+        "memorytune",
     };
     cleanup_free char *clone = clone_xml(domain, "vda", "stand-in", "/srv/s.img", NULL);
     assert_non_null(clone);
