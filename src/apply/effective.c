@@ -99,14 +99,52 @@ static json_t *find_controller(const char *line, size_t length, json_t *device)
     return find_argument(line, length, "-device", "id", id);
 }
 
+/* The node that this one reads from ("file"); NULL: there is none, or it is not to be found. */
+static json_t *node_below(const char *line, size_t length, json_t *node)
+{
+    const char *file = json_string_value(json_object_get(node, "file"));
+    return file ? find_argument(line, length, "-blockdev", "node-name", file) : NULL;
+}
+
+/* One that only stands in the way. */
+static bool is_filter(json_t *node)
+{
+    static const char *const drivers[] = {"copy-on-read", "throttle", NULL};
+    const char *driver = json_string_value(json_object_get(node, "driver"));
+    return driver && g_strv_contains(drivers, driver);
+}
+
+/* However many there are, QEMU has no such chain that is longer. */
+#define NODES_MAX 16
+
+/* Down to the node that has the format; NULL. Takes the node over, as the next one does. */
+static json_t *pass_filters(const char *line, size_t length, json_t *node)
+{
+    for (int i = 0; node && is_filter(node) && i < NODES_MAX; i++) {
+        cleanup_json json_t *filter = node;
+        node = node_below(line, length, filter);
+    }
+    return node;
+}
+
+/* Down to the node that has the file open: a part of an image has one of its own on top. NULL where
+ * the last one is not to be found. */
+static json_t *pass_down(const char *line, size_t length, json_t *node)
+{
+    for (int i = 0; node && json_is_string(json_object_get(node, "file")) && i < NODES_MAX; i++) {
+        cleanup_json json_t *upper = node;
+        node = node_below(line, length, upper);
+    }
+    return node;
+}
+
 static bool find_told(const char *line, size_t length, const char *alias, struct told *t)
 {
     t->device = find_argument(line, length, "-device", "id", alias);
     const char *drive = json_string_value(json_object_get(t->device, "drive"));
-    t->format = drive ? find_argument(line, length, "-blockdev", "node-name", drive) : NULL;
-    const char *file = json_string_value(json_object_get(t->format, "file"));
-    t->storage =
-        file ? find_argument(line, length, "-blockdev", "node-name", file) : json_incref(t->format);
+    json_t *top = drive ? find_argument(line, length, "-blockdev", "node-name", drive) : NULL;
+    t->format = pass_filters(line, length, top);
+    t->storage = pass_down(line, length, json_incref(t->format));
     t->controller = find_controller(line, length, t->device);
     return t->storage;
 }

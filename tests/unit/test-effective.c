@@ -92,14 +92,19 @@ static char *live_xml(const char *driver, const char *alias)
 }
 
 /* Words with a NUL behind each. */
+static GString *line_of(const char *const *words, size_t count)
+{
+    GString *line = g_string_new(NULL);
+    for (size_t i = 0; i < count; i++)
+        g_string_append_len(line, words[i], (gssize)strlen(words[i]) + 1);
+    return line;
+}
+
 static GString *command_line(const char *storage, const char *format, const char *device)
 {
     const char *const words[] = {"qemu", "-blockdev", storage, "-blockdev",
                                  format, "-device",   device,  "-device"};
-    GString *line = g_string_new(NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        g_string_append_len(line, words[i], (gssize)strlen(words[i]) + 1);
-    return line;
+    return line_of(words, ARRAY_SIZE(words));
 }
 
 static void test_rows(void **state)
@@ -143,13 +148,49 @@ static void test_scsi(void **state)
         "-device",
         "{\"driver\":\"scsi-hd\",\"bus\":\"scsi0.0\",\"drive\":\"libvirt-1-format\","
         "\"id\":\"scsi0-0-0-0\",\"write-cache\":\"on\"}"};
-    g_autoptr(GString) line = g_string_new(NULL);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        g_string_append_len(line, words[i], (gssize)strlen(words[i]) + 1);
+    g_autoptr(GString) line = line_of(words, ARRAY_SIZE(words));
     g_autoptr(GPtrArray) found = effective_differences_of(line->str, line->len, xml, "sda");
     assert_non_null(found);
     if (found->len)
         fail_msg("%s", (const char *)found->pdata[0]);
+}
+
+/* What stands between the device and the image is passed, on both sides of the format. */
+static void test_chain(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        "qemu",
+        "-blockdev",
+        STORAGE(DIRECT ",\"aio\":\"native\""),
+        "-blockdev",
+        "{\"driver\":\"raw\",\"node-name\":\"libvirt-1-slice-sto\",\"offset\":4096,"
+        "\"file\":\"libvirt-1-storage\"}",
+        "-blockdev",
+        "{\"node-name\":\"libvirt-1-format\",\"driver\":\"qcow2\",\"discard\":\"unmap\","
+        "\"file\":\"libvirt-1-slice-sto\"}",
+        "-blockdev",
+        "{\"driver\":\"throttle\",\"node-name\":\"libvirt-2-filter\","
+        "\"file\":\"libvirt-1-format\"}",
+        "-blockdev",
+        "{\"driver\":\"copy-on-read\",\"node-name\":\"libvirt-CoR-vda\","
+        "\"file\":\"libvirt-2-filter\"}",
+        "-device",
+        "{\"driver\":\"virtio-blk-pci\",\"drive\":\"libvirt-CoR-vda\",\"id\":\"virtio-disk0\","
+        "\"write-cache\":\"on\"}"};
+    cleanup_free char *xml =
+        live_xml("cache='none' io='native' discard='unmap' copy_on_read='on'", "virtio-disk0");
+    g_autoptr(GString) line = line_of(words, ARRAY_SIZE(words));
+    g_autoptr(GPtrArray) found = effective_differences_of(line->str, line->len, xml, "vda");
+    assert_non_null(found);
+    if (found->len)
+        fail_msg("%s", (const char *)found->pdata[0]);
+    /* One that is a file of its own ends nowhere. */
+    const char *const loop[] = {"qemu", "-blockdev", FORMAT(",\"file\":\"libvirt-1-format\""),
+                                "-device", DEVICE("")};
+    g_autoptr(GString) looped = line_of(loop, ARRAY_SIZE(loop));
+    g_autoptr(GPtrArray) some = effective_differences_of(looped->str, looped->len, xml, "vda");
+    (void)some;
 }
 
 static void test_not_shown(void **state)
@@ -171,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_scsi),
+        cmocka_unit_test(test_chain),
         cmocka_unit_test(test_not_shown),
     };
     return cmocka_run_group_tests_name("effective", tests, NULL, NULL);
