@@ -27,6 +27,9 @@ static char *directory_of(const char *state_directory)
     return xasprintf("%s/changes", state_directory);
 }
 
+/* How often it is tried. */
+#define LOCK_EVERY_MS 50
+
 /* --- The lock --------------------------------------------------------------------------------- */
 
 int change_records_lock(const char *state_directory, struct error **err)
@@ -38,10 +41,11 @@ int change_records_lock(const char *state_directory, struct error **err)
     cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open %s", path);
-    while (flock(fd, LOCK_EX) < 0) {
-        if (errno != EINTR)
+    /* Not by flock's own wait, which goes on after a signal (SA_RESTART). */
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
             return error_set_errno(err, errno, "cannot lock %s", path);
-        if (interrupt_check(err) < 0)
+        if (interrupt_sleep_ms(LOCK_EVERY_MS, err) < 0)
             return -1;
     }
     return TAKE_FD(fd);
@@ -166,6 +170,29 @@ static struct change_record *read_record(const char *path, struct error **err)
     if (!r && text)
         error_prefix(err, "%s", path);
     return r;
+}
+
+static bool is_observed(const json_t *measured)
+{
+    const char *how = json_string_value(json_object_get(measured, "how"));
+    return how && strcmp(how, "observed") == 0;
+}
+
+int change_record_keep(struct change_record *r, const char *when, json_t *measured,
+                       struct error **err)
+{
+    cleanup_change_record struct change_record *now = read_record(r->path, err);
+    if (!now)
+        return -1;
+    const json_t *there = json_object_get(now->measured, when);
+    if (is_observed(measured) && there && !is_observed(there))
+        return 0;
+    json_object_set(r->measured, when, measured);
+    json_object_set(now->measured, when, measured);
+    if (change_record_save(now, now->state, err) < 0)
+        return -1;
+    r->state = now->state;
+    return 0;
 }
 
 static bool is_asked_for(const struct change_record *r, const char *uuid, const char *target)

@@ -55,6 +55,12 @@ struct change_record *change_record_new(const char *state_directory, const char 
 /* Writes it, durably, in this state. */
 int change_record_save(struct change_record *r, enum record_state state, struct error **err);
 
+/* Keeps a result of inside_measure with it, as "before" or "after" the change: in the record as it
+ * is kept by now, whose state may be another since `r` was read. What was only observed does not
+ * replace what was measured. The lock is held. Errors: it cannot be read, or written. */
+int change_record_keep(struct change_record *r, const char *when, json_t *measured,
+                       struct error **err);
+
 /* The records of the domain with this UUID (NULL: of all), of its disk with this target (NULL: of
  * all of them), the oldest first. One that cannot be used is left out, and why is appended to
  * `notes` (strings). The caller frees. Errors: the directory cannot be read. */

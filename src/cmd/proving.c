@@ -55,10 +55,7 @@ int proving_keep(const char *state_directory, struct change_record *r, const cha
                  json_t *measured, struct error **err)
 {
     cleanup_close int lock = change_records_lock(state_directory, err);
-    if (lock < 0)
-        return -1;
-    json_object_set(r->measured, when, measured);
-    return change_record_save(r, r->state, err);
+    return lock < 0 ? -1 : change_record_keep(r, when, measured, err);
 }
 
 json_t *proving_measure(struct proving *p, virDomainPtr domain, const char *target,

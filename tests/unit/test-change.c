@@ -6,11 +6,14 @@
 #undef NDEBUG
 #include <assert.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,6 +21,7 @@
 #include "apply/clone.h"
 #include "apply/change_record.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "domain/edit.h"
@@ -151,6 +155,57 @@ static void test_record(void **state)
     assert_int_equal(of_disk->len, 1);
     g_autoptr(GPtrArray) of_none = read_all(directory, "another", NULL, 0);
     assert_int_equal(of_none->len, 0);
+}
+
+static json_t *measured(const char *how)
+{
+    return json_pack("{s:s}", "how", how);
+}
+
+/* What is measured takes minutes, in which the change may have been taken back. */
+static void test_keep(void **state)
+{
+    (void)state;
+    cleanup_free char *directory = scratch_path("keep");
+    cleanup_close int lock = change_records_lock(directory, NULL);
+    cleanup_change_record struct change_record *r = a_record(directory, "vda");
+    assert_int_equal(change_record_save(r, RECORD_MADE, NULL), 0);
+    g_autoptr(GPtrArray) others = read_all(directory, UUID, "vda", 0);
+    assert_int_equal(change_record_save(others->pdata[0], RECORD_UNDONE, NULL), 0);
+    static const struct {
+        const char *how, *kept;
+    } rows[] = {{"observed", "observed"}, {"program", "program"}, {"observed", "program"}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        cleanup_json json_t *result = measured(rows[i].how);
+        assert_int_equal(change_record_keep(r, "before", result, NULL), 0);
+        g_autoptr(GPtrArray) now = read_all(directory, UUID, "vda", 0);
+        const struct change_record *kept = now->pdata[0];
+        assert_int_equal(kept->state, RECORD_UNDONE);
+        cleanup_json json_t *expected = measured(rows[i].kept);
+        assert_true(json_equal(json_object_get(kept->measured, "before"), expected));
+    }
+}
+
+/* Somebody else has the lock: a signal ends the wait for it. */
+static void test_lock_is_left(void **state)
+{
+    (void)state;
+    cleanup_free char *directory = scratch_path("locked");
+    cleanup_close int lock = change_records_lock(directory, NULL);
+    assert_true(lock >= 0);
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        cleanup_error struct error *err = NULL;
+        alarm(60); /* not for ever, should it be waited for */
+        if (interrupt_install(NULL) < 0)
+            _exit(2);
+        raise(SIGTERM);
+        _exit(change_records_lock(directory, &err) < 0 && strstr(err->message, "SIGTERM") ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 /* It has secrets in it, and its name nothing of a domain's that would lead elsewhere. */
@@ -362,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clone),          cmocka_unit_test(test_clone_of_nothing),
         cmocka_unit_test(test_record),         cmocka_unit_test(test_record_is_private),
+        cmocka_unit_test(test_keep),           cmocka_unit_test(test_lock_is_left),
         cmocka_unit_test(test_damaged),        cmocka_unit_test(test_settings_of_plan),
         cmocka_unit_test(test_left_to_people), cmocka_unit_test(test_cache_of_plan),
         cmocka_unit_test(test_plan_is_for),
