@@ -190,7 +190,7 @@ static int find_domain(struct task *t, struct error **err)
     c->domain = c->connection ? lookup_domain(c->connection, t->name, err) : NULL;
     if (!c->domain || change_check_domain(c->domain, err) < 0)
         return -1;
-    c->report.domain = virDomainGetName(c->domain);
+    changing_name(c);
     c->state_directory = directories_state();
     t->before = change_read(c->domain, err);
     return t->before ? 0 : -1;
@@ -212,14 +212,13 @@ static int try_stand_in(struct task *t, struct error **err)
 static struct change_record *make(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
-    char uuid[VIR_UUID_STRING_BUFLEN] = "";
     cleanup_free char *uri = virConnectGetURI(c->connection->handle);
-    virDomainGetUUIDString(c->domain, uuid);
     cleanup_close int lock = change_records_lock(c->state_directory, err);
-    if (lock < 0)
+    /* The question, the stand-in and the measurement may have taken minutes. */
+    if (lock < 0 || change_check_domain(c->domain, err) < 0 || interrupt_check(err) < 0)
         return NULL;
     cleanup_change_record struct change_record *r =
-        change_record_new(c->state_directory, uri ? uri : "", c->report.domain, uuid, t->target,
+        change_record_new(c->state_directory, uri ? uri : "", c->report.domain, c->uuid, t->target,
                           t->before, c->report.edits, t->plan);
     if (change_make(c->domain, r, t->after, c->report.left, err) < 0)
         return NULL;
@@ -301,8 +300,7 @@ static int prove(struct task *t, struct change_record *r, bool *ret_good, struct
 static int roll_back(struct task *t, struct change_record *r, struct error **err)
 {
     struct changing *c = &t->changing;
-    cleanup_close int lock = change_records_lock(c->state_directory, err);
-    if (lock < 0 || changing_roll_back(c, r, err) < 0)
+    if (changing_roll_back(c, r, err) < 0)
         return error_prefix(err, "%s", c->report.failure);
     c->report.state = APPLY_ROLLED_BACK;
     return 0;

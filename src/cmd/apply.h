@@ -68,6 +68,7 @@ struct changing {
     const struct changing_options *options;
     struct connection *connection;
     virDomainPtr domain;
+    char uuid[VIR_UUID_STRING_BUFLEN];
     char *state_directory;
     uint64_t wait_ns; /* of --wait */
     struct progress progress;
@@ -91,6 +92,9 @@ struct changing {
 /* Reads them. Errors: a bad one; --force without --restart. */
 int changing_parse(struct changing *c, struct error **err);
 
+/* Puts the name and the UUID of the domain into the report. */
+void changing_name(struct changing *c);
+
 /* Shows the diff that the report has, and asks, unless --yes says so or --dry-run that it is only
  * shown: *ret_go is whether to go on, and the report's state is set where not. Errors: there is
  * nobody to ask; a signal. */
@@ -101,9 +105,9 @@ int changing_confirm(struct changing *c, const char *question, bool *ret_go, str
  * failure says why. Errors: it does not shut down; a signal. */
 int changing_restart(struct changing *c, bool *ret_came, struct error **err);
 
-/* Takes back what a record has, with the lock held, and brings that into effect: a domain that runs
- * with the change is restarted, one that is off since is started. Errors: those of libvirt; it does
- * not shut down. */
+/* Takes back what a record has, and brings that into effect: a domain that runs with the change is
+ * restarted, one that is off since is started. The report gets what stayed. Errors: those of
+ * libvirt; it does not shut down; a signal. */
 int changing_roll_back(struct changing *c, struct change_record *r, struct error **err);
 
 /* "DOMAIN/TARGET" cut in two, of which the second may be NULL; the caller frees both. */

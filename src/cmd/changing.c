@@ -36,6 +36,13 @@ void changing_split(const char *operand, char **ret_domain, char **ret_target)
     *ret_target = slash && slash[1] ? xstrdup(slash + 1) : NULL;
 }
 
+void changing_name(struct changing *c)
+{
+    virDomainGetUUIDString(c->domain, c->uuid);
+    c->report.domain = virDomainGetName(c->domain);
+    c->report.uuid = c->uuid;
+}
+
 /* --- Asking ----------------------------------------------------------------------------------- */
 
 /* One line of standard input, as it is typed; NULL at its end or after a signal. */
@@ -156,12 +163,23 @@ static int restart_as_before(struct changing *c, struct error **err)
     return 0;
 }
 
-int changing_roll_back(struct changing *c, struct change_record *r, struct error **err)
+/* Others need not wait until the domain is back. */
+static int take_back(struct changing *c, struct change_record *r, struct error **err)
 {
     g_autoptr(GPtrArray) left = NULL;
-    cleanup_free char *now = change_read(c->domain, err);
+    cleanup_close int lock = change_records_lock(c->state_directory, err);
+    cleanup_free char *now = lock < 0 ? NULL : change_read(c->domain, err);
     cleanup_free char *without = now ? edit_undo(now, r->edits, &left, err) : NULL;
     if (!without || change_take_back(c->domain, r, now, without, c->report.left, err) < 0)
+        return -1;
+    for (guint i = 0; i < left->len; i++)
+        g_ptr_array_add(c->report.left, xstrdup(left->pdata[i]));
+    return 0;
+}
+
+int changing_roll_back(struct changing *c, struct change_record *r, struct error **err)
+{
+    if (take_back(c, r, err) < 0)
         return -1;
     int done = restart_as_before(c, err);
     progress_clear(&c->progress);

@@ -94,9 +94,7 @@ static int list(struct task *t, struct error **err)
 static int find_record(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
-    char uuid[VIR_UUID_STRING_BUFLEN] = "";
-    virDomainGetUUIDString(c->domain, uuid);
-    t->records = change_records_read(c->state_directory, uuid, t->target, t->notes, err);
+    t->records = change_records_read(c->state_directory, c->uuid, t->target, t->notes, err);
     if (!t->records)
         return -1;
     for (guint i = t->records->len; i-- && !t->record;) {
@@ -120,7 +118,7 @@ static int find_domain(struct task *t, struct error **err)
     c->domain = c->connection ? lookup_domain(c->connection, t->name, err) : NULL;
     if (!c->domain)
         return -1;
-    c->report.domain = virDomainGetName(c->domain);
+    changing_name(c);
     return find_record(t, err) < 0 || change_check_domain(c->domain, err) < 0 ? -1 : 0;
 }
 
@@ -144,7 +142,8 @@ static int take_back(struct task *t, struct error **err)
 {
     struct changing *c = &t->changing;
     cleanup_close int lock = change_records_lock(c->state_directory, err);
-    if (lock < 0)
+    /* The question may have stood for long. */
+    if (lock < 0 || change_check_domain(c->domain, err) < 0)
         return -1;
     return change_take_back(c->domain, t->record, t->now, t->without, c->report.left, err);
 }
