@@ -155,6 +155,8 @@ static int run(struct task *t, struct error **err)
     if (find_domain(t, err) < 0 || undo(t, err) < 0)
         return -1;
     bool changes = strcmp(t->now, t->without) != 0;
+    if (!changes && t->arguments.changing.dry_run)
+        return changing_print(c, err);
     if (changes && changing_confirm(c, "Take it back?", &go, err) < 0)
         return -1;
     if (changes && !go)

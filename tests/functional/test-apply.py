@@ -9,12 +9,13 @@ import pty
 import pwd
 import random
 import re
+import signal
 import time
 from pathlib import Path
 
 from changed_domain import SYSTEM, Domain, apply, rollback, status
-from daemon import alone, kill_daemon, run_qemu_as, start_daemon, virsh
-from harness import (PROGRAM, Run, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
+from daemon import alone, daemon_pid, define, kill_daemon, run_qemu_as, start_daemon, virsh
+from harness import (PROGRAM, Run, Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
                      run_json, scratch, shared_state)
 
 
@@ -92,6 +93,16 @@ def overtaken():
     result = rollback(domain)
     assert any("io" in why for why in result["left"]), result["left"]
     equal(domain.driver, "<driver name='qemu' type='qcow2' cache='none' io='threads'/>", "the driver")
+    domain.gone()
+
+
+@case("rollback --dry-run of what somebody else has taken back already changes nothing either, its record included")
+def dry_rollback():
+    domain = Domain()
+    apply(domain, "io=native")
+    define(domain.xml.replace(" io='native'", ""), domain.directory)
+    equal(run_json("rollback", *SYSTEM, domain.disk, "--dry-run")["state"], "unchanged", "the result")
+    equal([row["state"] for row in run_json("rollback", "--list", domain.name)["changes"]], ["made"], "the list")
     domain.gone()
 
 
@@ -300,6 +311,27 @@ def forced():
 
 
 # --- The hostile moment ---------------------------------------------------------------------------
+
+@case("a signal while the stand-in is started: nothing is changed, nothing restarted")
+def signalled():
+    domain = Domain()
+    domain.start()
+    before, known = domain.xml, len(records())
+    started = Run("apply", *SYSTEM, domain.disk, "--set", "io=native", "--yes", "--restart", "--no-verify", "--verbose")
+    started.reach("starting a stand-in")
+    # With the daemon held, it is still at that.
+    os.kill(daemon_pid(), signal.SIGSTOP)
+    late = len(records()) > known
+    started.signal(signal.SIGINT)
+    os.kill(daemon_pid(), signal.SIGCONT)
+    started.wait()
+    if late:
+        raise Skip("the stand-in was over before the signal came")
+    assert_error(started, "interrupted by SIGINT")
+    equal((domain.xml, len(records())), (before, known), "the definition, and how many records there are")
+    equal(virsh("domstate", domain.name).stdout.strip(), "running", "its state")
+    domain.gone()
+
 
 @case("kill -9 at many instants: the definition is the old one or the new one, and rollback can tell")
 def killed():
