@@ -7,6 +7,7 @@
 
 #include <glib.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -59,6 +60,9 @@ void edit_free(struct edit *e);
 /* The setting that an edit makes, "io=native", or "io=" of one that it takes away; NULL where it is
  * none by itself. The caller frees. */
 char *edit_to_setting(const struct edit *e);
+
+/* Whether two edits are of the same attribute, element or text, so that the later one counts. */
+bool edit_meets(const struct edit *a, const struct edit *b);
 
 /* Arrays of struct edit *, which they own: [{"kind","where","attribute","before","after","raw",
  * "behind"}]. The caller owns the result. Errors: it is no such array. */

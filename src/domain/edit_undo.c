@@ -84,7 +84,7 @@ static enum standing standing_of(xmlNodePtr domain, const struct edit *e)
     return STANDS;
 }
 
-static bool is_same_thing(const struct edit *a, const struct edit *b)
+bool edit_meets(const struct edit *a, const struct edit *b)
 {
     return a->kind != EDIT_TAG && b->kind != EDIT_TAG && strcmp(a->where, b->where) == 0 &&
            g_strcmp0(a->attribute, b->attribute) == 0;
@@ -94,7 +94,7 @@ static bool is_same_thing(const struct edit *a, const struct edit *b)
 static bool is_edited_in(const GPtrArray *edits, guint index, guint from, guint to)
 {
     for (guint i = from; i < to; i++)
-        if (is_same_thing(edits->pdata[index], edits->pdata[i]))
+        if (edit_meets(edits->pdata[index], edits->pdata[i]))
             return true;
     return false;
 }

@@ -33,7 +33,7 @@ TWO = ("--candidates", "raw-threads,raw-native")
 # What --verbose says on standard error, one line each.
 STEPS = ("creating scratch images", "starting the probe guest", "finding what is refused", "reading back what QEMU runs",
          "writing the scratch images once", "reading CPU times", "measuring", "long slices",
-         "writing the scratch file once")
+         "writing the scratch file once", "starting a stand-in")
 
 _cases = []
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from changed_domain import SYSTEM, Domain, apply, rollback, status
 from daemon import alone, daemon_pid, define, kill_daemon, run_qemu_as, start_daemon, virsh
-from harness import (PROGRAM, Run, Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted, run,
-                     run_json, scratch, shared_state)
+from harness import (PROGRAM, Run, Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted,
+                     run, run_json, scratch, shared_state)
 
 
 # --- Helpers --------------------------------------------------------------------------------------
@@ -80,6 +80,17 @@ def layers():
     assert_error(run("rollback", *SYSTEM, domain.disk, "--yes"), "no change of .* to take back", "--list")
     listed = run_json("rollback", "--list", domain.name)["changes"]
     equal([row["state"] for row in listed], ["undone", "undone"], "the list")
+    domain.gone()
+
+
+@case("of two changes of one attribute the first is replaced, until the second one is taken back")
+def replaced():
+    domain = Domain()
+    apply(domain, "io=native")
+    apply(domain, "io=threads")
+    equal([row["state"] for row in status(domain)], ["replaced", "pending"], "the status")
+    rollback(domain)
+    equal([row["state"] for row in status(domain)], ["pending"], "the status after")
     domain.gone()
 
 
