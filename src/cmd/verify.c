@@ -28,10 +28,10 @@ struct task {
     struct progress progress;
     struct connection *connection;
     virDomainPtr domain;
-    char *name, *target, *live;
+    char *name, *target;
     GPtrArray *records;
     struct change_record
-        *record;  /* the latest change of the disk that is made; NULL: there is none */
+        *record;  /* the latest change of the disk that is made and there; NULL: none is */
     bool changed; /* it runs with that */
 };
 
@@ -56,11 +56,10 @@ static int parse_arguments(int argc, char **argv, struct task *t, struct error *
 
 static int find_target(struct task *t, struct error **err)
 {
-    t->live = virDomainGetXMLDesc(t->domain, 0);
-    if (!t->live)
+    cleanup_free char *live = virDomainGetXMLDesc(t->domain, 0);
+    if (!live)
         return connection_error(err, "cannot read what runs of %s", t->name);
-    cleanup_domain_model struct domain_model *m =
-        domain_model_from_xml(t->live, strlen(t->live), err);
+    cleanup_domain_model struct domain_model *m = domain_model_from_xml(live, strlen(live), err);
     const struct domain_disk *disk = m ? domain_model_disk(m, t->target, err) : NULL;
     if (disk && !t->target)
         t->target = xstrdup(disk->target);
@@ -79,6 +78,23 @@ static int find_domain(struct task *t, struct error **err)
     return error_hint(err, "start it: what it does is measured inside it");
 }
 
+/* Whether it runs with the change, or will from its next start on; neither: somebody has taken the
+ * change out, and what is measured has nothing to do with it. */
+static int take_standing(struct task *t, struct error **err)
+{
+    enum edits_state now, then;
+    bool persistent;
+    cleanup_free char *next = NULL, *live = NULL;
+    if (lookup_xml(t->domain, &next, &live, &persistent, err) < 0 ||
+        edits_state(live ? live : next, t->record->edits, &now, err) < 0 ||
+        edits_state(next, t->record->edits, &then, err) < 0)
+        return -1;
+    t->changed = now == EDITS_PRESENT;
+    if (!t->changed && then != EDITS_PRESENT)
+        t->record = NULL;
+    return 0;
+}
+
 static int find_record(struct task *t, struct error **err)
 {
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
@@ -91,11 +107,7 @@ static int find_record(struct task *t, struct error **err)
         if (r->state == RECORD_MADE)
             t->record = r;
     }
-    enum edits_state now = EDITS_ABSENT;
-    if (t->record && edits_state(t->live, t->record->edits, &now, err) < 0)
-        return -1;
-    t->changed = now == EDITS_PRESENT;
-    return t->records ? 0 : -1;
+    return !t->records || (t->record && take_standing(t, err) < 0) ? -1 : 0;
 }
 
 /* --- What came of it -------------------------------------------------------------------------- */
@@ -162,7 +174,7 @@ static void task_done(struct task *t)
     if (t->domain)
         virDomainFree(t->domain);
     connection_close(t->connection);
-    char *const owned[] = {t->name, t->target, t->live};
+    char *const owned[] = {t->name, t->target};
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
         free(owned[i]);
 }
