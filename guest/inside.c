@@ -30,9 +30,6 @@
 #include "measure/protocol.h"
 #include "measure/run.h"
 
-/* What a guest has to have free beyond the file. */
-#define RESERVE_BYTES (UINT64_C(64) << 20)
-
 struct task {
     char *directory;
     uint64_t bytes, seed, runs, seconds;
@@ -84,7 +81,7 @@ static int check_room(struct task *t, struct error **err)
     if (statvfs(t->directory, &fs) < 0)
         return error_set_errno(err, errno, "cannot look at %s", t->directory);
     t->file_system_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize, need = t->bytes + RESERVE_BYTES;
+    uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize, need = t->bytes + INSIDE_RESERVE_BYTES;
     if (room >= need)
         return 0;
     return error_set(err, "%s has %llu MiB free, and %llu MiB are needed", t->directory,

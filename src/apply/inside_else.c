@@ -5,6 +5,7 @@
  */
 #include <glib.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "apply/inside_ways.h"
@@ -13,6 +14,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "measure/inside.h"
 
 /* --- dd --------------------------------------------------------------------------------------- */
 
@@ -20,6 +22,7 @@
 #define DD_BLOCK 65536
 #define DD_COUNT 1000
 #define DD_SECONDS 600
+#define DF_SECONDS 30
 
 /* From "65536000 bytes (66 MB, 62 MiB) copied, 0.52 s, …": how long it took; NaN. */
 static double dd_seconds(const char *said)
@@ -33,8 +36,9 @@ static double dd_seconds(const char *said)
 static int run_dd(struct agent *a, const char *file, json_t *work, struct error **err)
 {
     cleanup_free char *out = xasprintf("of=%s", file);
-    const char *const argv[] = {"dd",         "if=/dev/zero", out,          "bs=64k",
-                                "count=1000", "oflag=direct", "conv=fsync", NULL};
+    /* In the guest's own language it would not be understood. */
+    const char *const argv[] = {"env",    "LC_ALL=C",   "dd",           "if=/dev/zero",       out,
+                                "bs=64k", "count=1000", "oflag=direct", "conv=fsync,notrunc", NULL};
     const struct agent_program program = {.argv = argv, .timeout_seconds = DD_SECONDS};
     cleanup_agent_result struct agent_result result = {0};
     if (agent_exec(a, &program, &result, err) < 0)
@@ -48,12 +52,36 @@ static int run_dd(struct agent *a, const char *file, json_t *work, struct error 
     return 0;
 }
 
+/* From the line below "Filesystem 1024-blocks Used Available …", which POSIX has: what is
+ * available; NaN. */
+static double df_bytes(const char *said)
+{
+    double kib;
+    const char *line = strchr(said, '\n');
+    return line && sscanf(line, " %*s %*s %*s %lf", &kib) == 1 ? kib * 1024 : NAN;
+}
+
+/* An error where there is not the room; a df that says nothing is none. */
+static int check_room(struct agent *a, const char *directory, struct error **err)
+{
+    const char *const argv[] = {"env", "LC_ALL=C", "df", "-P", "-k", directory, NULL};
+    const struct agent_program program = {.argv = argv, .timeout_seconds = DF_SECONDS};
+    cleanup_agent_result struct agent_result result = {0};
+    if (agent_exec(a, &program, &result, NULL) < 0)
+        return interrupt_check(err);
+    double room = df_bytes(result.out), need = (double)DD_COUNT * DD_BLOCK + INSIDE_RESERVE_BYTES;
+    return isnan(room) || room >= need
+               ? 0
+               : error_set(err, "%s has %.0f MiB free, and %.0f MiB are needed", directory,
+                           room / (1 << 20), need / (1 << 20));
+}
+
 /* The first run makes the file, and is not counted: the others rewrite it. */
-static int run_all(struct agent *a, const struct inside_options *o, const char *file, json_t *work,
-                   struct error **err)
+static int run_all(struct agent *a, const struct inside_options *o, const char *directory,
+                   const char *file, json_t *work, struct error **err)
 {
     cleanup_json json_t *first = inside_work("", 1);
-    if (run_dd(a, file, first, err) < 0)
+    if (check_room(a, directory, err) < 0 || run_dd(a, file, first, err) < 0)
         return -1;
     for (unsigned i = 0; i < o->runs; i++)
         if (run_dd(a, file, work, err) < 0)
@@ -69,7 +97,7 @@ json_t *inside_by_dd(struct agent *a, const struct inside_options *o, const char
     if (o->tell)
         o->tell(o->data, "measuring inside the guest, by its dd");
     uint64_t start = clock_now_ns();
-    int r = run_all(a, o, file, work, err);
+    int r = run_all(a, o, directory, file, work, err);
     inside_remove(a, file);
     if (r < 0)
         return NULL;
