@@ -145,6 +145,9 @@ static int print(const struct task *t, json_t *result, bool *ret_slower, struct 
            : t->changed ? ", with the change of it"
                         : ", before the change of it, which is pending");
     report_proof_text(&proof, stdout);
+    if (before && !proof.comparable && strcmp(proof.how, "observed") != 0)
+        printf("Before the change it was measured by other work, or elsewhere: the two are not "
+               "compared.\n");
     if (why)
         printf("Our program was not run: %s\n", why);
     if (*ret_slower)
