@@ -201,6 +201,7 @@ static void test_lock_is_left(void **state)
         alarm(60); /* not for ever, should it be waited for */
         if (interrupt_install(NULL) < 0)
             _exit(2);
+        signal(SIGALRM, SIG_DFL);
         raise(SIGTERM);
         _exit(change_records_lock(directory, &err) < 0 && strstr(err->message, "SIGTERM") ? 0 : 1);
     }
