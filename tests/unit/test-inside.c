@@ -14,11 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "apart.h"
 #include "apply/inside_ways.h"
 #include "base/interrupt.h"
 #include "base/json.h"
@@ -169,9 +169,9 @@ static void test_program_is_private(void **state)
     g_ptr_array_unref(guest.done);
 }
 
-/* In a process of its own: a signal is one for good. */
-static bool is_removed(void)
+static bool is_removed(size_t row)
 {
+    (void)row;
     cleanup_error struct error *err = NULL;
     guest.interrupts = true;
     if (interrupt_install(NULL) < 0)
@@ -184,13 +184,7 @@ static bool is_removed(void)
 static void test_signal(void **state)
 {
     (void)state;
-    int status;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (!pid)
-        _exit(is_removed() ? 0 : 1);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(status, 0);
+    assert_true(is_right_apart(is_removed, 0));
 }
 
 #define COPIED "65536000 bytes (66 MB, 62 MiB) copied, 0.5 s, 131 MB/s\n"

@@ -11,11 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "apart.h"
 #include "base/interrupt.h"
 
 /* What a process is sent, one after the other; 0 stands for turning the deferral off and on. */
@@ -95,30 +94,20 @@ static bool is_held(size_t i)
     return right && is_error(holds[i].after) && !interrupt_is_deferred();
 }
 
-static void run_apart(bool (*is_right)(size_t), size_t i, const char *what)
-{
-    int status;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (!pid)
-        _exit(is_right(i) ? 0 : 1);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (status)
-        fail_msg("%s", what);
-}
-
 static void test_courses(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(courses); i++)
-        run_apart(is_followed, i, courses[i].what);
+        if (!is_right_apart(is_followed, i))
+            fail_msg("%s", courses[i].what);
 }
 
 static void test_holds(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(holds); i++)
-        run_apart(is_held, i, holds[i].what);
+        if (!is_right_apart(is_held, i))
+            fail_msg("%s", holds[i].what);
 }
 
 /* Nobody looks: after some seconds it is the error. */
