@@ -4,6 +4,7 @@
 inside the guest with nothing installed there, it is taken back where it brings the contrary, and nothing stays behind."""
 
 import json
+import signal
 import time
 
 from daemon import alone, virsh
@@ -139,6 +140,20 @@ def the_story():
     back = run_json("rollback", *SYSTEM, f"{guest.name}/vdb", "--yes", "--restart")
     equal((back["state"], back["effective"]), ("effective", True), "the rollback")
     equal(driver_of(guest), "<driver name='qemu' type='qcow2' cache='none'/>", "what runs")
+    guest.destroy()
+
+
+@case("a signal while the guest shuts down: it is started again all the same, and the end is an error")
+def signalled():
+    guest = story()
+    started = Run("apply", *SYSTEM, f"{guest.name}/vdb", "--set", "iothread=new", "--yes", "--restart", "--no-verify",
+                  "--wait", f"{LONG}s", "--verbose").reach("shutting the guest down", timeout=LONG)
+    started.signal(signal.SIGINT)
+    started.wait(LONG)
+    equal((started.status, started.out), (2, ""), f"exit status and output, with {started.err}")
+    assert "is changed, and " in started.err and "was started: interrupted by SIGINT" in started.err, started.err
+    equal(virsh("domstate", guest.name).stdout.strip(), "running", "its state")
+    assert "iothread='1'" in driver_of(guest), driver_of(guest)
     guest.destroy()
 
 
