@@ -73,34 +73,18 @@ static const char *read_aio(struct probe *p, const char *image, struct error **e
     return aio ? "other" : "threads";
 }
 
-/* Whether the node of the format gives back what the guest discards, and its cache for tables; QMP
- * does not tell, so this is from the command line, too. That node has a name, and the one of its
- * file is not the image's. */
-static void read_format_node(struct probe *p, const char *node_name, struct disk_config *ret)
+/* Whether the topmost node gives back what the guest discards, and its cache for tables; QMP does
+ * not tell, so this is from the command line, too. That node has a name, and where one for the
+ * format is above the file's, only the latter has the image's. */
+static void read_top_node(struct probe *p, json_t *block, struct disk_config *ret)
 {
-    cleanup_json json_t *node = find_blockdev(p, "node-name", node_name);
+    const char *name = "";
+    json_unpack(block, "{s:{s:s}}", "inserted", "node-name", &name);
+    cleanup_json json_t *node = find_blockdev(p, "node-name", name);
     const char *discard = json_string_value(json_object_get(node, "discard"));
     json_int_t cache = json_integer_value(json_object_get(node, "cache-size"));
     ret->discard = discard && strcmp(discard, "unmap") == 0;
     ret->metadata_cache_bytes = (uint64_t)cache;
-}
-
-/* What query-block says of the image and of the node of its format. */
-static void read_image(struct probe *p, json_t *block, struct disk_config *ret)
-{
-    const char *node = "", *zeroes = "off";
-    json_int_t cluster = 0;
-    int extended = 0;
-    json_t *inserted = json_object_get(block, "inserted");
-    json_unpack(inserted, "{s:s, s:s}", "node-name", &node, "detect_zeroes", &zeroes);
-    json_unpack(inserted, "{s:{s:I}}", "image", "cluster-size", &cluster);
-    json_unpack(inserted, "{s:{s:{s:{s:b}}}}", "image", "format-specific", "data", "extended-l2",
-                &extended);
-    bool qcow2 = strcmp(ret->format, "qcow2") == 0;
-    ret->cluster_bytes = qcow2 && cluster != DEFAULT_CLUSTER ? (uint32_t)cluster : 0;
-    ret->extended_l2 = extended;
-    read_format_node(p, node, ret);
-    ret->detect_zeroes = strcmp(zeroes, "off") != 0;
 }
 
 /* How many lines of /proc/PID/maps name a mapping of a Linux AIO context. */
@@ -166,18 +150,17 @@ static char *read_log(struct probe *p)
 
 /* How much of the image was allocated beforehand: it has its blocks, or, as a qcow2 whose tables
  * alone were written, its full length. What has its blocks does not show how it came by them. */
-static const char *read_preallocation(json_t *block, const char *image, const char *asked)
+static const char *read_preallocation(json_t *inserted, const char *format, const char *image,
+                                      const char *asked)
 {
     struct stat st;
     json_int_t size = 0;
-    const char *driver = "";
-    json_unpack(block, "{s:{s:s, s:{s:I}}}", "inserted", "drv", &driver, "image", "virtual-size",
-                &size);
+    json_unpack(inserted, "{s:{s:I}}", "image", "virtual-size", &size);
     if (!size || stat(image, &st) < 0)
         return "off";
     if (st.st_blocks * 512 >= size)
         return strcmp(asked, "full") == 0 ? "full" : "falloc";
-    return strcmp(driver, "raw") != 0 && st.st_size >= size ? "metadata" : "off";
+    return strcmp(format, "raw") != 0 && st.st_size >= size ? "metadata" : "off";
 }
 
 static int unknown_disk(const char *image, struct error **err)
@@ -185,15 +168,26 @@ static int unknown_disk(const char *image, struct error **err)
     return error_set(err, "QEMU does not know the disk %s", image);
 }
 
+/* Whether the node with this driver is that which has a file or a device open. */
+static bool opens_file(const char *driver)
+{
+    return strcmp(driver, "file") == 0 || strcmp(driver, "host_device") == 0;
+}
+
+/* The format by the driver of the topmost node; static. Above what is raw there need not be a node:
+ * from 10.1 on, libvirt has none there, and the disk is of the node with the file itself. */
+static const char *format_of(const char *driver)
+{
+    if (strcmp(driver, "raw") == 0 || opens_file(driver))
+        return "raw";
+    return strcmp(driver, "qcow2") == 0 ? "qcow2" : "other";
+}
+
 /* The cache flags of the node that has the image open: those of the format above it can be others,
  * and these decide whether the page cache is used. */
-static int read_file_node(struct probe *p, const char *image, bool *ret_direct, bool *ret_no_flush,
+static int read_file_node(json_t *nodes, const char *image, bool *ret_direct, bool *ret_no_flush,
                           struct error **err)
 {
-    cleanup_json json_t *nodes = qmp(
-        p,
-        json_pack("{s:s, s:{s:b}}", "execute", "query-named-block-nodes", "arguments", "flat", 1),
-        err);
     size_t i;
     json_t *node;
     json_array_foreach (nodes, i, node) {
@@ -201,46 +195,76 @@ static int read_file_node(struct probe *p, const char *image, bool *ret_direct, 
         int direct, no_flush;
         if (json_unpack(node, "{s:s, s:s, s:{s:b, s:b}}", "drv", &driver, "file", &file, "cache",
                         "direct", &direct, "no-flush", &no_flush) < 0 ||
-            strcmp(file, image) != 0 ||
-            (strcmp(driver, "file") != 0 && strcmp(driver, "host_device") != 0))
+            strcmp(file, image) != 0 || !opens_file(driver))
             continue;
         *ret_direct = direct;
         *ret_no_flush = no_flush;
         return 0;
     }
-    return nodes ? unknown_disk(image, err) : -1;
+    return unknown_disk(image, err);
+}
+
+/* What query-block says of the image and of its topmost node. */
+static void read_image(json_t *inserted, struct disk_config *ret)
+{
+    const char *zeroes = "off";
+    json_int_t cluster = 0;
+    int extended = 0;
+    json_unpack(inserted, "{s:s}", "detect_zeroes", &zeroes);
+    json_unpack(inserted, "{s:{s:I}}", "image", "cluster-size", &cluster);
+    json_unpack(inserted, "{s:{s:{s:{s:b}}}}", "image", "format-specific", "data", "extended-l2",
+                &extended);
+    bool qcow2 = strcmp(ret->format, "qcow2") == 0;
+    ret->cluster_bytes = qcow2 && cluster != DEFAULT_CLUSTER ? (uint32_t)cluster : 0;
+    ret->extended_l2 = extended;
+    ret->detect_zeroes = strcmp(zeroes, "off") != 0;
+}
+
+int readback_parse(json_t *blocks, json_t *nodes, const struct probe_disk *asked,
+                   struct disk_config *ret, json_t **ret_block, struct error **err)
+{
+    json_t *block = find_block(blocks, asked->image_path);
+    json_t *inserted = json_object_get(block, "inserted");
+    const char *driver;
+    int writeback, direct, no_flush;
+    if (json_unpack(inserted, "{s:s, s:{s:b, s:b, s:b}}", "drv", &driver, "cache", "writeback",
+                    &writeback, "direct", &direct, "no-flush", &no_flush) < 0)
+        return unknown_disk(asked->image_path, err);
+    bool file_direct = false, file_no_flush = false;
+    if (read_file_node(nodes, asked->image_path, &file_direct, &file_no_flush, err) < 0)
+        return -1;
+    ret->format = format_of(driver);
+    ret->cache =
+        disk_config_cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
+    ret->preallocation =
+        read_preallocation(inserted, ret->format, asked->image_path, asked->config->preallocation);
+    read_image(inserted, ret);
+    *ret_block = block;
+    return 0;
 }
 
 int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
                   struct error **err)
 {
     struct disk_config c = {0};
+    json_t *block;
     cleanup_json json_t *blocks = qmp(p, json_pack("{s:s}", "execute", "query-block"), err);
     if (!blocks)
         return -1;
-    json_t *block = find_block(blocks, asked->image_path);
-    const char *format;
-    int writeback, direct, no_flush;
-    if (json_unpack(block, "{s:{s:s, s:{s:b, s:b, s:b}}}", "inserted", "drv", &format, "cache",
-                    "writeback", &writeback, "direct", &direct, "no-flush", &no_flush) < 0)
-        return unknown_disk(asked->image_path, err);
-    bool file_direct = false, file_no_flush = false;
-    if (read_file_node(p, asked->image_path, &file_direct, &file_no_flush, err) < 0)
-        return -1;
-    if (device_read(p, block, &c, err) < 0)
+    cleanup_json json_t *nodes = qmp(
+        p,
+        json_pack("{s:s, s:{s:b}}", "execute", "query-named-block-nodes", "arguments", "flat", 1),
+        err);
+    if (!nodes || readback_parse(blocks, nodes, asked, &c, &block, err) < 0 ||
+        device_read(p, block, &c, err) < 0)
         return -1;
     /* As many as there are vCPUs are what a disk has unasked, but can be asked for as well. */
     if (!c.queues && asked->config->queues == p->hello.vcpus)
         c.queues = asked->config->queues;
-    c.format = strcmp(format, "raw") == 0     ? "raw"
-               : strcmp(format, "qcow2") == 0 ? "qcow2"
-                                              : "other";
-    read_image(p, block, &c);
-    c.cache = disk_config_cache_name(writeback, direct && file_direct, no_flush || file_no_flush);
+    read_top_node(p, block, &c);
     c.io = read_aio(p, asked->image_path, err);
     if (!c.io)
         return -1;
-    c.preallocation = read_preallocation(block, asked->image_path, asked->config->preallocation);
     *ret = c;
     return 0;
 }

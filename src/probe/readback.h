@@ -15,6 +15,12 @@
 int readback_disk(struct probe *p, const struct probe_disk *asked, struct disk_config *ret,
                   struct error **err);
 
+/* That part of it which is in QEMU's answers to query-block and query-named-block-nodes and in the
+ * image's length: format, preallocation, cache, cluster size, extended L2 entries, detect_zeroes.
+ * *ret_block is the disk's entry in `blocks`, borrowed. */
+int readback_parse(json_t *blocks, json_t *nodes, const struct probe_disk *asked,
+                   struct disk_config *ret, json_t **ret_block, struct error **err);
+
 /* 0 when what was read back is what was asked; else an error that names both. */
 int readback_compare(const struct disk_config *asked, const struct disk_config *effective,
                      struct error **err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * test-readback.c - what QEMU runs is held against what was asked, field by field. What it runs is
- * read from a real one, in the functional tests.
+ * test-readback.c - what QEMU runs is read from its answers, as they were recorded, and held
+ * against what was asked, field by field. A real one is asked in the functional tests.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -13,7 +13,9 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "probe/readback.h"
+#include "scratch.h"
 
 static const struct disk_config asked = {"virtio", "qcow2", "falloc", "none", "native", true};
 
@@ -83,11 +85,143 @@ static void test_differences(void **state)
     }
 }
 
+/* --- Answers ---------------------------------------------------------------------------------- */
+
+#define CACHE "\"cache\":{\"no-flush\":false,\"direct\":true,\"writeback\":true}"
+
+/* Of QEMU 7.2 under libvirt 9.0: a node of the format above that of the file. */
+#define FORMAT_NODE(driver, name, image)                                                           \
+    "{\"iops_rd\":0,\"detect_zeroes\":\"off\",\"image\":" image                                    \
+    ",\"ro\":false,\"node-name\":\"libvirt-" name                                                  \
+    "-format\",\"backing_file_depth\":0,\"drv\":\"" driver "\",\"encrypted\":false," CACHE         \
+    ",\"file\":\"%s\"}"
+#define RAW_7_2                                                                                    \
+    FORMAT_NODE(                                                                                   \
+        "raw", "2",                                                                                \
+        "{\"virtual-size\":8388608,\"filename\":\"%s\",\"format\":\"raw\",\"actual-size\":4096,"   \
+        "\"dirty-flag\":false}")
+#define QCOW2_7_2                                                                                  \
+    FORMAT_NODE(                                                                                   \
+        "qcow2", "1",                                                                              \
+        "{\"virtual-size\":8388608,\"filename\":\"%s\",\"cluster-size\":131072,"                   \
+        "\"format\":\"qcow2\",\"actual-size\":200704,\"format-specific\":{\"type\":\"qcow2\","     \
+        "\"data\":{\"compat\":\"1.1\",\"compression-type\":\"zlib\",\"lazy-refcounts\":false,"     \
+        "\"refcount-bits\":16,\"corrupt\":false,\"extended-l2\":true}},\"dirty-flag\":false}")
+#define FILE_7_2                                                                                   \
+    "{\"detect_zeroes\":\"off\",\"image\":{\"virtual-size\":8388608,\"filename\":\"%s\","          \
+    "\"format\":"                                                                                  \
+    "\"file\",\"actual-size\":4096,\"dirty-flag\":false},\"ro\":false,\"node-name\":\"libvirt-2-"  \
+    "storage\",\"backing_file_depth\":0,\"drv\":\"file\",\"encrypted\":false," CACHE               \
+    ",\"file\":\"%s\"}"
+
+/* Of QEMU 10 under libvirt 10.1 or later: what is raw is the node of the file, or of the device. */
+#define ALONE_10(driver)                                                                           \
+    "{\"detect_zeroes\":\"unmap\",\"active\":true,\"image\":{\"virtual-size\":8388608,"            \
+    "\"filename\":"                                                                                \
+    "\"%s\",\"format\":\"" driver                                                                  \
+    "\",\"actual-size\":4096,\"format-specific\":{\"type\":\"" driver                              \
+    "\",\"data\":{}},\"dirty-flag\":false},\"ro\":false,\"children\":[],\"node-name\":\"libvirt-"  \
+    "2-"                                                                                           \
+    "storage\",\"backing_file_depth\":0,\"drv\":\"" driver "\",\"encrypted\":false," CACHE         \
+    ",\"file\":\"%s\"}"
+
+/* The answer to query-block, or to query-named-block-nodes, with these nodes in it, and the path of
+ * an image in all their places; the caller owns it. */
+static json_t *answer(bool blocks, const char *first, const char *second, const char *image)
+{
+    cleanup_free char *text = blocks
+                                  ? xasprintf("[{\"inserted\":%s}]", first)
+                                  : xasprintf("[%s%s%s]", first, second ? "," : "", second ?: "");
+    json_t *json;
+    for (char *at; (at = strstr(text, "%s"));) {
+        *at = '\0';
+        char *longer = xasprintf("%s%s%s", text, image, at + 2);
+        free(text);
+        text = longer;
+    }
+    json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+/* What is read of an image that these nodes are of, the topmost first. */
+static struct disk_config parse(const char *top, const char *below, const char *image)
+{
+    struct disk_config wanted = asked, found = {0};
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s", image);
+    struct probe_disk disk = {.config = &wanted, .image_path = path};
+    json_t *block = NULL;
+    cleanup_error struct error *err = NULL;
+    cleanup_json json_t *blocks = answer(true, top, NULL, image),
+                        *nodes = answer(false, top, below, image);
+    if (readback_parse(blocks, nodes, &disk, &found, &block, &err) < 0)
+        fail_msg("%s", err->message);
+    assert_ptr_equal(block, json_array_get(blocks, 0));
+    return found;
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    struct disk_config raw = parse(RAW_7_2, FILE_7_2, "/d.raw");
+    assert_string_equal(raw.format, "raw");
+    assert_string_equal(raw.cache, "none");
+    assert_string_equal(raw.preallocation, "off");
+    assert_false(raw.detect_zeroes);
+    struct disk_config qcow2 = parse(QCOW2_7_2, FILE_7_2, "/d.qcow2");
+    assert_string_equal(qcow2.format, "qcow2");
+    assert_string_equal(qcow2.cache, "none");
+    assert_int_equal(qcow2.cluster_bytes, 131072);
+    assert_true(qcow2.extended_l2);
+    struct disk_config alone[] = {parse(ALONE_10("file"), NULL, "/d.raw"),
+                                  parse(ALONE_10("host_device"), NULL, "/dev/vg/d")};
+    for (size_t i = 0; i < ARRAY_SIZE(alone); i++) {
+        assert_string_equal(alone[i].format, "raw");
+        assert_string_equal(alone[i].cache, "none");
+        assert_string_equal(alone[i].preallocation, "off");
+        assert_int_equal(alone[i].cluster_bytes, 0);
+        assert_true(alone[i].detect_zeroes);
+    }
+}
+
+/* A raw image has its full length whatever is allocated of it; of a qcow2 that tells of its tables.
+ */
+static void test_length(void **state)
+{
+    (void)state;
+    cleanup_free char *image = scratch_path("image");
+    assert_int_equal(file_write_atomic(image, "", NULL), 0);
+    assert_int_equal(truncate(image, 8 << 20), 0);
+    assert_string_equal(parse(RAW_7_2, FILE_7_2, image).preallocation, "off");
+    assert_string_equal(parse(ALONE_10("file"), NULL, image).preallocation, "off");
+    assert_string_equal(parse(QCOW2_7_2, FILE_7_2, image).preallocation, "metadata");
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    struct disk_config found;
+    json_t *block;
+    char path[] = "/other";
+    struct probe_disk disk = {.config = &asked, .image_path = path};
+    cleanup_json json_t *blocks = answer(true, RAW_7_2, NULL, "/d.raw"),
+                        *other = answer(true, RAW_7_2, NULL, path),
+                        *nodes = answer(false, RAW_7_2, FILE_7_2, "/d.raw");
+    for (int i = 0; i < 2; i++) {
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(readback_parse(i ? other : blocks, nodes, &disk, &found, &block, &err),
+                         -1);
+        assert_string_equal(err->message, "QEMU does not know the disk /other");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same),
-        cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_same),    cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_answers), cmocka_unit_test(test_length),
+        cmocka_unit_test(test_unknown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
