@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "probe/probe.h"
 
+#include <glib.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -72,6 +74,18 @@ static int explain_silence(const char *what, const char *console, struct error *
     return line ? error_hint(err, "the guest's console ends with: %s", line)
                 : error_hint(err, "the guest's console is empty: it did not get as far as its "
                                   "kernel's first line");
+}
+
+/* Its standard error is a file unless virtlogd stands between. */
+char *probe_log_path(const struct probe *p)
+{
+    cleanup_free char *link = xasprintf("/proc/%d/fd/2", (int)p->pid);
+    char target[PATH_MAX] = "";
+    if (p->pid && readlink(link, target, sizeof(target) - 1) > 0 && target[0] == '/')
+        return xstrdup(target);
+    return geteuid() == 0
+               ? xasprintf("/var/log/libvirt/qemu/%s.log", p->name)
+               : xasprintf("%s/libvirt/qemu/log/%s.log", g_get_user_cache_dir(), p->name);
 }
 
 /* --- Starting --------------------------------------------------------------------------------- */

@@ -59,6 +59,9 @@ void probe_stop(struct probe *p);
 CLEANUP_PTR(cleanup_probe_handler, struct probe, probe_stop)
 #define cleanup_probe at_scope_end(cleanup_probe_handler)
 
+/* Where QEMU's messages go. The caller frees. */
+char *probe_log_path(const struct probe *p);
+
 /* Sends the command (whose reference it takes) and returns the reply, which the caller owns.
  * Errors: the guest answers with one, does not answer within `timeout_ns` (a hang), is gone, or a
  * signal came. */

@@ -3,20 +3,24 @@
  * readback.c - configured is not effective.
  *
  * QMP does not tell a file node's AIO mode, so it is read where QEMU itself got it: on the command
- * line of the process. A mode that was asked for can still have failed: depending on its version
- * QEMU then only logs that it falls back to its thread pool. Linux AIO contexts show as mappings
- * named [aio], io_uring instances as descriptors, so a fallback is also seen where no log is.
+ * line of the process. A mode that was asked for can still have failed: QEMU then only logs that it
+ * falls back to its thread pool. Linux AIO contexts show as mappings named [aio], io_uring
+ * instances as descriptors, so a fallback is also seen where no log is. Up to 8.1 an event loop
+ * gets what a mode needs as soon as a disk of it is there, later ones only at the first request
+ * that goes to the file: before that, that there is none means nothing.
  */
 #include "probe/readback.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <glib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "host/process.h"
 #include "probe/device.h"
 #include "probe/qmp.h"
@@ -87,63 +91,23 @@ static void read_top_node(struct probe *p, json_t *block, struct disk_config *re
     ret->metadata_cache_bytes = (uint64_t)cache;
 }
 
-/* How many lines of /proc/PID/maps name a mapping of a Linux AIO context. */
-static unsigned count_aio_contexts(pid_t pid)
-{
-    cleanup_free char *path = xasprintf("/proc/%d/maps", (int)pid);
-    cleanup_free char *maps = file_read(path, NULL, NULL);
-    unsigned count = 0;
-    for (const char *m = maps; m && (m = strstr(m, "/[aio]")); m++)
-        count++;
-    return count;
-}
-
-/* Calls visit(link target) for each descriptor of the process; stops when it returns non-zero. */
-static void for_each_descriptor(pid_t pid, int (*visit)(int number, const char *target, void *),
-                                void *data)
+/* What each descriptor of the process is, a line each; NULL where that cannot be read. The caller
+ * frees. */
+static char *list_descriptors(pid_t pid)
 {
     cleanup_free char *path = xasprintf("/proc/%d/fd", (int)pid);
     DIR *dir = opendir(path);
     if (!dir)
-        return;
+        return NULL;
+    g_autoptr(GString) list = g_string_new(NULL);
     for (struct dirent *entry; (entry = readdir(dir));) {
         char target[4096];
-        ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-        if (n <= 0)
-            continue;
-        target[n] = '\0';
-        if (visit((int)strtol(entry->d_name, NULL, 10), target, data))
-            break;
+        ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+        if (n > 0)
+            g_string_append_printf(list, "%.*s\n", (int)n, target);
     }
     closedir(dir);
-}
-
-static int count_ring(int number, const char *target, void *data)
-{
-    (void)number;
-    *(unsigned *)data += strcmp(target, "anon_inode:[io_uring]") == 0;
-    return 0;
-}
-
-static int take_stderr(int number, const char *target, void *data)
-{
-    if (number != STDERR_FILENO)
-        return 0;
-    *(char **)data = xstrdup(target);
-    return 1;
-}
-
-/* What QEMU has logged: its standard error is a file unless virtlogd stands between. NULL where it
- * cannot be read; the caller frees. */
-static char *read_log(struct probe *p)
-{
-    cleanup_free char *target = NULL;
-    for_each_descriptor(p->pid, take_stderr, &target);
-    char *log = target && target[0] == '/' ? file_read(target, NULL, NULL) : NULL;
-    if (log)
-        return log;
-    cleanup_free char *path = xasprintf("/var/log/libvirt/qemu/%s.log", p->name);
-    return file_read(path, NULL, NULL);
+    return xstrdup(list->str);
 }
 
 /* --- Together --------------------------------------------------------------------------------- */
@@ -317,44 +281,69 @@ int readback_compare(const struct disk_config *asked, const struct disk_config *
     return 0;
 }
 
-/* In how many event loops disks of this mode are served: one for each iothread, and the main
- * loop's if there is a disk without. */
-static unsigned loops_with(const struct probe_disk *disks, size_t count, const char *io)
+/* --- Fallback --------------------------------------------------------------------------------- */
+
+void readback_look(struct probe *p, struct readback_evidence *ret)
 {
-    unsigned loops = 0;
-    bool main_loop = false;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(disks[i].config->io, io) != 0)
-            continue;
-        loops += disks[i].config->iothread;
-        main_loop |= !disks[i].config->iothread;
-    }
-    return loops + main_loop;
+    cleanup_free char *maps = xasprintf("/proc/%d/maps", (int)p->pid);
+    cleanup_free char *log = probe_log_path(p);
+    *ret = (struct readback_evidence){
+        .maps = file_read(maps, NULL, NULL),
+        .descriptors = list_descriptors(p->pid),
+        .log = file_read(log, NULL, NULL),
+    };
 }
 
-int readback_aio(struct probe *p, const struct probe_disk *disks, size_t count, const char **mode,
-                 struct error **err)
+void readback_evidence_done(struct readback_evidence *e)
 {
-    cleanup_free char *log = read_log(p);
-    const char *fallback = log ? strstr(log, "falling back to thread pool") : NULL;
-    unsigned rings = 0, native = loops_with(disks, count, "native");
-    unsigned uring = loops_with(disks, count, "io_uring");
-    for_each_descriptor(p->pid, count_ring, &rings);
-    unsigned contexts = count_aio_contexts(p->pid);
+    free(e->maps);
+    free(e->descriptors);
+    free(e->log);
+}
 
-    if (contexts < native || (fallback && native && !uring)) {
-        *mode = "native";
-        return error_set(err,
-                         "io='native' was asked for, QEMU fell back to threads "
-                         "(%u AIO contexts where %u are needed)",
-                         contexts, native);
+/* The line of QEMU's log in which it falls back from the mode: io_uring by this name, else the
+ * other. NULL for none; the caller frees. */
+static char *find_fallback(const char *log, const char *io)
+{
+    static const char words[] = "falling back to thread pool";
+    const char *end;
+    for (const char *at = log; at && (at = strstr(at, words)); at = end) {
+        const char *line = at;
+        while (line > log && line[-1] != '\n')
+            line--;
+        end = at + strcspn(at, "\n");
+        cleanup_free char *text = strndup(line, (size_t)(end - line));
+        text_one_line(text);
+        if (!strstr(text, "io_uring") == !!strcmp(io, "io_uring"))
+            return TAKE_PTR(text);
     }
-    if (rings < uring || (fallback && uring)) {
-        *mode = "io_uring";
-        return error_set(err,
-                         "io='io_uring' was asked for, QEMU fell back to threads "
-                         "(%u rings where %u are needed)",
-                         rings, uring);
+    return NULL;
+}
+
+static unsigned count_words(const char *text, const char *word)
+{
+    unsigned count = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        count++;
+    return count;
+}
+
+char *readback_fallback(const struct readback_evidence *e, const char *io, unsigned loops)
+{
+    bool uring = strcmp(io, "io_uring") == 0;
+    const char *place = uring ? e->descriptors : e->maps;
+    cleanup_free char *fallback = find_fallback(e->log, io);
+    if (fallback)
+        return xasprintf("io='%s' was asked for, QEMU fell back to threads (%s)", io, fallback);
+    if (place && loops) {
+        unsigned found = count_words(place, uring ? "anon_inode:[io_uring]" : "/[aio]");
+        return found >= loops ? NULL
+                              : xasprintf("io='%s' was asked for, QEMU fell back to threads "
+                                          "(%u %s where %u are needed)",
+                                          io, found, uring ? "rings" : "AIO contexts", loops);
     }
-    return 0;
+    return e->log ? NULL
+                  : xasprintf("io='%s' was asked for, and whether QEMU fell back to threads cannot "
+                              "be seen: its log cannot be read",
+                              io);
 }

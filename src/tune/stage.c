@@ -393,6 +393,7 @@ static int build(struct stage *s, struct error **err)
         return -1;
     if (!s->options->fresh && fill(s, err) < 0)
         return -1;
+    stage_guest_check_aio(s);
     return open_host_lanes(s, err) < 0 ? -1 : open_guest_lanes(s, err);
 }
 

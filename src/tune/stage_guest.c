@@ -37,7 +37,7 @@ static struct probe_disk *probe_disks(const struct stage *s, size_t *ret_count)
     return disks;
 }
 
-static struct lane *lane_of(struct stage *s, const struct probe_disk *disk)
+static struct lane *lane_of(const struct stage *s, const struct probe_disk *disk)
 {
     return &s->lanes[s->host_lanes + strtoul(disk->serial + strlen(STAGE_SERIAL_PREFIX), NULL, 10)];
 }
@@ -46,9 +46,6 @@ static struct lane *lane_of(struct stage *s, const struct probe_disk *disk)
 static int read_back(struct stage *s, const struct probe_disk *disks, size_t count,
                      struct error **err)
 {
-    const char *fallen_back = NULL;
-    cleanup_error struct error *fallback = NULL;
-    readback_aio(s->probe, disks, count, &fallen_back, &fallback);
     for (size_t i = 0; i < count; i++) {
         struct lane *lane = lane_of(s, &disks[i]);
         cleanup_error struct error *difference = NULL;
@@ -58,10 +55,41 @@ static int read_back(struct stage *s, const struct probe_disk *disks, size_t cou
             return -1;
         if (readback_compare(disks[i].config, &lane->effective, &difference) < 0)
             lane->failure = xstrdup(difference->message);
-        else if (fallen_back && strcmp(disks[i].config->io, fallen_back) == 0)
-            lane->failure = xstrdup(fallback->message);
     }
     return 0;
+}
+
+/* In how many event loops requests were served that went to files of this mode: one for each
+ * iothread, and the main loop where there is a disk without. */
+static unsigned loops_used(const struct stage *s, const struct probe_disk *disks, size_t count,
+                           const char *io)
+{
+    unsigned loops = 0;
+    bool main_loop = false;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(disks[i].config->io, io) != 0 ||
+            stage_lane_stays_empty(s, (size_t)(lane_of(s, &disks[i]) - s->lanes)))
+            continue;
+        loops += disks[i].config->iothread;
+        main_loop |= !disks[i].config->iothread;
+    }
+    return loops + main_loop;
+}
+
+void stage_guest_check_aio(struct stage *s)
+{
+    static const char *const modes[] = {"native", "io_uring"};
+    size_t count;
+    cleanup_free struct probe_disk *disks = probe_disks(s, &count);
+    cleanup_evidence struct readback_evidence evidence;
+    readback_look(s->probe, &evidence);
+    for (size_t m = 0; m < ARRAY_SIZE(modes); m++) {
+        unsigned loops = s->options->fresh ? 0 : loops_used(s, disks, count, modes[m]);
+        cleanup_free char *why = readback_fallback(&evidence, modes[m], loops);
+        for (size_t i = 0; why && i < count; i++)
+            if (strcmp(disks[i].config->io, modes[m]) == 0)
+                lane_of(s, &disks[i])->failure = xstrdup(why);
+    }
 }
 
 /* Asks of the first lane of each candidate whether it is what is refused; how many are. */

@@ -11,3 +11,7 @@
  * one that is not what was asked for, by what is read back. Errors: those of probe_start, where it
  * is no single configuration that is refused. */
 int stage_guest_start(struct stage *s, struct error **err);
+
+/* Lanes whose AIO mode did not come get a failure. To be called when the images have been filled:
+ * what a mode needs may be there from the first request on, and no earlier. */
+void stage_guest_check_aio(struct stage *s);

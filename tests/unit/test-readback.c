@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test-readback.c - what QEMU runs is read from its answers, as they were recorded, and held
- * against what was asked, field by field. A real one is asked in the functional tests.
+ * against what was asked, field by field; that it fell back to threads is seen, and nothing else is
+ * taken for that. A real one is asked in the functional tests.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -216,12 +217,71 @@ static void test_unknown(void **state)
     }
 }
 
+/* --- Fallback --------------------------------------------------------------------------------- */
+
+#define MAP "7f5c9a7fd000-7f5c9a7fe000 rw-s 00000000 00:0f 1047      /[aio] (deleted)\n"
+#define HEAP "55d0c8a2d000-55d0c9b3f000 rw-p 00000000 00:00 0         [heap]\n"
+#define RING "/dev/kvm\nanon_inode:[io_uring]\n"
+#define NATIVE_LOG "qemu: Unable to use native AIO, falling back to thread pool: no more contexts"
+#define URING_LOG "qemu: Unable to use linux io_uring, falling back to thread pool: not permitted"
+#define FELL(io, why) "io='" io "' was asked for, QEMU fell back to threads (" why ")"
+#define UNSEEN(io)                                                                                 \
+    "io='" io "' was asked for, and whether QEMU fell back to threads cannot be seen: its log "    \
+    "cannot be read"
+
+static const struct {
+    const char *what;
+    const char *maps, *descriptors, *log;
+    unsigned native, uring; /* event loops */
+    const char *why_native, *why_uring;
+} falls[] = {
+    {"all is there", HEAP MAP MAP, RING RING, "", 2, 2, NULL, NULL},
+    {"more than are needed", MAP MAP MAP, RING RING, NULL, 2, 1, NULL, NULL},
+    {"too few", HEAP MAP, RING, "", 2, 3, FELL("native", "1 AIO contexts where 2 are needed"),
+     FELL("io_uring", "1 rings where 3 are needed")},
+    {"both fell back", HEAP, "/dev/kvm\n", "starting up\n" NATIVE_LOG "\r\n" URING_LOG "\n", 1, 1,
+     FELL("native", NATIVE_LOG), FELL("io_uring", URING_LOG)},
+    {"one of the two", MAP, "/dev/kvm\n", URING_LOG, 1, 1, NULL, FELL("io_uring", URING_LOG)},
+    {"the other", HEAP, RING, NATIVE_LOG "\n", 1, 1, FELL("native", NATIVE_LOG), NULL},
+    /* What is there is that of other disks. */
+    {"the log's word counts", MAP MAP, RING RING, NATIVE_LOG "\n" URING_LOG, 1, 1,
+     FELL("native", NATIVE_LOG), FELL("io_uring", URING_LOG)},
+    {"before the first request", HEAP, "", "starting up\n", 0, 0, NULL, NULL},
+    {"before the first request, with a word", HEAP, "", URING_LOG, 0, 0, NULL,
+     FELL("io_uring", URING_LOG)},
+    {"nothing can be counted", NULL, NULL, "", 2, 2, NULL, NULL},
+    {"nothing can be counted, with a word", NULL, NULL, NATIVE_LOG, 2, 2,
+     FELL("native", NATIVE_LOG), NULL},
+    {"no log", MAP, RING, NULL, 1, 1, NULL, NULL},
+    {"nothing can be read", NULL, NULL, NULL, 1, 1, UNSEEN("native"), UNSEEN("io_uring")},
+};
+
+static void check_fallback(const char *what, const char *found, const char *wanted)
+{
+    if (!found != !wanted || (found && strcmp(found, wanted) != 0))
+        fail_msg("%s: '%s' instead of '%s'", what, found ? found : "nothing",
+                 wanted ? wanted : "nothing");
+}
+
+static void test_fallback(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(falls); i++) {
+        const struct readback_evidence e = {(char *)falls[i].maps, (char *)falls[i].descriptors,
+                                            (char *)falls[i].log};
+        cleanup_free char *native = readback_fallback(&e, "native", falls[i].native);
+        cleanup_free char *uring = readback_fallback(&e, "io_uring", falls[i].uring);
+        check_fallback(falls[i].what, native, falls[i].why_native);
+        check_fallback(falls[i].what, uring, falls[i].why_uring);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same),    cmocka_unit_test(test_differences),
         cmocka_unit_test(test_answers), cmocka_unit_test(test_length),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_unknown), cmocka_unit_test(test_fallback),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
