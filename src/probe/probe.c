@@ -22,6 +22,8 @@
 /* How long a guest may stay silent. Under KVM one is up in two seconds, and the price of giving up
  * too early is a run under TCG; each disk is a device more to be found. */
 #define HELLO_KVM_NS (8 * NS_PER_SECOND)
+/* The host may have been busy: that KVM hangs is not remembered before it had this much. */
+#define HELLO_KVM_AGAIN_NS (20 * NS_PER_SECOND)
 #define HELLO_TCG_NS (60 * NS_PER_SECOND)
 /* Under TCG one is up in three seconds. Now and then one does not get as far as its kernel's first
  * line, with nobody to blame but the emulation: it is started again. */
@@ -212,37 +214,68 @@ static int try_tcg(struct probe *p, const struct probe_spec *spec, struct error 
 
 /* KVM with the host's own CPU. QEMU aborts over it on hosts whose KVM offers the register of
  * arch-capabilities and then refuses its value ("failed to set MSR 0x10a"): once more without. */
-static int try_kvm(struct probe *p, const struct probe_spec *spec, struct error **err)
+static int try_kvm(struct probe *p, const struct probe_spec *spec, uint64_t hello_ns,
+                   struct error **err)
 {
-    int said_hello = try_accelerator(p, spec, ACCELERATOR_KVM, HELLO_KVM_NS, err);
+    int said_hello = try_accelerator(p, spec, ACCELERATOR_KVM, hello_ns, err);
     if (said_hello >= 0 || p->domain || interrupt_check(NULL) < 0 ||
         !strstr(virGetLastErrorMessage(), "MSR"))
         return said_hello;
     struct probe_spec other = *spec;
     other.cpu_without = "arch-capabilities";
-    return try_accelerator(p, &other, ACCELERATOR_KVM, HELLO_KVM_NS, err);
+    return try_accelerator(p, &other, ACCELERATOR_KVM, hello_ns, err);
+}
+
+/* What findings about KVM hold for. The caller frees. */
+static char *kvm_key(const struct probe *p, const struct probe_options *options)
+{
+    unsigned long version = 0;
+    virConnectGetVersion(p->connection->handle, &version);
+    return accelerator_key(options->emulator, version, options->kernel->release);
+}
+
+/* Whether the guest's kernel has not said a word. */
+static bool is_mute(const struct probe_spec *spec)
+{
+    cleanup_free char *line = last_line_of(spec->console_path);
+    return !line;
+}
+
+/* As wait_for_hello. A guest that is silent without a word is started once more, and given more
+ * time; *ret_hangs is whether that one was like it. */
+static int try_kvm_again(struct probe *p, const struct probe_spec *spec, bool *ret_hangs,
+                         struct error **err)
+{
+    *ret_hangs = false;
+    int said_hello = try_kvm(p, spec, HELLO_KVM_NS, err);
+    if (said_hello != 0 || !is_mute(spec))
+        return said_hello;
+    destroy_domain(p);
+    if (interrupt_check(err) < 0)
+        return -1;
+    said_hello = try_kvm(p, spec, HELLO_KVM_AGAIN_NS, err);
+    *ret_hangs = said_hello == 0 && is_mute(spec);
+    return said_hello;
 }
 
 /* KVM first; TCG where the guest stays silent or KVM is refused. */
 static int try_both(struct probe *p, const struct probe_spec *spec,
                     const struct probe_options *options, struct error **err)
 {
-    unsigned long version = 0;
-    virConnectGetVersion(p->connection->handle, &version);
-    cleanup_free char *key = accelerator_key(version, options->kernel->release);
+    cleanup_free char *key = kvm_key(p, options);
     cleanup_error struct error *kvm_error = NULL;
+    bool hangs;
 
     if (accelerator_kvm_hangs(options->state_directory, key)) {
         p->accelerator_note = xstrdup("a guest under KVM was found to hang on this host; "
                                       "--accel kvm tries again");
     } else {
-        int said_hello = try_kvm(p, spec, &kvm_error);
-        if (said_hello > 0)
+        if (try_kvm_again(p, spec, &hangs, &kvm_error) > 0)
             return 0;
         destroy_domain(p);
         if (interrupt_check(err) < 0)
             return -1;
-        if (said_hello == 0)
+        if (hangs)
             accelerator_remember_kvm_hangs(options->state_directory, key);
         p->accelerator_note = xasprintf("not KVM: %s", kvm_error->message);
     }
@@ -302,8 +335,12 @@ struct probe *probe_start(struct connection *c, const struct probe_options *opti
     p->connection = c;
     p->name = xstrdup(options->name);
     bool up = options->accelerator == ACCELERATOR_AUTO  ? try_both(p, &spec, options, err) == 0
-              : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, err) > 0
+              : options->accelerator == ACCELERATOR_KVM ? try_kvm(p, &spec, HELLO_KVM_NS, err) > 0
                                                         : try_tcg(p, &spec, err) > 0;
+    if (up && p->accelerator == ACCELERATOR_KVM) {
+        cleanup_free char *key = kvm_key(p, options);
+        accelerator_forget_kvm_hangs(options->state_directory, key);
+    }
     if (ret_refused)
         *ret_refused = !up && !p->domain;
     return up ? TAKE_PTR(p) : NULL;

@@ -5,6 +5,7 @@
  */
 #undef NDEBUG
 #include <assert.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -36,6 +37,22 @@ static void test_remember(void **state)
     assert_true(accelerator_kvm_hangs(directory, "two"));
     assert_false(accelerator_kvm_hangs(directory, "on"));
     assert_false(accelerator_kvm_hangs(directory, ""));
+}
+
+/* A guest that boots after all takes back what was learnt of the like of it, and nothing else. */
+static void test_take_back(void **state)
+{
+    (void)state;
+    cleanup_free char *directory = scratch_path("back"), *nowhere = scratch_path("nowhere");
+    accelerator_remember_kvm_hangs(directory, "one");
+    accelerator_remember_kvm_hangs(directory, "two");
+    accelerator_forget_kvm_hangs(directory, "one");
+    accelerator_forget_kvm_hangs(directory, "three");
+    assert_false(accelerator_kvm_hangs(directory, "one"));
+    assert_true(accelerator_kvm_hangs(directory, "two"));
+    /* Where nothing is known nothing is made. */
+    accelerator_forget_kvm_hangs(nowhere, "one");
+    assert_int_not_equal(access(nowhere, F_OK), 0);
 }
 
 /* Whoever wants to have KVM tried again removes the file, or a line of it. */
@@ -109,10 +126,10 @@ static void test_no_directory(void **state)
 static void test_key(void **state)
 {
     (void)state;
-    cleanup_free char *key = accelerator_key(7002022, "6.1.0-56-cloud-amd64");
-    cleanup_free char *same = accelerator_key(7002022, "6.1.0-56-cloud-amd64");
-    cleanup_free char *newer = accelerator_key(7002023, "6.1.0-56-cloud-amd64");
-    cleanup_free char *other = accelerator_key(7002022, "6.1.0-57\n");
+    cleanup_free char *key = accelerator_key(NULL, 7002022, "6.1.0-56-cloud-amd64");
+    cleanup_free char *same = accelerator_key(NULL, 7002022, "6.1.0-56-cloud-amd64");
+    cleanup_free char *newer = accelerator_key(NULL, 7002023, "6.1.0-56-cloud-amd64");
+    cleanup_free char *other = accelerator_key(NULL, 7002022, "6.1.0-57\n");
     assert_string_equal(key, same);
     assert_string_not_equal(key, newer);
     assert_string_not_equal(key, other);
@@ -123,12 +140,35 @@ static void test_key(void **state)
         assert_true((unsigned char)*c >= ' ');
 }
 
+/* What was learnt of one binary is not known of another, nor of what takes its place. */
+static void test_key_of_an_emulator(void **state)
+{
+    (void)state;
+    cleanup_free char *qemu = scratch_path("qemu"), *link = scratch_path("link");
+    assert_int_equal(file_write_atomic(qemu, "", NULL), 0);
+    assert_int_equal(symlink("qemu", link), 0);
+    cleanup_free char *unasked = accelerator_key(NULL, 1, "6.1");
+    cleanup_free char *asked = accelerator_key(qemu, 1, "6.1"),
+                      *same = accelerator_key(qemu, 1, "6.1"),
+                      *other = accelerator_key(link, 1, "6.1");
+    struct timespec times[] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(utimensat(AT_FDCWD, qemu, times, 0), 0);
+    cleanup_free char *newer = accelerator_key(qemu, 1, "6.1");
+    assert_string_equal(asked, same);
+    assert_string_not_equal(asked, unasked);
+    assert_string_not_equal(asked, other);
+    assert_string_not_equal(asked, newer);
+    cleanup_free char *absent = accelerator_key("/nonexistent", 1, "6.1");
+    assert_non_null(strstr(absent, "qemu /nonexistent of "));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_remember),     cmocka_unit_test(test_forget),
         cmocka_unit_test(test_damaged),      cmocka_unit_test(test_keeps_others),
         cmocka_unit_test(test_no_directory), cmocka_unit_test(test_key),
+        cmocka_unit_test(test_take_back),    cmocka_unit_test(test_key_of_an_emulator),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
