@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
@@ -120,6 +121,24 @@ int file_write_new(const char *path, const void *data, size_t length, struct err
     /* That it outlives a crash is wished for, and not what was asked. */
     (void)!sync_directory_of(path);
     return 0;
+}
+
+int file_copy(const char *from, const char *to, struct error **err)
+{
+    cleanup_close int in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0)
+        return error_set_errno(err, errno, "cannot open %s", from);
+    cleanup_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return error_set_errno(err, errno, "cannot create %s", to);
+    ssize_t n;
+    while ((n = sendfile(out, in, NULL, (size_t)1 << 30)) > 0 || (n < 0 && errno == EINTR))
+        ;
+    if (n == 0)
+        return 0;
+    error_set_errno(err, errno, "cannot copy %s to %s", from, to);
+    unlink(to);
+    return -1;
 }
 
 int file_make_directories(const char *path, struct error **err)

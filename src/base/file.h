@@ -25,6 +25,10 @@ int file_write_atomic(const char *path, const char *text, struct error **err);
  * nothing is left. */
 int file_write_new(const char *path, const void *data, size_t length, struct error **err);
 
+/* Makes the file `to`, 0600, with what is in `from`. Errors: it is there; one of the two cannot be
+ * read, or written, and then nothing is left. */
+int file_copy(const char *from, const char *to, struct error **err);
+
 /* Writes all of it, whatever write(2) returns in between. errno tells on -1. */
 int file_write_all(int fd, const void *data, size_t length);
 

@@ -282,15 +282,18 @@ static int try_both(struct probe *p, const struct probe_spec *spec,
     return try_tcg(p, spec, err) > 0 ? 0 : -1;
 }
 
-/* The files of a guest; free them with files_done, which takes the initramfs away: QEMU has read
- * it, and the next guest in this directory brings its own. */
+/* The files of a guest; free them with files_done, which takes kernel and initramfs away: QEMU has
+ * read them, and the next guest in this directory brings its own. */
 struct files {
-    char *initramfs, *console, *port;
+    char *kernel, *initramfs, *console, *port;
 };
 
 static void files_done(struct files *f)
 {
+    if (f->kernel)
+        unlink(f->kernel);
     unlink(f->initramfs);
+    free(f->kernel);
     free(f->initramfs);
     free(f->console);
     free(f->port);
@@ -302,11 +305,14 @@ static int prepare(const struct connection *c, const struct probe_options *optio
 {
     files->initramfs = xasprintf("%s/initramfs", options->directory);
     files->console = xasprintf("%s/console", options->directory);
+    /* A daemon gives what a guest is booted from to QEMU's user: that is not to be the host's own.
+     */
+    files->kernel = c->embedded ? NULL : xasprintf("%s/kernel", options->directory);
     /* libvirt's own place below its root is deep, and a socket's path short: at most 107 bytes. */
     files->port = c->embedded ? xasprintf("%s/port", options->directory) : NULL;
     *ret = (struct probe_spec){
         .name = options->name,
-        .kernel_path = options->kernel->image,
+        .kernel_path = files->kernel ? files->kernel : options->kernel->image,
         .initramfs_path = files->initramfs,
         .console_path = files->console,
         .port_path = files->port,
@@ -319,6 +325,8 @@ static int prepare(const struct connection *c, const struct probe_options *optio
     };
     const char *modules[MODULES_MAX];
     list_modules(ret, options->filesystem, modules);
+    if (files->kernel && file_copy(options->kernel->image, files->kernel, err) < 0)
+        return -1;
     return initramfs_write(files->initramfs, options->kernel, guest_init, guest_init_size, modules,
                            options->image, err);
 }

@@ -31,7 +31,7 @@ struct probe {
 struct probe_options {
     enum accelerator accelerator;
     const struct kernel *kernel;
-    const char *directory;             /* for the initramfs and the console's output */
+    const char *directory;             /* for what it is booted from and its console's output */
     const char *state_directory;       /* where findings about KVM are kept */
     const char *emulator;              /* NULL: libvirt's choice */
     const struct probe_mirror *mirror; /* of what domain it has machine, CPUs and memory; or NULL */

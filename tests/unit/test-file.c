@@ -251,6 +251,36 @@ static void test_write_all(void **state)
 
 /* --- Directories ------------------------------------------------------------------------------ */
 
+static void test_copy(void **state)
+{
+    (void)state;
+    cleanup_free char *from = scratch_path("copied"), *to = scratch_path("copy");
+    cleanup_free char *absent = scratch_path("absent"), *nowhere = scratch_path("absent/copy");
+    cleanup_free char *data = xcalloc(LIMIT, 1);
+    for (size_t i = 0; i < LIMIT; i++)
+        data[i] = (char)(i * 7);
+    for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+        size_t length;
+        struct stat st;
+        make_file(from, data, lengths[i]);
+        assert_int_equal(file_copy(from, to, NULL), 0);
+        cleanup_free char *copy = file_read(to, &length, NULL);
+        assert_int_equal(length, lengths[i]);
+        assert_memory_equal(copy, data, length);
+        assert_true(stat(to, &st) == 0 && (st.st_mode & 07777) == 0600);
+        /* What is there is not written over. */
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(file_copy(from, to, &err), -1);
+        assert_non_null(strstr(err->message, "File exists"));
+        assert_int_equal(unlink(to), 0);
+    }
+    assert_int_equal(file_copy(absent, to, NULL), -1);
+    assert_int_equal(file_copy(from, nowhere, NULL), -1);
+    /* A directory opens, and is not read. */
+    assert_int_equal(file_copy(scratch, to, NULL), -1);
+    assert_int_not_equal(access(to, F_OK), 0);
+}
+
 static void test_make_directories(void **state)
 {
     (void)state;
@@ -382,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_write_atomic_errors),
         cmocka_unit_test(test_write_new),
         cmocka_unit_test(test_write_all),
+        cmocka_unit_test(test_copy),
         cmocka_unit_test(test_make_directories),
         cmocka_unit_test(test_remove_tree),
         cmocka_unit_test(test_remove_follows_no_link),
