@@ -159,8 +159,11 @@ static int run(const char *const *argv, bool with_output, bool considerate, cons
         ;
     if (r < 0)
         return -1;
+    /* Ctrl-C at the terminal is for it as for us. */
     if (WIFSIGNALED(status))
-        return error_set(err, "%s was killed by signal %d", argv[0], WTERMSIG(status));
+        return interrupt_check(err) < 0
+                   ? -1
+                   : error_set(err, "%s was killed by signal %d", argv[0], WTERMSIG(status));
     *ret = (struct process_end){WEXITSTATUS(status), text_of(c.output), text_of(c.said)};
     return 0;
 }

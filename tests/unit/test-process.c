@@ -77,6 +77,24 @@ static void test_run_verbatim(void **state)
     assert_int_equal(access(path, F_OK), 0);
 }
 
+/* As Ctrl-C does at a terminal: the signal is that of the whole group, whose other processes are
+ * killed by it. Of a process of its own, which has been interrupted then. */
+static void test_run_is_interrupted(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        cleanup_error struct error *err = NULL;
+        const char *const argv[] = {"sh", "-c", "kill -INT 0; exec sleep 60", NULL};
+        int r =
+            setpgid(0, 0) == 0 && interrupt_install(NULL) == 0 ? process_run(argv, NULL, &err) : 0;
+        _exit(r < 0 && strcmp(err->message, "interrupted by SIGINT") == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* --- Watching --------------------------------------------------------------------------------- */
 
 /* Every exit status is a result, with what was written to either end. */
@@ -299,6 +317,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_run_verbatim),
+        cmocka_unit_test(test_run_is_interrupted),
         cmocka_unit_test(test_watch),
         cmocka_unit_test(test_watch_floods),
         cmocka_unit_test(test_watch_from_a_thread),
