@@ -75,12 +75,15 @@ static void bury_linked(const char *path)
 static void bury(const char *path)
 {
     cleanup_free char *below = xasprintf("%s/", path);
-    const char *const words[] = {CLAIM_DOMAIN_PREFIX, below, NULL};
+    const char *const guests[] = {CLAIM_DOMAIN_PREFIX, below, NULL};
+    /* A QEMU that libvirt's driver in that run only asked what it can: it is no guest's. */
+    const char *const asked[] = {"qmp.monitor", below, NULL};
     bury_linked(path);
     /* A child that was about to become QEMU when its run was killed may still make files: once more
      * then. What cannot be removed after all is found again by the next run. */
     for (unsigned attempt = 0; attempt < 10; attempt++) {
-        process_kill(words);
+        process_kill(guests);
+        process_kill(asked);
         if (file_remove_tree_lastly(path, LOCK_NAME, NULL) == 0)
             return;
         usleep(50000);

@@ -3,6 +3,7 @@
  * test-claim.c - a claim is known to be dead when its owner is, and only then is it buried; what is
  * no claim of this user's is never touched, whatever its name.
  *
+ *   test-claim --foreign         with one of another user, which only root can have to test with
  *   test-claim --child WORD…     stands in for a QEMU that was left behind: it sleeps
  */
 #undef NDEBUG
@@ -247,16 +248,13 @@ static void test_linked_lock(void **state)
     assert_true(exists(dead) && exists(lock));
 }
 
-/* Of another user; only root can have one to test with. */
+/* Of another user. */
 static void test_foreign(void **state)
 {
     (void)state;
     cleanup_free char *place = make_place(), *dead = make_dead(place, PREFIX "aaaaaa");
-    if (geteuid() != 0 || chown(dead, 65534, (gid_t)-1) < 0) {
-        print_message("# not held: nothing can be given away here\n");
-        return;
-    }
     cleanup_free char *image = below(dead, "0.img");
+    assert_int_equal(chown(dead, 65534, (gid_t)-1), 0);
     sweep(place);
     assert_true(exists(image));
 }
@@ -340,6 +338,21 @@ static pid_t start_child(const char *first, const char *second)
     return pid;
 }
 
+static void check_killed(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Ends what has to be alive. */
+static void check_alive(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+    end_process(pid);
+}
+
 /* It is told by the domain's name and the claim's path: both, for neither is enough. */
 static void test_left_behind(void **state)
 {
@@ -349,15 +362,27 @@ static void test_left_behind(void **state)
     pid_t left = start_child("guest=" CLAIM_DOMAIN_PREFIX "1", file);
     pid_t other = start_child("guest=" CLAIM_DOMAIN_PREFIX "1", place);
     pid_t reader = start_child("less", file);
-    int status;
     sweep(place);
     assert_false(exists(dead));
-    assert_int_equal(waitpid(left, &status, WNOHANG), left);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_int_equal(waitpid(other, &status, WNOHANG), 0);
-    assert_int_equal(waitpid(reader, &status, WNOHANG), 0);
-    end_process(other);
-    end_process(reader);
+    check_killed(left);
+    check_alive(other);
+    check_alive(reader);
+}
+
+/* One that libvirt starts to ask what it can is no guest's, and by no means goes by itself. */
+static void test_asked_and_left_behind(void **state)
+{
+    (void)state;
+    cleanup_free char *place = make_place(), *dead = make_dead(place, PREFIX "aaaaaa");
+    cleanup_free char *ours =
+        xasprintf("unix:%s/lib/qemu/qmp-1OWQ71/qmp.monitor,server=on,wait=off", dead);
+    pid_t left = start_child("-qmp", ours);
+    pid_t other =
+        start_child("-qmp", "unix:/var/lib/libvirt/qemu/qmp-1OWQ71/qmp.monitor,server=on,wait=off");
+    sweep(place);
+    assert_false(exists(dead));
+    check_killed(left);
+    check_alive(other);
 }
 
 /* A process_kill() that takes everything for a match would end all that runs here: not to be tried
@@ -368,16 +393,26 @@ static bool is_harmless(void)
     return process_find((const char *const[]){word, NULL}) == 0;
 }
 
+static int run_foreign(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_foreign)};
+    if (geteuid() != 0) {
+        printf("1..0 # SKIP nobody but root can give a directory away\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_take),        cmocka_unit_test(test_not_alone),
-        cmocka_unit_test(test_dead),        cmocka_unit_test(test_many_dead),
-        cmocka_unit_test(test_half_made),   cmocka_unit_test(test_take_errors),
-        cmocka_unit_test(test_other_names), cmocka_unit_test(test_links),
-        cmocka_unit_test(test_linked_lock), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_linked),      cmocka_unit_test(test_linked_lives),
-        cmocka_unit_test(test_link),        cmocka_unit_test(test_left_behind),
+        cmocka_unit_test(test_take),         cmocka_unit_test(test_not_alone),
+        cmocka_unit_test(test_dead),         cmocka_unit_test(test_many_dead),
+        cmocka_unit_test(test_half_made),    cmocka_unit_test(test_take_errors),
+        cmocka_unit_test(test_other_names),  cmocka_unit_test(test_links),
+        cmocka_unit_test(test_linked_lock),  cmocka_unit_test(test_linked),
+        cmocka_unit_test(test_linked_lives), cmocka_unit_test(test_link),
+        cmocka_unit_test(test_left_behind),  cmocka_unit_test(test_asked_and_left_behind),
     };
     if (argc > 1 && strcmp(argv[1], "--child") == 0) {
         sleep(60);
@@ -387,5 +422,7 @@ int main(int argc, char **argv)
         printf("Bail out! process_find() finds what is not there\n");
         return 1;
     }
+    if (argc > 1 && strcmp(argv[1], "--foreign") == 0)
+        return run_foreign();
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
