@@ -7,9 +7,12 @@
 #include <libgen.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/interrupt.h"
 #include "base/memory.h"
 
 #define FILE_READ_LIMIT ((size_t)16 << 20)
@@ -139,6 +142,22 @@ int file_copy(const char *from, const char *to, struct error **err)
     error_set_errno(err, errno, "cannot copy %s to %s", from, to);
     unlink(to);
     return -1;
+}
+
+#define LOCK_EVERY_MS 100
+
+int file_lock(int fd, const char *path, unsigned seconds, struct error **err)
+{
+    uint64_t end = clock_now_ns() + seconds * NS_PER_SECOND;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_set_errno(err, errno, "cannot lock %s", path);
+        if (clock_now_ns() >= end)
+            return error_set(err, "another process holds a lock on %s", path);
+        if (interrupt_sleep_ms(LOCK_EVERY_MS, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int file_make_directories(const char *path, struct error **err)

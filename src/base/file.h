@@ -32,6 +32,11 @@ int file_copy(const char *from, const char *to, struct error **err);
 /* Writes all of it, whatever write(2) returns in between. errno tells on -1. */
 int file_write_all(int fd, const void *data, size_t length);
 
+/* Takes the lock (flock) on an open file or directory, whose path is for the error. Unlike flock's
+ * own wait this one ends with a signal. Errors: another process still has it after so many seconds;
+ * a signal; it cannot be locked. */
+int file_lock(int fd, const char *path, unsigned seconds, struct error **err);
+
 /* Makes the directory and its parents, each 0700 unless it was there. */
 int file_make_directories(const char *path, struct error **err);
 

@@ -137,6 +137,9 @@ static int create(const char *parent, const char *prefix, struct claim *ret, str
     return 0;
 }
 
+/* Another run that takes a claim holds the lock for moments, or, while it buries, some seconds. */
+#define PARENT_PATIENCE_SECONDS 60
+
 struct claim *claim_take(const char *parent, const char *prefix, bool alone, struct error **err)
 {
     cleanup_close int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,7 +149,9 @@ struct claim *claim_take(const char *parent, const char *prefix, bool alone, str
     }
     /* Held until this function returns. Where directories cannot be locked (NFS) go on without:
      * what can happen then is that a claim in the making is taken for a dead one. */
-    (void)flock(parent_fd, LOCK_EX);
+    if (flock(parent_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+        file_lock(parent_fd, parent, PARENT_PATIENCE_SECONDS, err) < 0)
+        return NULL;
     struct claim made;
     if (sweep(parent, prefix, alone, err) < 0 || create(parent, prefix, &made, err) < 0)
         return NULL;

@@ -24,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "base/interrupt.h"
 #include "host/claim.h"
 #include "host/process.h"
 #include "scratch.h"
@@ -194,6 +195,28 @@ static void test_take_errors(void **state)
     assert_non_null(strstr(err->message, "/nonexistent: No such file or directory"));
     assert_null(claim_take(file, PREFIX, true, &err));
     assert_non_null(strstr(err->message, "Not a directory"));
+}
+
+/* Another process has the directory locked: it is waited for, and no longer than until a signal. */
+static void test_take_is_interrupted(void **state)
+{
+    (void)state;
+    cleanup_free char *place = make_place();
+    cleanup_close int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        cleanup_error struct error *err = NULL;
+        alarm(60);
+        bool told = interrupt_install(NULL) == 0 && raise(SIGTERM) == 0 &&
+                    !claim_take(place, PREFIX, true, &err) &&
+                    strcmp(err->message, "interrupted by SIGTERM") == 0;
+        _exit(told ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(rmdir(place), 0);
 }
 
 /* --- What is not ours ------------------------------------------------------------------------- */
@@ -406,13 +429,21 @@ static int run_foreign(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_take),         cmocka_unit_test(test_not_alone),
-        cmocka_unit_test(test_dead),         cmocka_unit_test(test_many_dead),
-        cmocka_unit_test(test_half_made),    cmocka_unit_test(test_take_errors),
-        cmocka_unit_test(test_other_names),  cmocka_unit_test(test_links),
-        cmocka_unit_test(test_linked_lock),  cmocka_unit_test(test_linked),
-        cmocka_unit_test(test_linked_lives), cmocka_unit_test(test_link),
-        cmocka_unit_test(test_left_behind),  cmocka_unit_test(test_asked_and_left_behind),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_not_alone),
+        cmocka_unit_test(test_dead),
+        cmocka_unit_test(test_many_dead),
+        cmocka_unit_test(test_half_made),
+        cmocka_unit_test(test_take_errors),
+        cmocka_unit_test(test_other_names),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_linked_lock),
+        cmocka_unit_test(test_linked),
+        cmocka_unit_test(test_linked_lives),
+        cmocka_unit_test(test_link),
+        cmocka_unit_test(test_left_behind),
+        cmocka_unit_test(test_asked_and_left_behind),
+        cmocka_unit_test(test_take_is_interrupted),
     };
     if (argc > 1 && strcmp(argv[1], "--child") == 0) {
         sleep(60);

@@ -15,13 +15,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "base/interrupt.h"
 #include "scratch.h"
 
 #define LIMIT ((size_t)16 << 20)
@@ -249,8 +252,6 @@ static void test_write_all(void **state)
     assert_int_equal(errno, EBADF);
 }
 
-/* --- Directories ------------------------------------------------------------------------------ */
-
 static void test_copy(void **state)
 {
     (void)state;
@@ -280,6 +281,73 @@ static void test_copy(void **state)
     assert_int_equal(file_copy(scratch, to, NULL), -1);
     assert_int_not_equal(access(to, F_OK), 0);
 }
+
+/* --- Locking ---------------------------------------------------------------------------------- */
+
+/* A process that has a lock on the file until it is ended. */
+static pid_t start_holder(const char *path)
+{
+    int ends[2];
+    char nothing;
+    assert(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        int fd = open(path, O_RDONLY);
+        if (flock(fd, LOCK_EX) < 0)
+            _exit(1);
+        close(ends[1]);
+        close(ends[0]);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    assert(pid > 0 && read(ends[0], &nothing, 1) == 0);
+    close(ends[0]);
+    return pid;
+}
+
+static void end_holder(pid_t pid)
+{
+    int status;
+    assert(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+}
+
+/* In a process of its own, which a signal has come to: waits no longer, and says so. */
+static _Noreturn void wait_and_be_interrupted(int fd)
+{
+    cleanup_error struct error *err = NULL;
+    bool told = interrupt_install(NULL) == 0 && raise(SIGTERM) == 0 &&
+                file_lock(fd, "it", 60, &err) < 0 &&
+                strcmp(err->message, "interrupted by SIGTERM") == 0;
+    _exit(told ? 0 : 1);
+}
+
+static void test_lock(void **state)
+{
+    (void)state;
+    cleanup_free char *path = scratch_path("locked");
+    cleanup_error struct error *err = NULL;
+    make_text(path, "");
+    pid_t holder = start_holder(path);
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(file_lock(fd, path, 0, &err), -1);
+    assert_non_null(strstr(err->message, "another process holds a lock on "));
+    assert_non_null(strstr(err->message, path));
+    pid_t waiter = fork();
+    if (waiter == 0)
+        wait_and_be_interrupted(fd);
+    int status;
+    assert_int_equal(waitpid(waiter, &status, 0), waiter);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    end_holder(holder);
+    assert_int_equal(file_lock(fd, path, 60, NULL), 0);
+    error_free(TAKE_PTR(err));
+    assert_int_equal(file_lock(-1, path, 60, &err), -1);
+    assert_non_null(strstr(err->message, "cannot lock "));
+}
+
+/* --- Directories ------------------------------------------------------------------------------ */
 
 static void test_make_directories(void **state)
 {
@@ -413,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_write_new),
         cmocka_unit_test(test_write_all),
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_lock),
         cmocka_unit_test(test_make_directories),
         cmocka_unit_test(test_remove_tree),
         cmocka_unit_test(test_remove_follows_no_link),
