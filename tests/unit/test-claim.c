@@ -27,6 +27,7 @@
 #include "base/interrupt.h"
 #include "host/claim.h"
 #include "host/process.h"
+#include "child.h"
 #include "scratch.h"
 
 #define PREFIX CLAIM_SCRATCH_PREFIX
@@ -344,23 +345,6 @@ static void test_link(void **state)
 
 /* --- The QEMU left behind --------------------------------------------------------------------- */
 
-static pid_t start_child(const char *first, const char *second)
-{
-    int ends[2];
-    char nothing;
-    assert(pipe2(ends, O_CLOEXEC) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl("/proc/self/exe", "test-claim", "--child", first, second, NULL);
-        _exit(127);
-    }
-    close(ends[1]);
-    assert(pid > 0 && read(ends[0], &nothing, 1) == 0);
-    close(ends[0]);
-    return pid;
-}
-
 static void check_killed(pid_t pid)
 {
     int status;
@@ -408,14 +392,6 @@ static void test_asked_and_left_behind(void **state)
     check_alive(other);
 }
 
-/* A process_kill() that takes everything for a match would end all that runs here: not to be tried
- * before it is known that this is not one. */
-static bool is_harmless(void)
-{
-    cleanup_free char *word = xasprintf("on-no-command-line-%d", (int)getpid());
-    return process_find((const char *const[]){word, NULL}) == 0;
-}
-
 static int run_foreign(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_foreign)};
@@ -445,10 +421,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_asked_and_left_behind),
         cmocka_unit_test(test_take_is_interrupted),
     };
-    if (argc > 1 && strcmp(argv[1], "--child") == 0) {
-        sleep(60);
+    if (child_was(argc, argv))
         return 0;
-    }
     if (!is_harmless()) {
         printf("Bail out! process_find() finds what is not there\n");
         return 1;

@@ -26,6 +26,7 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "host/process.h"
+#include "child.h"
 #include "scratch.h"
 
 /* --- Running ---------------------------------------------------------------------------------- */
@@ -184,27 +185,6 @@ static char *unique_word(const char *what)
     return xasprintf("virt-disktune-test-%d-%s", (int)getpid(), what);
 }
 
-/* Starts this program with two words more, and waits until it is what its command line says. */
-static pid_t start_child(const char *first, const char *second)
-{
-    char self[PATH_MAX] = "";
-    assert(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-    int ends[2];
-    assert(pipe2(ends, O_CLOEXEC) == 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(self, "test-process", "--child", first, second, NULL);
-        _exit(127);
-    }
-    /* The pipe is closed by the exec. */
-    char nothing;
-    close(ends[1]);
-    assert(pid > 0 && read(ends[0], &nothing, 1) == 0);
-    close(ends[0]);
-    return pid;
-}
-
 /* Ends a child of start_child; fails where it had ended already. */
 static void end_child(pid_t pid)
 {
@@ -304,14 +284,6 @@ static void test_cpu_time(void **state)
     assert_non_null(strstr(err->message, "cannot read the CPU time of process "));
 }
 
-/* A process_kill() that takes everything for a match would end all that runs here: not to be tried
- * before it is known that this is not one. */
-static bool is_harmless(void)
-{
-    cleanup_free char *word = xasprintf("on-no-command-line-%d", (int)getpid());
-    return process_find((const char *const[]){word, NULL}) == 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -327,10 +299,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_kill),
         cmocka_unit_test(test_cpu_time),
     };
-    if (argc > 1 && strcmp(argv[1], "--child") == 0) {
-        wait_ms(60000);
+    if (child_was(argc, argv))
         return 0;
-    }
     if (!is_harmless()) {
         printf("Bail out! process_find() finds what is not there\n");
         return 1;
