@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -39,21 +40,95 @@ static bool is_claim_name(const char *name, const char *prefix)
                UNIQUE_LENGTH;
 }
 
+/* --- Owners ----------------------------------------------------------------------------------- */
+
+/* What a lock says: the process that the claim is of, its machine's name, and which start of that
+ * machine it is; the latter two empty where it says nothing of them. */
+struct owner {
+    char pid[16], host[HOST_NAME_MAX + 1], boot[64];
+};
+
+static struct owner this_owner(void)
+{
+    struct owner o = {0};
+    cleanup_free char *boot = file_read("/proc/sys/kernel/random/boot_id", NULL, NULL);
+    snprintf(o.pid, sizeof(o.pid), "%d", (int)getpid());
+    gethostname(o.host, sizeof(o.host) - 1);
+    text_one_line(boot ? boot : (char[]){""});
+    snprintf(o.boot, sizeof(o.boot), "%s", boot ? boot : "");
+    return o;
+}
+
+static struct owner owner_of(const char *claim)
+{
+    struct owner o = {0};
+    cleanup_free char *path = xasprintf("%s/" LOCK_NAME, claim);
+    cleanup_free char *text = file_read(path, NULL, NULL);
+    char *fields[] = {o.pid, o.host, o.boot};
+    const size_t sizes[] = {sizeof(o.pid), sizeof(o.host), sizeof(o.boot)};
+    char *rest = text;
+    for (size_t i = 0; rest && i < ARRAY_SIZE(fields); i++) {
+        char *line = strsep(&rest, "\n");
+        text_one_line(line);
+        snprintf(fields[i], sizes[i], "%s", line);
+    }
+    return o;
+}
+
+/* On storage that machines share, where each may know its own locks alone. A machine that was
+ * started anew is the same, and so is a container on it. */
+static bool is_of_another_machine(const char *claim)
+{
+    struct owner o = owner_of(claim), here = this_owner();
+    return o.host[0] && strcmp(o.host, here.host) != 0 && strcmp(o.boot, here.boot) != 0;
+}
+
+/* Whether what this user makes in the directory belongs to this one: with root_squash, what root
+ * makes on NFS is somebody else's. */
+static bool is_own(const char *directory, uid_t uid)
+{
+    if (uid == geteuid())
+        return true;
+    struct stat st;
+    cleanup_free char *path = xasprintf("%s/.virt-disktune.XXXXXX", directory);
+    cleanup_close int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    unlink(path);
+    return fstat(fd, &st) == 0 && st.st_uid == uid;
+}
+
 /* --- Burying ---------------------------------------------------------------------------------- */
 
 static void bury(const char *path);
 
-/* Buries the claim unless its owner is alive: then -1 with errno EWOULDBLOCK. The lock is the first
- * thing in a claim and the last to be removed, so one without is empty, or none of ours. */
+/* NFS keeps a file that is removed while it is open under another name until it is closed: only
+ * then the claim's directory is empty. */
+static void remove_emptied(const char *path)
+{
+    for (unsigned attempt = 0; attempt < 10 && rmdir(path) < 0 && errno != ENOENT; attempt++)
+        usleep(20000);
+}
+
+/* Buries the claim unless its owner is alive (-1 with errno EWOULDBLOCK), or was on another machine
+ * (EREMOTE), of whose locks this one may not know. The lock is the first thing in a claim and the
+ * last to be removed, so one without is empty, or none of ours. */
 static int bury_if_dead(const char *path)
 {
     cleanup_close int lock = open_lock(path, 0);
-    if (lock >= 0)
-        bury(path);
-    else if (errno == ENOENT)
+    if (lock < 0) {
+        if (errno != ENOENT)
+            return -1;
         rmdir(path);
-    else
+        return 0;
+    }
+    if (is_of_another_machine(path)) {
+        errno = EREMOTE;
         return -1;
+    }
+    bury(path);
+    close(TAKE_FD(lock));
+    remove_emptied(path);
     return 0;
 }
 
@@ -66,10 +141,12 @@ static void bury_linked(const char *path)
         return;
     const char *name = strrchr(other, '/');
     struct stat st;
-    if (!name || !is_claim_name(name + 1, CLAIM_SCRATCH_PREFIX) ||
-        lstat(other, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+    if (!name || !is_claim_name(name + 1, CLAIM_SCRATCH_PREFIX) || lstat(other, &st) < 0 ||
+        !S_ISDIR(st.st_mode))
         return;
-    bury_if_dead(other);
+    cleanup_free char *parent = strndup(other, (size_t)(name - other));
+    if (is_own(parent, st.st_uid))
+        bury_if_dead(other);
 }
 
 static void bury(const char *path)
@@ -90,17 +167,25 @@ static void bury(const char *path)
     }
 }
 
-static int refuse_company(const char *path, struct error **err)
+static int refuse_company(const char *path, bool lives, struct error **err)
 {
-    cleanup_free char *lock = xasprintf("%s/" LOCK_NAME, path);
-    cleanup_free char *owner = file_read(lock, NULL, NULL);
-    text_one_line(owner ? owner : (char[]){""});
-    error_set(err, "another run (process %s) is measuring here: two would measure each other",
-              owner ? owner : "unknown");
+    struct owner o = owner_of(path), here = this_owner();
+    bool known = o.pid[0], elsewhere = o.host[0] && strcmp(o.host, here.host) != 0;
+    if (!lives) {
+        error_set(err,
+                  "a run of the machine %s (process %s) was measuring here: whether it still is "
+                  "cannot be told from this one",
+                  o.host, o.pid);
+        return error_hint(err, "if it is over, remove %s", path);
+    }
+    error_set(err, "another run (process %s%s%s) is measuring here: two would measure each other",
+              known ? o.pid : "unknown", elsewhere ? " of the machine " : "",
+              elsewhere ? o.host : "");
     return error_hint(err, "wait until it is done, or use a directory on another disk");
 }
 
-/* Buries every dead claim in `parent`. An error only where `alone` is asked for and one lives. */
+/* Buries every dead claim in `parent`. An error only where `alone` is asked for and one lives, or
+ * may live. */
 static int sweep(const char *parent, const char *prefix, bool alone, struct error **err)
 {
     cleanup_dir DIR *dir = opendir(parent);
@@ -111,10 +196,10 @@ static int sweep(const char *parent, const char *prefix, bool alone, struct erro
             continue;
         cleanup_free char *path = xasprintf("%s/%s", parent, entry->d_name);
         struct stat st;
-        if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || !is_own(parent, st.st_uid))
             continue;
-        if (bury_if_dead(path) < 0 && alone && errno == EWOULDBLOCK)
-            return refuse_company(path, err);
+        if (bury_if_dead(path) < 0 && alone && (errno == EWOULDBLOCK || errno == EREMOTE))
+            return refuse_company(path, errno == EWOULDBLOCK, err);
     }
     return 0;
 }
@@ -127,8 +212,9 @@ static int create(const char *parent, const char *prefix, struct claim *ret, str
     if (!mkdtemp(path))
         return error_set_errno(err, errno, "cannot create a directory in %s", parent);
     cleanup_close int lock = open_lock(path, O_CREAT | O_EXCL);
-    cleanup_free char *pid = xasprintf("%d\n", (int)getpid());
-    if (lock < 0 || file_write_all(lock, pid, strlen(pid)) < 0) {
+    struct owner here = this_owner();
+    cleanup_free char *text = xasprintf("%s\n%s\n%s\n", here.pid, here.host, here.boot);
+    if (lock < 0 || file_write_all(lock, text, strlen(text)) < 0) {
         error_set_errno(err, errno, "cannot write in %s", parent);
         file_remove_tree(path, NULL);
         return -1;
@@ -172,6 +258,7 @@ void claim_release(struct claim *claim)
         return;
     file_remove_tree_lastly(claim->path, LOCK_NAME, NULL);
     close(claim->lock_fd);
+    remove_emptied(claim->path);
     free(claim->path);
     free(claim);
 }

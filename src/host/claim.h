@@ -8,6 +8,9 @@
  * process that was left behind, and removes the directory. Taking and burying happen under a
  * lock on PARENT, so that no run sees a claim of another that is half made.
  *
+ * Machines that share storage may each know their own locks alone. So `lock` says which machine the
+ * run is on, and no other machine buries the claim, or takes it for a dead one.
+ *
  * A run has two claims: its scratch images, in the directory under test, and its sockets, in the
  * runtime directory. The second remembers where the first is, so that the next run clears both,
  * whatever directory it tests.

@@ -265,9 +265,13 @@ def qemus(path):
     return [pid for pid, line in processes() if b"guest=virt-disktune-probe-" in line and name in line]
 
 
+def _owner(claim):
+    return int((claim / "lock").read_text().split("\n")[0])
+
+
 def _owner_lives(claim):
     try:
-        return alive(int((claim / "lock").read_text()))
+        return alive(_owner(claim))
     except (OSError, ValueError):
         return False
 
@@ -312,9 +316,9 @@ def claims_of(pid, runtime=None):
     found = []
     for lock in base.glob("*/lock"):
         try:
-            if lock.read_text().strip() == str(pid):
+            if _owner(lock.parent) == pid:
                 found.append(lock.parent)
-        except OSError:
+        except (OSError, ValueError):
             pass
     return found
 

@@ -117,12 +117,15 @@ static void test_take(void **state)
     assert_non_null(claim);
     cleanup_free char *path = xstrdup(claim->path), *lock = below(path, "lock");
     cleanup_free char *pid = xasprintf("%d\n", (int)getpid()), *start = below(place, PREFIX);
+    char host[HOST_NAME_MAX + 1];
+    assert(gethostname(host, sizeof(host)) == 0);
     struct stat st;
     assert_int_equal(strncmp(path, start, strlen(start)), 0);
     assert_true(stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700);
     cleanup_free char *owner = file_read(lock, NULL, NULL);
     assert_non_null(owner);
-    assert_string_equal(owner, pid);
+    assert_int_equal(strncmp(owner, pid, strlen(pid)), 0);
+    assert_int_equal(strncmp(owner + strlen(pid), host, strlen(host)), 0);
     make_text(path, "0.img", "image");
     claim_release(claim);
     /* Nothing is left of it: the place is as it was. */
@@ -208,9 +211,11 @@ static void test_take_is_interrupted(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         cleanup_error struct error *err = NULL;
-        alarm(60);
-        bool told = interrupt_install(NULL) == 0 && raise(SIGTERM) == 0 &&
-                    !claim_take(place, PREFIX, true, &err) &&
+        bool ready = interrupt_install(NULL) == 0 && raise(SIGTERM) == 0;
+        /* Who hears nothing ends, too. */
+        signal(SIGALRM, SIG_DFL);
+        alarm(50);
+        bool told = ready && !claim_take(place, PREFIX, true, &err) &&
                     strcmp(err->message, "interrupted by SIGTERM") == 0;
         _exit(told ? 0 : 1);
     }
@@ -281,6 +286,48 @@ static void test_foreign(void **state)
     assert_int_equal(chown(dead, 65534, (gid_t)-1), 0);
     sweep(place);
     assert_true(exists(image));
+}
+
+/* A claim of a machine with which the storage is shared is not buried, and nobody is alone with it.
+ */
+static void test_other_machine(void **state)
+{
+    (void)state;
+    cleanup_free char *place = make_place(), *theirs = make_dead(place, PREFIX "aaaaaa");
+    cleanup_free char *image = below(theirs, "0.img");
+    cleanup_error struct error *err = NULL;
+    make_text(theirs, "lock", "12\nanother-machine\nanother-boot\n");
+    sweep(place);
+    assert_true(exists(image));
+    assert_null(claim_take(place, PREFIX, true, &err));
+    assert_non_null(strstr(err->message, "a run of the machine another-machine (process 12) was "));
+    assert_non_null(strstr(err->hint, theirs));
+    /* While one there holds the lock and this machine knows, it is as any other. */
+    cleanup_free char *lock = below(theirs, "lock");
+    cleanup_close int fd = open(lock, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_null(claim_take(place, PREFIX, true, &err));
+    assert_non_null(
+        strstr(err->message, "another run (process 12 of the machine another-machine) is "));
+}
+
+/* What this machine left before it was started anew, or had another name, is its own. */
+static void test_same_machine(void **state)
+{
+    (void)state;
+    cleanup_free char *place = make_place();
+    cleanup_free char *boot = file_read("/proc/sys/kernel/random/boot_id", NULL, NULL);
+    char host[HOST_NAME_MAX + 1];
+    assert(gethostname(host, sizeof(host)) == 0);
+    cleanup_free char *before = xasprintf("12\n%s\nanother-boot\n", host);
+    cleanup_free char *renamed = xasprintf("12\nanother-name\n%s", boot);
+    const char *const locks[] = {before, renamed, "12\n", "", "\n\n\n\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(locks); i++) {
+        cleanup_free char *dead = make_dead(place, PREFIX "aaaaaa");
+        make_text(dead, "lock", locks[i]);
+        sweep(place);
+        assert_false(exists(dead));
+    }
 }
 
 /* --- Linked claims ---------------------------------------------------------------------------- */
@@ -420,6 +467,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_left_behind),
         cmocka_unit_test(test_asked_and_left_behind),
         cmocka_unit_test(test_take_is_interrupted),
+        cmocka_unit_test(test_other_machine),
+        cmocka_unit_test(test_same_machine),
     };
     if (child_was(argc, argv))
         return 0;
