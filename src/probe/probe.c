@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "host/claim.h"
 #include "host/process.h"
 #include "probe/accelerator.h"
 #include "probe/guest_init.h"
@@ -95,8 +96,20 @@ char *probe_log_path(const struct probe *p)
 /* A QEMU that is busy in the kernel, as under a KVM that hangs, can outlive libvirt's patience. */
 #define DESTROY_ATTEMPTS 3
 
+/* What a daemon keeps of each domain, for ever: no other guest comes under this name, and the next
+ * one of this run is to have a log that tells of it alone. */
+static void remove_log(const struct probe *p, const char *path)
+{
+    cleanup_free char *own = xasprintf("/%s.log", p->name);
+    const char *file = strrchr(path, '/');
+    if (strncmp(p->name, CLAIM_DOMAIN_PREFIX, strlen(CLAIM_DOMAIN_PREFIX)) == 0 && file &&
+        strcmp(file, own) == 0)
+        unlink(path);
+}
+
 static void destroy_domain(struct probe *p)
 {
+    cleanup_free char *log = probe_log_path(p);
     port_close(TAKE_PTR(p->port));
     if (p->domain) {
         /* Fails when QEMU is gone already, which is as good. */
@@ -105,6 +118,7 @@ static void destroy_domain(struct probe *p)
                 break;
         virDomainFree(TAKE_PTR(p->domain));
     }
+    remove_log(p, log);
     hello_done(&p->hello);
     p->pid = 0;
 }
@@ -363,6 +377,7 @@ int probe_accepts(struct connection *c, const struct probe_options *options,
         return -1;
     cleanup_probe struct probe *p = xcalloc(1, sizeof(*p));
     p->connection = c;
+    p->name = xstrdup(options->name);
     return create_domain(p, &spec, ACCELERATOR_TCG, VIR_DOMAIN_START_PAUSED, err);
 }
 
