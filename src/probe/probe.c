@@ -79,6 +79,17 @@ static int explain_silence(const char *what, const char *console, struct error *
                                   "kernel's first line");
 }
 
+/* Whether there is nobody left to hear the guest through: then the error says that, and not what it
+ * looks like from here. */
+static bool daemon_is_gone(const struct probe *p, struct error **err)
+{
+    if (!connection_is_lost(p->connection))
+        return false;
+    error_set(err, "libvirt's daemon went away, and with it the probe guest");
+    error_hint(err, "it was stopped or started anew in the middle of the run: run again");
+    return true;
+}
+
 /* Its standard error is a file unless virtlogd stands between. */
 char *probe_log_path(const struct probe *p)
 {
@@ -185,9 +196,13 @@ static int wait_for_hello(struct probe *p, const struct probe_spec *spec, uint64
     case PORT_LINE:
         break;
     case PORT_TIMEOUT:
+        if (daemon_is_gone(p, err))
+            return -1;
         explain_silence("the probe guest does not say hello", spec->console_path, err);
         return 0;
     case PORT_CLOSED:
+        if (daemon_is_gone(p, err))
+            return -1;
         return explain_silence("the probe guest ended while it booted", spec->console_path, err);
     case PORT_ERROR:
         return -1;
@@ -407,10 +422,14 @@ json_t *probe_request(struct probe *p, json_t *command, uint64_t timeout_ns, str
     case PORT_LINE:
         break;
     case PORT_TIMEOUT:
+        if (daemon_is_gone(p, err))
+            return NULL;
         error_set(err, "the probe guest hangs: no answer within %.0f s", (double)timeout_ns / 1e9);
         error_hint(err, "a disk that does not answer does this: see the host's kernel log");
         return NULL;
     case PORT_CLOSED:
+        if (daemon_is_gone(p, err))
+            return NULL;
         error_set(err, "the probe guest ended in the middle of the run");
         error_hint(err, "QEMU was killed or crashed: see the host's kernel log (out of memory?)");
         return NULL;

@@ -9,9 +9,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-from daemon import alone, define, need_daemon, virsh
+from daemon import alone, define, kill_daemon, need_daemon, start_daemon, virsh
 from harness import (SMALL, assert_done, assert_error, assert_nothing_left, case, equal, main, new_state, qemu_of, run,
-                     run_json, scratch, Run, Skip)
+                     run_json, runtime_directory, scratch, Run, Skip)
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 FEW = ("-w", "randread", "--size", "8M", "--rounds", "300", "--time", "40", "--candidates", "qcow2-io_uring")
@@ -43,6 +43,10 @@ def the_domain():
         _made.update(directory=directory, image=image(directory))
         define(domain_xml("web", disk_xml(_made["image"])), directory)
     return _made["directory"], _made["image"]
+
+
+def logs_of_probes():
+    return list(Path("/var/log/libvirt/qemu").glob("virt-disktune-probe-*"))
 
 
 def state_of(path):
@@ -90,11 +94,29 @@ def running():
         probe = qemu_of(going)
         opened = {os.readlink(fd) for fd in Path(f"/proc/{probe}/fd").iterdir() if fd.exists()}
         assert str(path) not in opened, "the probe guest has the user's image open"
+        # What the daemon gives to QEMU's user is a copy, and its log is that of this run alone.
+        words = Path(f"/proc/{probe}/cmdline").read_bytes().split(b"\0")
+        kernel = Path(os.fsdecode(words[words.index(b"-kernel") + 1]))
+        equal(kernel.parent.parent, runtime_directory(), "where the kernel's directory lies")
+        assert logs_of_probes(), "the daemon has no log of the probe guest: where is it?"
         assert_done(going.wait())
         check_result(json.loads(going.out), directory)
         equal(virsh("domid", "web").stdout.strip(), number, "the running domain")
+        equal(logs_of_probes(), [], "logs of probe guests")
     finally:
         virsh("destroy", "web")
+    assert_nothing_left(directory)
+
+
+@case("a daemon that goes away in the middle is the error, not the guest that goes with it")
+def lost():
+    directory, _ = the_domain()
+    going = Run("tune", "web", "-w", "dd", "--exhaustive", "--size", "8M", "--time", "300", "--verbose").reach("measuring")
+    try:
+        kill_daemon()
+        assert_error(going.wait(60), "libvirt's daemon went away", hint="run again")
+    finally:
+        start_daemon()
     assert_nothing_left(directory)
 
 
