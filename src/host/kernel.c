@@ -318,10 +318,51 @@ static void collect_fetched(GPtrArray *candidates, const char *state_dir)
     }
 }
 
+/* Whether the word is one of a flavour that is slow at much, or scheduled in another way than
+ * guests' kernels are: "rt", or "rt14". */
+static bool is_odd_word(const char *word, size_t length)
+{
+    static const char *const odd[] = {"debug", "dbg", "rt", "lowlatency"};
+    while (length && g_ascii_isdigit(word[length - 1]))
+        length--;
+    for (size_t i = 0; i < ARRAY_SIZE(odd); i++)
+        if (strlen(odd[i]) == length && memcmp(word, odd[i], length) == 0)
+            return true;
+    return false;
+}
+
+/* The version in a release, which ends where a flavour begins: "6.1.0-56" of "6.1.0-56-rt-amd64",
+ * and of "6.8.5-301.fc40.x86_64+debug" what is before the plus sign. *ret_odd is whether any word
+ * of the release is an odd one. The caller frees. */
+static char *version_of(const char *release, bool *ret_odd)
+{
+    size_t end = 0;
+    *ret_odd = false;
+    for (const char *word = release; *word;) {
+        size_t length = 0;
+        while (g_ascii_isalnum(word[length]))
+            length++;
+        char before = word > release ? word[-1] : '.';
+        bool odd = is_odd_word(word, length);
+        bool is_flavour = odd || before == '+' || (before == '-' && g_ascii_isalpha(*word));
+        if (is_flavour && !end && word > release)
+            end = (size_t)(word - release) - 1;
+        *ret_odd |= odd;
+        word += length + (word[length] != '\0');
+    }
+    return strndup(release, end ? end : strlen(release));
+}
+
 static int newest_first(const void *a, const void *b)
 {
     const struct kernel *const *left = a, *const *right = b;
-    return strverscmp((*right)->release, (*left)->release);
+    bool left_odd, right_odd;
+    cleanup_free char *left_version = version_of((*left)->release, &left_odd);
+    cleanup_free char *right_version = version_of((*right)->release, &right_odd);
+    int order = strverscmp(right_version, left_version);
+    if (order == 0)
+        order = left_odd - right_odd;
+    return order ? order : strverscmp((*right)->release, (*left)->release);
 }
 
 static void free_candidate(void *candidate)

@@ -19,11 +19,11 @@ struct kernel {
     char *modules_dir; /* the directory that holds modules.dep: /lib/modules/RELEASE */
 };
 
-/* The newest kernel that is usable, an installed one before a fetched one (below `state_dir`) of
- * the same release; or, where it is not NULL, the one whose image is `asked_image`. `sysroot` is
- * put before the places where kernels are installed; "" for none. The caller frees.
- * NULL with an error that says what was missing: an image, the right to read it, its release, its
- * modules, or virtio among them. */
+/* The newest kernel that is usable, of one version those for debugging and real time last, and of
+ * one release an installed one before a fetched one (below `state_dir`); or, where it is not NULL,
+ * the one whose image is `asked_image`. `sysroot` is put before the places where kernels are
+ * installed; "" for none. The caller frees. NULL with an error that says what was missing: an
+ * image, the right to read it, its release, its modules, or virtio among them. */
 struct kernel *kernel_find(const char *sysroot, const char *asked_image, const char *state_dir,
                            struct error **err);
 
