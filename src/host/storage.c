@@ -184,6 +184,23 @@ static bool in_page_cache(int fd, size_t length)
     return known && (resident & 1);
 }
 
+bool storage_zfs_is_direct(const char *version)
+{
+    unsigned major, minor;
+    return !version || sscanf(version, "%u.%u", &major, &minor) != 2 || major > 2 ||
+           (major == 2 && minor >= 3);
+}
+
+/* ZFS has a cache of its own, which mincore(2) does not know of. */
+static int check_zfs(int fd, const char *directory, struct error **err)
+{
+    struct statfs fs;
+    cleanup_free char *version = file_read("/sys/module/zfs/version", NULL, NULL);
+    if (fstatfs(fd, &fs) < 0 || (uint32_t)fs.f_type != ZFS_MAGIC || storage_zfs_is_direct(version))
+        return 0;
+    return not_direct(directory, "ZFS before 2.3 takes O_DIRECT and uses its cache", err);
+}
+
 int storage_check_direct(const char *directory, struct error **err)
 {
     enum { LENGTH = 1 << 20 };
@@ -198,6 +215,8 @@ int storage_check_direct(const char *directory, struct error **err)
         return not_direct(directory, "the file system refuses O_DIRECT", err);
     if (fd < 0)
         return error_set_errno(err, open_errno, "cannot open %s", path);
+    if (check_zfs(fd, directory, err) < 0)
+        return -1;
 
     cleanup_free void *memory = aligned_alloc(4096, LENGTH);
     memset(memory, 0x5a, LENGTH);

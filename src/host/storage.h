@@ -15,8 +15,8 @@
  * alone. From statfs(2) and /sys below `sysroot` ("" for this machine). The caller frees. */
 char *storage_kind(const char *sysroot, const char *directory);
 
-/* The name of a file system by what statfs(2) has of it, "file system 0x9fa0" where it is not known.
- * ext2, ext3 and ext4 cannot be told apart. The caller frees. */
+/* The name of a file system by what statfs(2) has of it, "file system 0x9fa0" where it is not
+ * known. ext2, ext3 and ext4 cannot be told apart. The caller frees. */
 char *storage_system_name(uint64_t magic);
 
 /* Checks that `need_bytes` fit into the file system of `directory` and leave a reserve: a
@@ -27,9 +27,13 @@ int storage_check_space(const char *directory, uint64_t need_bytes, struct error
 uint64_t storage_room(const char *directory);
 
 /* Checks that a file with O_DIRECT in this directory really goes round the page cache: the file
- * system takes the flag, and what was written is not found in the cache afterwards. Leaves nothing
- * behind. */
+ * system takes the flag, and what was written is not found in the cache afterwards; and that it is
+ * no ZFS that puts a cache of its own there. Leaves nothing behind. */
 int storage_check_direct(const char *directory, struct error **err);
+
+/* Whether O_DIRECT goes round the cache of a ZFS of this version, as /sys/module/zfs/version has
+ * it: from 2.3 on. True where it is NULL, or says nothing. */
+bool storage_zfs_is_direct(const char *version);
 
 /* Says so if the error is that of a file system that has filled up meanwhile. */
 void storage_explain_full(const char *directory, struct error **err);

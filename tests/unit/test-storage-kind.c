@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test-storage-kind.c - a directory's storage is named by its file system and the disk below it, as
- * machines of several kinds have it in /sys.
+ * machines of several kinds have it in /sys; a ZFS that caches what is to be direct is known.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -97,11 +97,24 @@ static void test_file_systems(void **state)
     assert_string_equal(shm, "tmpfs");
 }
 
+static void test_zfs(void **state)
+{
+    (void)state;
+    static const char *const cached[] = {"2.2.2-0ubuntu9\n", "2.1.11-1", "0.8.6-1\n", "2.0"};
+    static const char *const direct[] = {"2.3.0-1\n", "2.10.0", "2.4.0-rc1", "3.0.0", "", "next"};
+    for (size_t i = 0; i < ARRAY_SIZE(cached); i++)
+        assert_false(storage_zfs_is_direct(cached[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(direct); i++)
+        assert_true(storage_zfs_is_direct(direct[i]));
+    assert_true(storage_zfs_is_direct(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disks),
         cmocka_unit_test(test_file_systems),
+        cmocka_unit_test(test_zfs),
     };
     return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }
