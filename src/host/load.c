@@ -77,16 +77,26 @@ static bool has_file_on(pid_t pid, dev_t device)
     return found;
 }
 
-/* What libvirt calls the guest of this process; NULL where it is no QEMU. The caller frees. */
+/* Whether a program of this path is a QEMU that has a guest: qemu-img, qemu-nbd and qemu-ga have
+ * none.
+ */
+static bool runs_guests(const char *program)
+{
+    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    return strncmp(name, "qemu-system-", strlen("qemu-system-")) == 0 ||
+           strcmp(name, "qemu-kvm") == 0 || strcmp(name, "kvm") == 0;
+}
+
+/* What libvirt calls the guest of this process; NULL where it has none. The caller frees. */
 static char *guest_name(pid_t pid)
 {
     size_t length;
     cleanup_free char *line = process_command_line(pid, &length);
-    if (!line || !strstr(line, "qemu"))
+    if (!line)
         return NULL;
     const char *guest = memmem(line, length, "\0guest=", strlen("?guest="));
     if (!guest)
-        return xstrdup("QEMU");
+        return runs_guests(line) ? xstrdup("QEMU") : NULL;
     guest += strlen("?guest=");
     return strndup(guest, strcspn(guest, ","));
 }

@@ -26,8 +26,9 @@ static inline bool child_was(int argc, char **argv)
     return is_child;
 }
 
-/* Starts it with two words more, and waits until it is what its command line says. */
-static inline pid_t start_child(const char *first, const char *second)
+/* Starts it as a program of this name with two words more, and waits until it is what its command
+ * line says. */
+static inline pid_t start_child_as(const char *name, const char *first, const char *second)
 {
     int ends[2];
     char nothing;
@@ -35,7 +36,7 @@ static inline pid_t start_child(const char *first, const char *second)
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl("/proc/self/exe", program_invocation_short_name, "--child", first, second, NULL);
+        execl("/proc/self/exe", name, "--child", first, second, NULL);
         _exit(127);
     }
     /* The pipe is closed by the exec. */
@@ -43,6 +44,11 @@ static inline pid_t start_child(const char *first, const char *second)
     assert(pid > 0 && read(ends[0], &nothing, 1) == 0);
     close(ends[0]);
     return pid;
+}
+
+static inline pid_t start_child(const char *first, const char *second)
+{
+    return start_child_as(program_invocation_short_name, first, second);
 }
 
 /* A process_kill() that takes everything for a match would end all that runs here: not to be tried
