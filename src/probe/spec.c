@@ -258,7 +258,10 @@ char *probe_spec_to_xml(const struct probe_spec *spec, enum accelerator accelera
     if (spec->mirror)
         mirror_add(domain, spec->mirror, spec->vcpus, iothreads, /* pin_vcpus = */ kvm);
     add_os(domain, spec, host.machine);
-    add(add(domain, "features", NULL), "acpi", NULL);
+    /* On aarch64, libvirt has ACPI only with UEFI, which a kernel that is booted directly has not.
+     */
+    if (strcmp(host.machine, "aarch64") != 0)
+        add(add(domain, "features", NULL), "acpi", NULL);
     xmlNodePtr cpu = add(domain, "cpu", "mode", kvm ? "host-passthrough" : "maximum", NULL);
     if (spec->cpu_without)
         add(cpu, "feature", "policy", "disable", "name", spec->cpu_without, NULL);
