@@ -31,9 +31,8 @@ struct probe_spec {
     const char *name; /* of the domain */
     const char *kernel_path;
     const char *initramfs_path;
-    const char *console_path;
-    const char *port_path;
-        /* NULL: where libvirt puts such sockets */ /* the guest's console goes to this file */
+    const char *console_path;          /* the guest's console goes to this file */
+    const char *port_path;             /* NULL: where libvirt puts such sockets */
     const char *emulator;              /* a QEMU binary, or NULL for libvirt's own choice */
     const struct probe_mirror *mirror; /* or NULL; without a machine it is the newest */
     const char *cpu_without;           /* a CPU feature to be left out, or NULL */
