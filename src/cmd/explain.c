@@ -196,7 +196,7 @@ static int find_disk(struct run *r, struct error **err)
             return -1;
         r->config = r->subject.current;
         if (!a->guest.vcpus)
-            a->choice.vcpus = r->subject.definitions.next->vcpus;
+            a->choice.vcpus = r->subject.vcpus;
         return 0;
     }
     r->new_disks = candidate_only(a->disk ? a->disk : "qcow2-threads", 1, err);

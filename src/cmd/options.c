@@ -317,7 +317,7 @@ int options_guest(const struct guest_options *o, struct guest_choice *ret, struc
 {
     uint64_t vcpus = sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 1 : 2;
     enum accelerator accelerator = ACCELERATOR_AUTO;
-    if (option_number("--vcpus", o->vcpus, 1, 256, &vcpus, err) < 0)
+    if (option_number("--vcpus", o->vcpus, 1, PROBE_VCPUS_MAX, &vcpus, err) < 0)
         return -1;
     if (o->accelerator && accelerator_parse(o->accelerator, &accelerator, err) < 0)
         return error_prefix(err, "--accel");

@@ -24,7 +24,7 @@ int tune_find_subject(struct tune_arguments *a, struct ground *ground, struct su
     if (probed_find(a->xml, &a->operand, &a->directory, &a->common.connect, ground, ret, err) < 0)
         return -1;
     if (!a->guest.vcpus)
-        a->choice.vcpus = ret->definitions.next->vcpus;
+        a->choice.vcpus = ret->vcpus;
     return 0;
 }
 

@@ -348,10 +348,10 @@ static int prepare(const struct connection *c, const struct probe_options *optio
         .emulator = options->emulator,
         .mirror = options->mirror,
         .vcpus = options->vcpus,
-        .memory_mib = PROBE_MEMORY_MIB,
         .disk_count = disk_count,
         .disks = disks,
     };
+    ret->memory_mib = probe_memory_mib(probe_spec_queues(ret));
     const char *modules[MODULES_MAX];
     list_modules(ret, options->filesystem, modules);
     if (files->kernel && file_copy(options->kernel->image, files->kernel, err) < 0)

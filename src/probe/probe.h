@@ -24,9 +24,6 @@ struct probe {
     char *accelerator_note; /* why not KVM, one line, or NULL */
 };
 
-/* The guest's memory: its program's, and 200 PCI slots' worth of what disks take. */
-#define PROBE_MEMORY_MIB 512
-
 /* What probe_start needs beside the disks. Paths are paths of this machine. */
 struct probe_options {
     enum accelerator accelerator;

@@ -119,6 +119,29 @@ unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsign
     return first;
 }
 
+uint64_t probe_spec_queues(const struct probe_spec *spec)
+{
+    uint64_t queues = 0;
+    for (size_t i = 0; i < spec->disk_count; i++) {
+        unsigned asked = spec->disks[i].config->queues;
+        queues += asked && asked < spec->vcpus ? asked : spec->vcpus;
+    }
+    return queues;
+}
+
+/* Linux has 256 requests for each queue, of some 450 bytes, besides the queue itself. */
+#define QUEUES_PER_MIB 8
+/* So many need no more than there is. */
+#define QUEUES_FEW 512
+
+unsigned probe_memory_mib(uint64_t queues)
+{
+    const unsigned usual = 512, step = PROBE_MEMORY_STEP_MIB;
+    if (queues <= QUEUES_FEW)
+        return usual;
+    return usual + (unsigned)(queues / QUEUES_PER_MIB + step - 1) / step * step;
+}
+
 static void add_metadata_cache(xmlNodePtr driver, const struct disk_config *c)
 {
     cleanup_free char *bytes = xasprintf("%llu", (unsigned long long)c->metadata_cache_bytes);

@@ -6,10 +6,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "domain/disk_config.h"
 #include "probe/mirror.h"
+
+/* For more than these a guest needs an interrupt controller that this one has not. */
+#define PROBE_VCPUS_MAX 255
 
 enum accelerator {
     ACCELERATOR_KVM,
@@ -47,6 +51,15 @@ bool probe_spec_has_scsi(const struct probe_spec *spec);
 
 /* The number of the first iothread that a disk of the guest has, and how many it has. */
 unsigned probe_spec_iothreads(const struct probe_spec *spec, size_t disk, unsigned *ret_count);
+
+/* The queues of all disks together that the guest uses: no more of a disk than it has vCPUs, and so
+ * many where a disk does not say. */
+uint64_t probe_spec_queues(const struct probe_spec *spec);
+
+/* The guest's memory: its program's, 200 PCI slots' worth of what disks take, and, where there are
+ * many of them, what so many queues take. A multiple of the step. */
+#define PROBE_MEMORY_STEP_MIB 64
+unsigned probe_memory_mib(uint64_t queues);
 
 /* An error unless the path can stand in a domain's XML: valid UTF-8 without control characters. */
 int probe_spec_check_path(const char *path, struct error **err);

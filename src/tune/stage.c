@@ -172,15 +172,12 @@ uint64_t stage_lane_bytes(const struct stage_options *o)
     return o->size_bytes + MAX(UINT64_C(4) << 20, tables + (UINT64_C(2) << 20));
 }
 
-/* libvirt gives a guest some 200 PCI slots at the most, and the guest 512 MiB to hold them. */
-#define LANES_MAX 160
-
 unsigned stage_room(const struct stage_options *o)
 {
     uint64_t lanes = storage_room(o->directory) / stage_lane_bytes(o);
     /* The host's, and one for what a chain stands on. */
     uint64_t others = o->replicas + 1, disks = lanes > others ? lanes - others : 0;
-    return (unsigned)(disks < LANES_MAX ? disks : LANES_MAX) / o->replicas;
+    return (unsigned)(disks < STAGE_DISKS_MAX ? disks : STAGE_DISKS_MAX) / o->replicas;
 }
 
 static uint64_t space_needed(const struct stage *s)

@@ -125,6 +125,9 @@ int stage_check_fill(const struct stage *s, const struct filling *f, struct erro
 /* What a scratch image takes at its full size, with what qcow2 keeps beside the data. */
 uint64_t stage_lane_bytes(const struct stage_options *options);
 
+/* libvirt gives a guest some 200 PCI slots at the most. */
+#define STAGE_DISKS_MAX 160
+
 /* How many candidates a stage can hold: of the disks that one guest takes, and of those that the
  * file system has room for. */
 unsigned stage_room(const struct stage_options *options);

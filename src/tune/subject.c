@@ -141,14 +141,18 @@ static int find_directory(struct subject *s, const struct connection *c, const c
 
 /* --- The machine ------------------------------------------------------------------------------ */
 
-/* Whether the host has enough huge pages of this size free for the probe guest's memory. */
-static bool hugepages_free(uint64_t kib)
+/* Whether the host has enough huge pages of this size free for the probe guest's memory, whatever
+ * disks it gets. */
+static bool hugepages_free(uint64_t kib, unsigned vcpus)
 {
+    unsigned least_mib = probe_memory_mib(0);
+    unsigned most_mib = probe_memory_mib((uint64_t)STAGE_DISKS_MAX * vcpus);
+    unsigned step_mib = most_mib > least_mib ? PROBE_MEMORY_STEP_MIB : least_mib;
     cleanup_free char *path =
         xasprintf("/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages", kib);
     cleanup_free char *text = file_read(path, NULL, NULL);
     uint64_t free_kib = text ? strtoull(text, NULL, 10) * kib : 0;
-    return free_kib >= (uint64_t)PROBE_MEMORY_MIB << 10 && (PROBE_MEMORY_MIB << 10) % kib == 0;
+    return free_kib >= (uint64_t)most_mib << 10 && ((uint64_t)step_mib << 10) % kib == 0;
 }
 
 /* The CPUs that the disk's iothread is pinned to; where it has none, those of the first: a
@@ -175,7 +179,11 @@ static void fill_mirror(struct subject *s)
         .numa_nodeset = m->numa_nodeset,
         .hugepage_kib = m->hugepage_kib,
     };
-    if (m->hugepage_kib && !hugepages_free(m->hugepage_kib)) {
+    s->vcpus = m->vcpus < PROBE_VCPUS_MAX ? m->vcpus : PROBE_VCPUS_MAX;
+    if (s->vcpus < m->vcpus)
+        note(s, "the domain has %u vCPUs, and the probe guest %u, the most that it can have",
+             m->vcpus, s->vcpus);
+    if (m->hugepage_kib && !hugepages_free(m->hugepage_kib, s->vcpus)) {
         s->mirror.hugepage_kib = 0;
         note(s,
              "the domain's memory is in huge pages of %" PRIu64 " KiB; the host has not enough of "

@@ -22,6 +22,7 @@ struct subject {
     struct disk_config current;     /* how the disk is configured, its image included */
     struct stage_images images;
     struct probe_mirror mirror;
+    unsigned vcpus;   /* the domain's, as far as the probe guest can have them */
     GPtrArray *notes; /* what the probe guest has not of the domain, and why */
 };
 

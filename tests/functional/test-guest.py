@@ -72,7 +72,7 @@ def refusals():
         assert_error(run("measure", "-d", _directory, "--guest", *SMALL, "--disk", disk), "--disk")
     for option in ("--disk=raw-threads", "--accel=tcg", "--vcpus=1", "--kernel=x", "--emulator=x"):
         assert_error(run("measure", "-d", _directory, option), "--guest")
-    for vcpus in ("0", "257", "x"):
+    for vcpus in ("0", "256", "x"):
         assert_error(run("measure", "-d", _directory, "--guest", "--vcpus", vcpus), "--vcpus")
     assert_error(run("measure", "-d", _directory, "--guest", "--size", "1M"), "--size")
     assert_nothing_left(_directory)

@@ -371,6 +371,21 @@ static void test_choices(void **state)
     xmlFreeDoc(doc);
 }
 
+/* Those that the guest uses, for which it has to have the memory. */
+static void test_queues(void **state)
+{
+    (void)state;
+    struct probe_spec spec = two;
+    struct probe_disk disks[] = {two.disks[0], two.disks[1], two.disks[1]};
+    disks[2].config = &scsi;
+    spec.disks = disks;
+    spec.disk_count = ARRAY_SIZE(disks);
+    spec.vcpus = 8;
+    assert_int_equal(probe_spec_queues(&spec), 8 + 8 + 4);
+    spec.vcpus = 3;
+    assert_int_equal(probe_spec_queues(&spec), 3 + 3 + 3);
+}
+
 static void test_accelerators(void **state)
 {
     (void)state;
@@ -417,11 +432,16 @@ static int run_schema(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kept),           cmocka_unit_test(test_hostile_paths),
-        cmocka_unit_test(test_bytes_in_paths), cmocka_unit_test(test_many_disks),
-        cmocka_unit_test(test_choices),        cmocka_unit_test(test_accelerators),
-        cmocka_unit_test(test_mirror),         cmocka_unit_test(test_controllers),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_hostile_paths),
+        cmocka_unit_test(test_bytes_in_paths),
+        cmocka_unit_test(test_many_disks),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_accelerators),
+        cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_controllers),
         cmocka_unit_test(test_several_iothreads),
+        cmocka_unit_test(test_queues),
     };
     struct utsname host;
     if (argc > 1 && strcmp(argv[1], "--schema") == 0)

@@ -166,6 +166,38 @@ static void test_an_encrypted_image(void **state)
     assert_non_null(strstr(s.notes->pdata[0], "encrypted (luks)"));
 }
 
+/* A domain can have more than the probe guest can. */
+static void test_many_vcpus(void **state)
+{
+    (void)state;
+    create("many.qcow2", "cluster_size=64k", "1G");
+    cleanup_free char *image = scratch_path("many.qcow2");
+    cleanup_free char *xml = domain_xml("type='qcow2'", image, "");
+    const char *three = strstr(xml, "3</vcpu>");
+    cleanup_free char *few = xasprintf("%.*s255%s", (int)(three - xml), xml, three + 1);
+    cleanup_free char *many = xasprintf("%.*s300%s", (int)(three - xml), xml, three + 1);
+    cleanup_subject struct subject all = read_xml(few), capped = read_xml(many);
+    assert_int_equal(all.vcpus, 255);
+    assert_int_equal(all.notes->len, 0);
+    assert_int_equal(capped.vcpus, 255);
+    assert_int_equal(capped.notes->len, 1);
+    assert_non_null(strstr(capped.notes->pdata[0], "has 300 vCPUs, and the probe guest 255"));
+}
+
+/* Ordinary runs have what they had; where each of many disks has many queues there is room. */
+static void test_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(probe_memory_mib(0), 512);
+    assert_int_equal(probe_memory_mib(160 * 2), 512);
+    assert_int_equal(probe_memory_mib(64 * 40), 512 + 320);
+    assert_int_equal(probe_memory_mib(160 * 255), 512 + 5120);
+    for (uint64_t queues = 0; queues < 10000; queues++) {
+        assert_true(probe_memory_mib(queues) <= probe_memory_mib(queues + 1));
+        assert_int_equal(probe_memory_mib(queues) % 64, 0);
+    }
+}
+
 /* --- What cannot be probed -------------------------------------------------------------------- */
 
 #define WITH(disk)                                                                                 \
@@ -271,6 +303,8 @@ int main(void)
         cmocka_unit_test(test_the_mirror),
         cmocka_unit_test(test_a_link),
         cmocka_unit_test(test_an_encrypted_image),
+        cmocka_unit_test(test_many_vcpus),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_disks_that_nothing_can_stand_for),
         cmocka_unit_test(test_other_machines),
         cmocka_unit_test(test_files_that_are_none),
