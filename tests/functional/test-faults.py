@@ -178,6 +178,19 @@ def page_cache():
     assert "failure" not in found["raw-threads"], found["raw-threads"]
 
 
+@case("AIO modes that QEMU says it falls back from fail without a figure, both of them, and the others go on")
+def falls_back():
+    lie = """for mode in ("native AIO", "linux io_uring"):
+    sys.stderr.write(f"qemu: Unable to use {mode}, falling back to thread pool: not permitted\\n")
+sys.stderr.flush()"""
+    found, _ = race_with(lie, "--candidates", "raw-threads,raw-native,raw-io_uring", "--replicas", "1")
+    for mode, words in (("native", "Unable to use native AIO"), ("io_uring", "Unable to use linux io_uring")):
+        # Where QEMU has no io_uring it does not start with it.
+        if not found[f"raw-{mode}"]["failure"].startswith("refused"):
+            check_failed(found[f"raw-{mode}"], (f"io='{mode}' was asked for", "fell back to threads", words))
+    assert "failure" not in found["raw-threads"] and found["raw-threads"]["mb_per_s"] > 0, found["raw-threads"]
+
+
 @case("a configuration that QEMU refuses fails with QEMU's word, and the others go on")
 def refused():
     # Whatever does not allow it, a build without Linux AIO or a host without contexts, QEMU does not start.
