@@ -13,8 +13,9 @@ from pathlib import Path
 
 from harness import PATIENCE, Skip, scratch, wait_until
 
+# In /run/lock a daemon that is killed leaves locks with its number, which another has in another namespace.
 PRIVATE = ("/run/virt-disktune", "/run/libvirt", "/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt",
-           "/var/log/libvirt")
+           "/var/log/libvirt", "/run/lock")
 # QEMU as root: libvirt asks a QEMU anew for each call where its user cannot open /dev/kvm.
 QEMU_CONF = """user = "{0}"
 group = "{1}"
