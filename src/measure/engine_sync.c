@@ -26,8 +26,8 @@ static ssize_t transfer(const struct target *t, const struct request *r)
 }
 
 /* Waits until the next request may start, which the end of the run may prevent; *now is the time
- * then. Its latency begins when the one before ended, or when it was due, or, where that was slept
- * for, when the sleep ended: the kernel's timers are late by more than some disks take. */
+ * then. Its latency begins when the one before ended, or when it was due: that whoever asks has to
+ * be woken first is part of it, as it is of a request that was waited for. */
 static bool wait_for_turn(struct target *t, const struct budget *budget, uint64_t end,
                           uint64_t *now, uint64_t *ret_from)
 {
@@ -44,7 +44,7 @@ static bool wait_for_turn(struct target *t, const struct budget *budget, uint64_
             return false;
     }
     pace->given++;
-    *ret_from = *now;
+    *ret_from = due;
     return true;
 }
 

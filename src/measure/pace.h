@@ -5,8 +5,7 @@
  * Requests are due at fixed times from the start of a slice on, whatever became of those before. A
  * request's latency counts from when it was due: the time that it waits because an earlier one was
  * late is part of it, or a disk that stalls would look well for what was never asked of it
- * meanwhile. Who sleeps until a request is due may count from when it woke: that timers are late is
- * no fault of the disk's.
+ * meanwhile.
  */
 #pragma once
 

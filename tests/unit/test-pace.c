@@ -27,22 +27,6 @@
 
 static unsigned depth = 1;
 
-/* By how much a sleep is longer than was asked for. */
-static uint64_t late_ns;
-
-int __real_clock_nanosleep(clockid_t clock, int flags, const struct timespec *t,
-                           struct timespec *rest);
-int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *t,
-                           struct timespec *rest);
-
-int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *t,
-                           struct timespec *rest)
-{
-    int result = __real_clock_nanosleep(clock, flags, t, rest);
-    struct timespec more = {.tv_nsec = (long)late_ns};
-    return result || !late_ns ? result : __real_clock_nanosleep(clock, 0, &more, NULL);
-}
-
 static struct workload work(unsigned rate)
 {
     return (struct workload){.rw = WORKLOAD_READ,
@@ -201,26 +185,6 @@ static void test_ramp(void **state)
     assert_undisturbed(ramp_is_short());
 }
 
-/* Timers are late, by more than some disks take; that is no latency of theirs, and does not add up.
- */
-static bool timers_may_be_late(void)
-{
-    static struct histogram latencies;
-    struct workload w = work(50);
-    late_ns = 10 * NS_PER_MS;
-    struct slice slice = run_slice(&w, &(struct budget){UINT64_MAX, 0, 26, 0}, &latencies);
-    late_ns = 0;
-    double seconds = (double)slice.elapsed_ns / 1e9;
-    return histogram_quantile(&latencies, 0.5) < 9 * NS_PER_MS && seconds > 0.49 && seconds < 0.6;
-}
-
-static void test_late_timers(void **state)
-{
-    (void)state;
-    if (depth == 1)
-        assert_undisturbed(timers_may_be_late());
-}
-
 /* A rate that no disk has is none. */
 static void test_too_fast(void **state)
 {
@@ -351,7 +315,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_ramp),
-        cmocka_unit_test(test_late_timers),
         cmocka_unit_test(test_too_fast),
         cmocka_unit_test(test_stall_at_a_rate),
         cmocka_unit_test(test_stall_without),
