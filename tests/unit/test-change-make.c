@@ -155,6 +155,8 @@ static void test_take_back(void **state)
 
 int main(void)
 {
+    /* Before that libvirt's last error is somebody else's memory. */
+    assert(virInitialize() == 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_make),
                                        cmocka_unit_test(test_take_back)};
     return cmocka_run_group_tests_name("change-make", tests, scratch_set_up, scratch_tear_down);

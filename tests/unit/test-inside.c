@@ -228,6 +228,8 @@ static void test_dd(void **state)
 
 int main(void)
 {
+    /* Before that libvirt's last error is somebody else's memory. */
+    assert(virInitialize() == 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_program_is_private),
         cmocka_unit_test(test_signal),

@@ -164,6 +164,8 @@ static void test_stop(void **state)
 
 int main(void)
 {
+    /* Before that libvirt's last error is somebody else's memory. */
+    assert(virInitialize() == 0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stop)};
     return cmocka_run_group_tests_name("restart", tests, NULL, NULL);
 }
