@@ -20,9 +20,9 @@ char *file_read_rest(int fd, const char *path, size_t *ret_length, struct error 
  * directory: after a crash the file is the old or the new one. */
 int file_write_atomic(const char *path, const char *text, struct error **err);
 
-/* Makes the file, 0600, with this in it, through a temporary file beside it: it is there whole or not at
- * all, and none that was there is replaced. Errors: it is there; it cannot be written, and then
- * nothing is left. */
+/* Makes the file, 0600, with this in it, through a temporary file beside it: it is there whole or
+ * not at all, and none that was there is replaced. Errors: it is there; it cannot be written, and
+ * then nothing is left. */
 int file_write_new(const char *path, const void *data, size_t length, struct error **err);
 
 /* Makes the file `to`, 0600, with what is in `from`. Errors: it is there; one of the two cannot be

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * process.h - what the QEMU of a running domain really does with its images, from /proc and its log:
- * configured is not effective.
+ * process.h - what the QEMU of a running domain really does with its images, from /proc and its
+ * log: configured is not effective.
  */
 #pragma once
 

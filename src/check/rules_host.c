@@ -110,8 +110,8 @@ static uint64_t dirty_limit(const struct host_facts *f)
     return f->dirty_ratio > 0 ? f->memory_bytes / 100 * (uint64_t)f->dirty_ratio : 0;
 }
 
-/* The first disk of which writes have to wait in the host's page cache, which ZFS goes past and tmpfs
- * is; NULL. Where there is direct I/O that is what is proposed for it. */
+/* The first disk of which writes have to wait in the host's page cache, which ZFS goes past and
+ * tmpfs is; NULL. Where there is direct I/O that is what is proposed for it. */
 static const struct check_disk *cached_disk(const struct check_domain *d)
 {
     for (size_t i = 0; i < d->disk_count; i++) {

@@ -26,9 +26,9 @@ struct claim {
     int lock_fd;
 };
 
-/* Buries what is dead in `parent` under this prefix, then makes a claim there. With `alone` it is an error that a
- * live run has a claim in the same place. Errors: the parent is not there, read-only, full, or locked by another process for a
- * minute; a signal. */
+/* Buries what is dead in `parent` under this prefix, then makes a claim there. With `alone` it is
+ * an error that a live run has a claim in the same place. Errors: the parent is not there,
+ * read-only, full, or locked by another process for a minute; a signal. */
 struct claim *claim_take(const char *parent, const char *prefix, bool alone, struct error **err);
 
 /* Writes down that the claim at `other` dies with this one. */

@@ -298,7 +298,8 @@ static const struct judge_row rows[] = {
      .fix = "-o cluster_size=65536,extended_l2=on,preallocation=falloc '/srv/a b.img'"},
     {"cluster-small", "a block device", .image = QCOW2(.cluster_bytes = 4096),
      .place = PLACE(.type = PLACE_BLOCK), .severity = SEVERITY_NOTE, .says = "4 KiB",
-     .fix = "convert it to another volume, with -o cluster_size=65536, and give the guest that one"},
+     .fix =
+         "convert it to another volume, with -o cluster_size=65536, and give the guest that one"},
     {"cluster-small", "behind a link", .image = QCOW2(.cluster_bytes = 4096),
      .place = PLACE(.path = TEXT("/data/a.img")), .severity = SEVERITY_NOTE, .says = "4 KiB",
      .fix = " &&\nmv '/data/a.img' '/data/a.img.old' &&\nmv '/data/a.img.new' '/data/a.img'"},
