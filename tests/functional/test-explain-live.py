@@ -343,6 +343,8 @@ def stopped():
     os.kill(qemu, signal.SIGSTOP)
     try:
         patient = Run("explain", "--live", *SYSTEM, "stopped", "--runtime", "1s", "--verbose")
+        # Whoever has to wait for another's question is told less by libvirt, without an error.
+        wait_until(lambda: "occupied" in virsh("domcontrol", "stopped").stdout, PATIENCE, "it does not ask QEMU")
         going = Run("explain", "--live", *SYSTEM, "stopped", "--runtime", "1s", "--verbose")
         wait_until(lambda: "agent" in going.err or going.process.poll() is not None, PATIENCE, "it asks nobody")
         time.sleep(1)
