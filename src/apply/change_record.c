@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -27,9 +25,6 @@ static char *directory_of(const char *state_directory)
     return xasprintf("%s/changes", state_directory);
 }
 
-/* How often it is tried. */
-#define LOCK_EVERY_MS 50
-
 /* --- The lock --------------------------------------------------------------------------------- */
 
 int change_records_lock(const char *state_directory, struct error **err)
@@ -41,14 +36,7 @@ int change_records_lock(const char *state_directory, struct error **err)
     cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "cannot open %s", path);
-    /* Not by flock's own wait, which goes on after a signal (SA_RESTART). */
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return error_set_errno(err, errno, "cannot lock %s", path);
-        if (interrupt_sleep_ms(LOCK_EVERY_MS, err) < 0)
-            return -1;
-    }
-    return TAKE_FD(fd);
+    return file_lock(fd, path, FILE_LOCK_WAIT, err) < 0 ? -1 : TAKE_FD(fd);
 }
 
 /* --- Writing ---------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -35,6 +36,7 @@ int file_write_all(int fd, const void *data, size_t length);
 /* Takes the lock (flock) on an open file or directory, whose path is for the error. Unlike flock's
  * own wait this one ends with a signal. Errors: another process still has it after so many seconds;
  * a signal; it cannot be locked. */
+#define FILE_LOCK_WAIT UINT_MAX /* for as long as it takes: 136 years */
 int file_lock(int fd, const char *path, unsigned seconds, struct error **err);
 
 /* Makes the directory and its parents, each 0700 unless it was there. */
