@@ -89,11 +89,7 @@ static void opening_clear(void *data)
     free(o->uri);
 }
 
-static void opening_release(struct opening *o)
-{
-    g_atomic_rc_box_release_full(o, opening_clear);
-}
-CLEANUP_PTR(cleanup_opening_handler, struct opening, opening_release)
+PATIENCE_CLEANUP(cleanup_opening_handler, struct opening, opening_clear)
 
 static void open_it(void *data)
 {

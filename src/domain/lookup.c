@@ -83,11 +83,7 @@ static void question_clear(void *data)
     free(q->name);
 }
 
-static void question_release(struct question *q)
-{
-    g_atomic_rc_box_release_full(q, question_clear);
-}
-CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+PATIENCE_CLEANUP(cleanup_question_handler, struct question, question_clear)
 #define cleanup_question at_scope_end(cleanup_question_handler)
 
 static struct question *question_new(const struct connection *c)

@@ -10,6 +10,7 @@
 
 #include <glib.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 enum patience {
@@ -23,3 +24,11 @@ enum patience {
  * releases it, and until it returns `ask`, which touches nothing that is anybody else's. */
 enum patience patience_ask(void *question, void (*ask)(void *question), GDestroyNotify clear,
                            unsigned seconds, struct error **err);
+
+/* Has whoever asks release a question of this type at the end of a scope, by at_scope_end(NAME). */
+#define PATIENCE_CLEANUP(name, type, clear)                                                        \
+    static inline void name##_release(type *question)                                              \
+    {                                                                                              \
+        g_atomic_rc_box_release_full(question, clear);                                             \
+    }                                                                                              \
+    CLEANUP_PTR(name, type, name##_release)

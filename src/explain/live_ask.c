@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "explain/live_ask.h"
 
-#include "domain/patience.h"
-
 int live_ask(void *question, void (*ask)(void *question), GDestroyNotify clear, unsigned seconds,
              struct error **err)
 {

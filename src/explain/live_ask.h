@@ -9,7 +9,7 @@
 
 #include <glib.h>
 
-#include "base/error.h"
+#include "domain/patience.h"
 
 /* libvirt's own bound, for whoever waits for a domain, is 30 s. */
 #define LIVE_ASK_SECONDS 40

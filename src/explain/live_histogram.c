@@ -134,11 +134,7 @@ static void question_clear(void *data)
     error_free(q->err);
 }
 
-static void question_release(struct question *q)
-{
-    g_atomic_rc_box_release_full(q, question_clear);
-}
-CLEANUP_PTR(cleanup_question_handler, struct question, question_release)
+PATIENCE_CLEANUP(cleanup_question_handler, struct question, question_clear)
 
 static void ask_monitor(void *question)
 {
