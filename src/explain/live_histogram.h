@@ -40,7 +40,8 @@ CLEANUP_PTR(cleanup_live_histogram_handler, struct live_histogram, live_histogra
 
 /* --- Figures of it ---------------------------------------------------------------------------- */
 
-/* The bounds between bins, in ns, of a histogram that this process has set: the caller owns it. */
+/* The bounds between bins, in ns, of a histogram that `owner`, a run of ours, sets: the caller owns
+ * the array. */
 json_t *live_histogram_boundaries(pid_t owner);
 
 /* Whether what QEMU has as rd_latency_histogram has such bounds, and whose. */
