@@ -280,15 +280,15 @@ static int prove(struct task *t, struct change_record *r, bool *ret_good, struct
 {
     struct changing *c = &t->changing;
     *ret_good = true;
-    for (int times = 0; t->measured && times < 2; times++) {
+    if (!t->measured)
+        return 0;
+    for (int times = 0; times < 2; times++) {
         if (measure_after(t, r, err) < 0)
             return -1;
         if (!c->report.proof || !proof_is_slower(&t->proof, t->proving.margin) ||
             t->arguments.keep_slower)
             return 0;
     }
-    if (!t->measured)
-        return 0;
     c->report.failure = xasprintf("slower than before: %.2f of it (%.2f–%.2f)",
                                   t->proof.whole.ratio, t->proof.whole.low, t->proof.whole.high);
     *ret_good = false;
