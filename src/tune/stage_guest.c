@@ -86,9 +86,11 @@ void stage_guest_check_aio(struct stage *s)
     for (size_t m = 0; m < ARRAY_SIZE(modes); m++) {
         unsigned loops = s->options->fresh ? 0 : loops_used(s, disks, count, modes[m]);
         cleanup_free char *why = readback_fallback(&evidence, modes[m], loops);
-        for (size_t i = 0; why && i < count; i++)
-            if (strcmp(disks[i].config->io, modes[m]) == 0)
-                lane_of(s, &disks[i])->failure = xstrdup(why);
+        for (size_t i = 0; why && i < count; i++) {
+            struct lane *lane = lane_of(s, &disks[i]);
+            if (strcmp(disks[i].config->io, modes[m]) == 0 && !lane->failure)
+                lane->failure = xstrdup(why);
+        }
     }
 }
 
