@@ -18,6 +18,9 @@ struct versions {
 #define DISK_POLL_DEFAULT_NS 32768
 #define DISK_POLL_OFF (-1)
 
+/* Bytes of a cluster that qemu-img gives a qcow2 unasked. */
+#define DISK_CLUSTER_DEFAULT 65536
+
 /* The strings belong to whoever made the configuration and outlive it. A disk that there is can
  * have other words of libvirt's, too; an attribute that its XML lacks is given as what it comes to.
  */
@@ -31,7 +34,7 @@ struct disk_config {
     unsigned iothreads;        /* several, its queues dealt out among them; 0: the one, or none */
     int64_t poll_max_ns;       /* these; 0: QEMU's default; DISK_POLL_OFF: not at all */
     unsigned queues;           /* 0: unasked, which is one for each vCPU from machine type 5.2 on */
-    uint32_t cluster_bytes;    /* of qcow2; 0: the 64 KiB that qemu-img takes unasked */
+    uint32_t cluster_bytes;    /* of qcow2; 0: those that qemu-img takes unasked */
     bool extended_l2;          /* clusters of qcow2 are allocated in 32 parts */
     bool discard;              /* what the guest discards is given back to the host */
     uint64_t metadata_cache_bytes; /* of QEMU for a qcow2's tables; 0: what it takes unasked */

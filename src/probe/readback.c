@@ -25,9 +25,6 @@
 #include "probe/device.h"
 #include "probe/qmp.h"
 
-/* What qemu-img gives a qcow2 unasked. */
-#define DEFAULT_CLUSTER 65536
-
 /* --- QMP -------------------------------------------------------------------------------------- */
 
 /* query-block's entry of the disk with this image; a borrowed reference into `blocks`. */
@@ -96,7 +93,7 @@ static void read_top_node(struct probe *p, json_t *block, struct disk_config *re
 static char *list_descriptors(pid_t pid)
 {
     cleanup_free char *path = xasprintf("/proc/%d/fd", (int)pid);
-    DIR *dir = opendir(path);
+    cleanup_dir DIR *dir = opendir(path);
     if (!dir)
         return NULL;
     g_autoptr(GString) list = g_string_new(NULL);
@@ -106,7 +103,6 @@ static char *list_descriptors(pid_t pid)
         if (n > 0)
             g_string_append_printf(list, "%.*s\n", (int)n, target);
     }
-    closedir(dir);
     return xstrdup(list->str);
 }
 
@@ -179,7 +175,7 @@ static void read_image(json_t *inserted, struct disk_config *ret)
     json_unpack(inserted, "{s:{s:{s:{s:b}}}}", "image", "format-specific", "data", "extended-l2",
                 &extended);
     bool qcow2 = strcmp(ret->format, "qcow2") == 0;
-    ret->cluster_bytes = qcow2 && cluster != DEFAULT_CLUSTER ? (uint32_t)cluster : 0;
+    ret->cluster_bytes = qcow2 && cluster != DISK_CLUSTER_DEFAULT ? (uint32_t)cluster : 0;
     ret->extended_l2 = extended;
     ret->detect_zeroes = strcmp(zeroes, "off") != 0;
 }

@@ -278,7 +278,7 @@ struct disk_config space_normal_form(const struct space *s, const struct disk_co
     c.queues = c.queues == s->unasked_queues ? 0 : c.queues;
     c.iothreads = c.iothreads > 1 ? c.iothreads : 0;
     c.poll_max_ns = c.iothread && c.poll_max_ns != DISK_POLL_DEFAULT_NS ? c.poll_max_ns : 0;
-    c.cluster_bytes = c.cluster_bytes == 65536 ? 0 : c.cluster_bytes;
+    c.cluster_bytes = c.cluster_bytes == DISK_CLUSTER_DEFAULT ? 0 : c.cluster_bytes;
     if (strcmp(c.format, "raw") == 0) {
         c.cluster_bytes = 0;
         c.extended_l2 = false;

@@ -155,9 +155,6 @@ static int create_files(struct stage *s, struct error **err)
     return 0;
 }
 
-/* Of a qcow2 whose clusters have no size of their own. */
-#define QCOW2_CLUSTER 65536
-
 /* What a qcow2 keeps of each cluster: an entry in the tables of L2, which has two parts where it is
  * extended, and a reference count. */
 #define CLUSTER_ENTRIES (16 + 2)
@@ -166,8 +163,8 @@ uint64_t stage_lane_bytes(const struct stage_options *o)
 {
     /* Other clusters that are tried are larger than those that are usual. */
     uint64_t cluster = o->like && o->like->image.cluster_bytes
-                           ? MIN(o->like->image.cluster_bytes, QCOW2_CLUSTER)
-                           : QCOW2_CLUSTER;
+                           ? MIN(o->like->image.cluster_bytes, DISK_CLUSTER_DEFAULT)
+                           : DISK_CLUSTER_DEFAULT;
     uint64_t tables = o->size_bytes / cluster * CLUSTER_ENTRIES;
     return o->size_bytes + MAX(UINT64_C(4) << 20, tables + (UINT64_C(2) << 20));
 }

@@ -99,9 +99,6 @@ static int find_image(struct subject *s, const struct connection *c, struct erro
     return s->image ? 0 : -1;
 }
 
-/* What qemu-img makes of 64 KiB unasked has no figure in a disk_config. */
-#define USUAL_CLUSTER 65536
-
 static int read_image(struct subject *s, struct error **err)
 {
     struct disk_config *c = &s->current;
@@ -112,7 +109,7 @@ static int read_image(struct subject *s, struct error **err)
         return -1;
     bool whole = !s->images.depth && image_is_allocated(&image);
     c->preallocation = whole ? "falloc" : "off";
-    c->cluster_bytes = image.cluster_bytes != USUAL_CLUSTER ? image.cluster_bytes : 0;
+    c->cluster_bytes = image.cluster_bytes != DISK_CLUSTER_DEFAULT ? image.cluster_bytes : 0;
     c->extended_l2 = image.extended_l2;
     s->images.image = *c;
     s->images.virtual_bytes = image.virtual_bytes;
