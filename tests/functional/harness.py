@@ -68,14 +68,43 @@ def runtime_directory():
     return Path(f"/tmp/virt-disktune-{os.geteuid()}")
 
 
+KVM_HANGS = "kvm-hangs.json"
+_knowing = []
+
+
+def _kvm_hangs(directory):
+    try:
+        return json.loads((directory / KVM_HANGS).read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _known_of_kvm():
+    """What the machine knows, and what the programs before this one have found out: a trial takes half a minute."""
+    return {key: True for directory in (default_state(), Path.cwd(), *_knowing) for key in _kvm_hangs(directory)}
+
+
+def _tell_of_kvm():
+    """Leaves it to the programs after this one, beside their scratch directories."""
+    new = Path(f"{KVM_HANGS}.{os.getpid()}")
+    new.write_text(json.dumps(_known_of_kvm()))
+    new.replace(KVM_HANGS)
+
+
+def known_accelerator():
+    """The options that spare a QEMU of a test's own, which nothing is known of, a KVM that is known to hang here."""
+    return ("--accel", "tcg") if _kvm_hangs(shared_state()) else ()
+
+
 def new_state(know_kvm=True):
     """A state directory with the machine's kernels, and unless told otherwise with what it knows of KVM."""
     path = scratch("state")
     real = default_state()
     if (real / "kernels").is_dir():
         (path / "kernels").symlink_to(real / "kernels")
-    if know_kvm and (real / "kvm-hangs.json").is_file():
-        shutil.copyfile(real / "kvm-hangs.json", path / "kvm-hangs.json")
+    if know_kvm:
+        (path / KVM_HANGS).write_text(json.dumps(_known_of_kvm()))
+        _knowing.append(path)
     return path
 
 
@@ -403,4 +432,5 @@ def main():
     cases = [(name, function) for name, function in _cases if all(word in name for word in sys.argv[1:])]
     print(f"1..{len(cases)}", flush=True)
     results = [_run_case(i + 1, name, function) for i, (name, function) in enumerate(cases)]
+    _tell_of_kvm()
     sys.exit(0 if all(results) else 1)

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from harness import (SMALL, TWO, Run, Skip, alive, assert_done, assert_error, assert_nothing_left, case, claims_of,
-                     equal, fill_up, main, mounted, qemu_of, qemus, run, run_json, runtime_directory, scratch, small_ext4,
-                     wait_until)
+                     equal, fill_up, known_accelerator, main, mounted, qemu_of, qemus, run, run_json,
+                     runtime_directory, scratch, small_ext4, wait_until)
 
 # The smallest race, and one that measures until it is disturbed.
 ONE = ("-w", "dd", "--size", "8M", "--candidates", "raw-threads", "--replicas", "1")
@@ -152,7 +152,8 @@ def check_failed(candidate, pattern_words):
 def race_with(lie, *arguments):
     path = emulator("liar", lie)
     try:
-        report = run_json("tune", "-d", _directory, *SMALL, *arguments, "--rounds", "1", "--emulator", path)
+        report = run_json("tune", "-d", _directory, *SMALL, *arguments, "--rounds", "1", *known_accelerator(),
+                          "--emulator", path)
     finally:
         path.unlink()
     assert_nothing_left(_directory)
@@ -207,7 +208,8 @@ def refused():
 def all_lies():
     path = emulator("liar", """args = [a.replace('"aio":"native"', '"aio":"threads"') for a in args]""")
     try:
-        result = run("tune", "-d", _directory, *SMALL, "--candidates", "raw-native", "--emulator", path)
+        result = run("tune", "-d", _directory, *SMALL, "--candidates", "raw-native", *known_accelerator(),
+                     "--emulator", path)
     finally:
         path.unlink()
     assert_error(result, "io='native' was asked for, QEMU runs io='threads'")
