@@ -162,86 +162,85 @@ static void test_silence(void **state)
     }
 #define TWO_BRIDGES BRIDGE("10", "bus='0' slot='2'") BRIDGE("11", "bus='0' slot='3'")
 
+/* The guest with these edits, and which of its disks is vda, vdb and sda of the domain. */
+static const struct {
+    const char *about;
+    struct edit edits[EDITS];
+    const char *vda, *vdb, *sda; /* NULL: none */
+} matchings[] = {
+    {"addresses", {{0}}, "vda", "vdb", "sda"},
+    {"addresses that are crossed, and sizes that say so",
+     {{.old = VDA_ADDRESS, .now = "bus='0x0a'"},
+      {.old = VDB_ADDRESS, .now = VDA_ADDRESS},
+      {.old = "bus='0x0a'", .now = VDB_ADDRESS}},
+     "vda",
+     "vdb",
+     "sda"},
+    {"no address, a serial number and the only one that is left",
+     {{.old = VDA_ADDRESS, .now = "bus='0x0a' slot='0x00'"},
+      {.old = VDB_ADDRESS, .now = "bus='0x0b' slot='0x00'"}},
+     "vda",
+     "vdb",
+     "sda"},
+    {"two that could be either",
+     {{.old = VDA_ADDRESS, .now = "bus='0x0a' slot='0x00'"},
+      {.old = VDB_ADDRESS, .now = "bus='0x0b' slot='0x00'"},
+      {.old = "data-0815", .now = "data-0816"}},
+     NULL,
+     NULL,
+     "sda"},
+    {"a SCSI disk by itself",
+     {{.old = SDA_UNIT, .now = "target='3' unit='1'"}},
+     "vda",
+     "vdb",
+     "sda"},
+    {"two at the same address",
+     {{.old = VDB_ADDRESS, .now = VDA_ADDRESS}, {.old = "data-0815", .now = "other"}},
+     NULL,
+     NULL,
+     "sda"},
+    {"behind bridges, as the guest numbers them", BEHIND_BRIDGES("4\n", "5\n", TWO_BRIDGES), "vda",
+     "vdb", "sda"},
+    {"behind bridges that the guest numbers the other way round",
+     BEHIND_BRIDGES("5\n", "4\n", TWO_BRIDGES), "vdb", "vda", "sda"},
+    {"behind bridges of which the guest says nothing, and libvirt's numbers lead nowhere",
+     BEHIND_BRIDGES(NULL, NULL, TWO_BRIDGES), NULL, NULL, "sda"},
+    {"a bridge behind another, which leads to where another disk is",
+     {{.old = VDA_ADDRESS, .now = "bus='0x0a' slot='0x00'", .file = BEHIND("02"), .text = "7\n"},
+      {.file = "/sys/bus/pci/devices/0000:07:03.0/secondary_bus_number", .text = "5\n"},
+      {.old = "data-0815", .now = "other", .file = "/proc/partitions"},
+      {.old = "</devices>",
+       .now = BRIDGE("10", "bus='11' slot='3'") BRIDGE("11", "bus='0' slot='2'") "</devices>"}},
+     NULL,
+     NULL,
+     "sda"},
+    {"a ring of bridges",
+     BEHIND_BRIDGES("4\n", "5\n",
+                    BRIDGE("10", "bus='11' slot='2'") BRIDGE("11", "bus='10' slot='3'")),
+     NULL, NULL, "sda"},
+    {"a root bus of its own",
+     BEHIND_BRIDGES("5\n", "4\n",
+                    "<controller type='pci' index='10' model='pcie-expander-bus'><target "
+                    "busNr='5'/></controller>" BRIDGE("11", "bus='0' slot='3'")),
+     "vdb", "vda", "sda"},
+    {"a size that is another",
+     {{.file = "/proc/partitions", .text = "254 0 10485760 vda\n254 16 1048580 vdb\n"}},
+     "vda",
+     NULL,
+     "sda"},
+};
+
 static void test_matching(void **state)
 {
     (void)state;
-    static const struct {
-        const char *about;
-        struct edit edits[EDITS];
-        const char *vda, *vdb, *sda; /* NULL: none */
-    } rows[] = {
-        {"addresses", {{0}}, "vda", "vdb", "sda"},
-        {"addresses that are crossed, and sizes that say so",
-         {{.old = VDA_ADDRESS, .now = "bus='0x0a'"},
-          {.old = VDB_ADDRESS, .now = VDA_ADDRESS},
-          {.old = "bus='0x0a'", .now = VDB_ADDRESS}},
-         "vda",
-         "vdb",
-         "sda"},
-        {"no address, a serial number and the only one that is left",
-         {{.old = VDA_ADDRESS, .now = "bus='0x0a' slot='0x00'"},
-          {.old = VDB_ADDRESS, .now = "bus='0x0b' slot='0x00'"}},
-         "vda",
-         "vdb",
-         "sda"},
-        {"two that could be either",
-         {{.old = VDA_ADDRESS, .now = "bus='0x0a' slot='0x00'"},
-          {.old = VDB_ADDRESS, .now = "bus='0x0b' slot='0x00'"},
-          {.old = "data-0815", .now = "data-0816"}},
-         NULL,
-         NULL,
-         "sda"},
-        {"a SCSI disk by itself",
-         {{.old = SDA_UNIT, .now = "target='3' unit='1'"}},
-         "vda",
-         "vdb",
-         "sda"},
-        {"two at the same address",
-         {{.old = VDB_ADDRESS, .now = VDA_ADDRESS}, {.old = "data-0815", .now = "other"}},
-         NULL,
-         NULL,
-         "sda"},
-        {"behind bridges, as the guest numbers them", BEHIND_BRIDGES("4\n", "5\n", TWO_BRIDGES),
-         "vda", "vdb", "sda"},
-        {"behind bridges that the guest numbers the other way round",
-         BEHIND_BRIDGES("5\n", "4\n", TWO_BRIDGES), "vdb", "vda", "sda"},
-        {"behind bridges of which the guest says nothing, and libvirt's numbers lead nowhere",
-         BEHIND_BRIDGES(NULL, NULL, TWO_BRIDGES), NULL, NULL, "sda"},
-        {"a bridge behind another, which leads to where another disk is",
-         {{.old = VDA_ADDRESS,
-           .now = "bus='0x0a' slot='0x00'",
-           .file = BEHIND("02"),
-           .text = "7\n"},
-          {.file = "/sys/bus/pci/devices/0000:07:03.0/secondary_bus_number", .text = "5\n"},
-          {.old = "data-0815", .now = "other", .file = "/proc/partitions"},
-          {.old = "</devices>",
-           .now = BRIDGE("10", "bus='11' slot='3'") BRIDGE("11", "bus='0' slot='2'") "</devices>"}},
-         NULL,
-         NULL,
-         "sda"},
-        {"a ring of bridges",
-         BEHIND_BRIDGES("4\n", "5\n",
-                        BRIDGE("10", "bus='11' slot='2'") BRIDGE("11", "bus='10' slot='3'")),
-         NULL, NULL, "sda"},
-        {"a root bus of its own",
-         BEHIND_BRIDGES("5\n", "4\n",
-                        "<controller type='pci' index='10' model='pcie-expander-bus'><target "
-                        "busNr='5'/></controller>" BRIDGE("11", "bus='0' slot='3'")),
-         "vdb", "vda", "sda"},
-        {"a size that is another",
-         {{.file = "/proc/partitions", .text = "254 0 10485760 vda\n254 16 1048580 vdb\n"}},
-         "vda",
-         NULL,
-         "sda"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        cleanup_check_domain struct check_domain *d = edited("plain", rows[i].edits);
+    for (size_t i = 0; i < ARRAY_SIZE(matchings); i++) {
+        cleanup_check_domain struct check_domain *d = edited("plain", matchings[i].edits);
         const char *const targets[] = {"vda", "vdb", "sda"};
-        const char *const wanted[] = {rows[i].vda, rows[i].vdb, rows[i].sda};
+        const char *const wanted[] = {matchings[i].vda, matchings[i].vdb, matchings[i].sda};
         for (size_t k = 0; k < ARRAY_SIZE(targets); k++) {
             const struct guest_disk *g = disk_of(d, targets[k]);
             if (g_strcmp0(g ? g->name : NULL, wanted[k]) != 0)
-                fail_msg("%s: %s is %s", rows[i].about, targets[k], g ? g->name : "none");
+                fail_msg("%s: %s is %s", matchings[i].about, targets[k], g ? g->name : "none");
         }
     }
 }
