@@ -293,6 +293,7 @@ static int try_both(struct probe *p, const struct probe_spec *spec,
 {
     cleanup_free char *key = kvm_key(p, options);
     cleanup_error struct error *kvm_error = NULL;
+    uint64_t begin_ns = clock_now_ns();
     bool hangs;
 
     if (accelerator_kvm_hangs(options->state_directory, key)) {
@@ -304,8 +305,10 @@ static int try_both(struct probe *p, const struct probe_spec *spec,
         destroy_domain(p);
         if (interrupt_check(err) < 0)
             return -1;
-        if (hangs)
+        if (hangs) {
             accelerator_remember_kvm_hangs(options->state_directory, key);
+            p->kvm_trial_ns = clock_now_ns() - begin_ns;
+        }
         p->accelerator_note = xasprintf("not KVM: %s", kvm_error->message);
     }
     return try_tcg(p, spec, err) > 0 ? 0 : -1;

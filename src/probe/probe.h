@@ -22,6 +22,8 @@ struct probe {
     pid_t pid; /* of QEMU, 0 where it is not a process of this machine */
     struct hello hello;
     char *accelerator_note; /* why not KVM, one line, or NULL */
+    /* What it took to find that a guest hangs under KVM, which the next start is spared; or 0. */
+    uint64_t kvm_trial_ns;
 };
 
 /* What probe_start needs beside the disks. Paths are paths of this machine. */

@@ -215,9 +215,12 @@ static int run_short(struct runner *r, struct error **err)
     race->exhausted = r->exhausted;
     if (race->rounds)
         return 0;
-    error_set(err, r->exhausted ? "the scratch files are too small for one round of first writes"
-                                : "the time is up before the first round");
-    return error_hint(err, r->exhausted ? "a larger --size" : STAGE_TIME_HINT);
+    if (!r->exhausted) {
+        error_set(err, "the time is up before the first round");
+        return stage_time_hint(r->stage, err);
+    }
+    error_set(err, "the scratch files are too small for one round of first writes");
+    return error_hint(err, "a larger --size");
 }
 
 static int collect_latencies(struct runner *r, struct error **err)

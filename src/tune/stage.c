@@ -299,6 +299,18 @@ static int fill_lane(struct stage *s, size_t number, struct error **err)
     return r < 0 || (buffered && storage_drop_cached(lane->path, err) < 0) ? -1 : 0;
 }
 
+int stage_time_hint(const struct stage *s, struct error **err)
+{
+    uint64_t trial_ns = s->probe ? s->probe->kvm_trial_ns : 0;
+    cleanup_free char *again =
+        trial_ns ? xasprintf("the same once more, as %.0f s went to finding that guests hang under "
+                             "KVM here, which is now known; ",
+                             (double)trial_ns / NS_PER_SECOND)
+                 : xstrdup("");
+    return error_hint(err, "%sa longer --time, a smaller --size or fewer --candidates%s", again,
+                      s->options->rate_bytes ? ", or a higher --rate" : "");
+}
+
 /* What the first lanes take says how long all of them will, once it is this part of the time: one
  * that had to wait for others is no reason to give up. */
 #define TELLING_SHARE 0.125
@@ -310,7 +322,7 @@ int stage_check_fill(const struct stage *s, const struct filling *f, struct erro
         return 0;
     if (f->now_ns >= end) {
         error_set(err, "the time is up before the scratch images are written");
-        return error_hint(err, STAGE_TIME_HINT);
+        return stage_time_hint(s, err);
     }
     double took = (double)(f->now_ns - f->begin_ns);
     bool telling = f->done && took > TELLING_SHARE * (double)(end - f->begin_ns);
@@ -320,8 +332,7 @@ int stage_check_fill(const struct stage *s, const struct filling *f, struct erro
     if (over <= (double)end)
         return 0;
     error_set(err, "writing the scratch images once would take longer than there is time");
-    return error_hint(err, STAGE_TIME_HINT "%s",
-                      s->options->rate_bytes ? ", or a higher --rate" : "");
+    return stage_time_hint(s, err);
 }
 
 /* Writes every block of every lane once: from then on each write is a rewrite. The guest fills its

@@ -116,8 +116,8 @@ struct filling {
     size_t done, all;
 };
 
-/* What there is to do where the time does not do. */
-#define STAGE_TIME_HINT "a longer --time, a smaller --size or fewer --candidates"
+/* Adds to the error what there is to do where the time does not do; returns -1. */
+int stage_time_hint(const struct stage *s, struct error **err);
 
 /* An error where that will not be over before the deadline, as far as can be told by now. */
 int stage_check_fill(const struct stage *s, const struct filling *f, struct error **err);

@@ -66,6 +66,24 @@ static void test_filling(void **state)
     }
 }
 
+/* What is to be done is different where most of the time went to what is found once on a host. */
+static void test_time_hint(void **state)
+{
+    (void)state;
+    const struct stage_options options = {0};
+    struct probe probe = {0};
+    const struct stage stage = {.options = &options, .probe = &probe};
+    cleanup_error struct error *plain = NULL, *first = NULL;
+    error_set(&plain, "late");
+    assert_int_equal(stage_time_hint(&stage, &plain), -1);
+    assert_string_equal(plain->hint, "a longer --time, a smaller --size or fewer --candidates");
+    probe.kvm_trial_ns = 41 * SECOND;
+    error_set(&first, "late");
+    assert_int_equal(stage_time_hint(&stage, &first), -1);
+    assert_non_null(strstr(first->hint, "the same once more, as 41 s went to"));
+    assert_non_null(strstr(first->hint, plain->hint));
+}
+
 /* --- Long slices ------------------------------------------------------------------------------ */
 
 /* Three passes over eight disks, with two turns of the host in each, of which each moves 655 MB/s.
@@ -192,9 +210,10 @@ static void test_rest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filling),        cmocka_unit_test(test_passes),
-        cmocka_unit_test(test_passes_unknown), cmocka_unit_test(test_candidates),
-        cmocka_unit_test(test_patience),       cmocka_unit_test(test_rest),
+        cmocka_unit_test(test_filling),    cmocka_unit_test(test_time_hint),
+        cmocka_unit_test(test_passes),     cmocka_unit_test(test_passes_unknown),
+        cmocka_unit_test(test_candidates), cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests_name("time", tests, NULL, NULL);
 }
