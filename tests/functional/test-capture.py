@@ -16,6 +16,7 @@ from pathlib import Path
 from daemon import alone, define, need_daemon, virsh
 from harness import (Skip, assert_done, assert_error, case, equal, main, mounted, run, run_json, scratch,
                      small_ext4)
+from other_user import GID, UID, open_program, open_scratch
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
 TOOLS = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -154,19 +155,18 @@ def kinds_of_images():
 def unprivileged():
     if os.geteuid() != 0:
         raise Skip("another user needs root")
-    d = scratch()
+    d = open_scratch("images")
     for path in (image(d / "shut.qcow2"), raw(d / "shut.img")):
         path.chmod(0)
     (d / "closed").mkdir(mode=0o700)
     image(d / "closed" / "in.qcow2")
     xml = write(d, "a.xml", domain_xml("shut", disk_xml(d / "shut.qcow2"), disk_xml(d / "shut.img", form="raw", target="vdb"),
                                        disk_xml(d / "closed" / "in.qcow2", target="vdc")))
-    state, tar = scratch("state"), scratch("tar") / "a.tar"
+    state, tar = open_scratch("state"), open_scratch("tar") / "a.tar"
     for path in (state, tar.parent):
-        os.chown(path, 65534, 65534)
-    theirs = {"user": 65534, "env": {"VIRT_DISKTUNE_STATE_DIR": str(state), "HOME": str(state)}}
-    if run("--version", **theirs).status != 0:
-        raise Skip("another user cannot run what lies here")
+        os.chown(path, UID, GID)
+    theirs = {"program": open_program(), "user": UID, "cwd": state,
+              "env": {"VIRT_DISKTUNE_STATE_DIR": str(state), "HOME": str(state)}}
     here = check("--xml", xml, **theirs)
     assert "Permission denied" in json.dumps(here), here
     assert_done(run("capture", "--xml", xml, "-o", tar, **theirs))

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from daemon import alone, define, kill_daemon, need_daemon, start_daemon, virsh
 from debian_guest import DebianGuest, data_image, disk_xml
-from harness import PATIENCE, PROGRAM, Run, Skip, assert_done, assert_error, case, equal, main, run, run_json, scratch, wait_until
+from harness import PATIENCE, Run, Skip, assert_done, assert_error, case, equal, main, run, run_json, scratch, wait_until
+from other_user import GID, UID, open_program
 
 SYSTEM = ("-c", "qemu:///system")
 # 100 requests a second or so, for as long as the tests take: writes of 16 KiB that go round the guest's page cache.
@@ -289,10 +290,8 @@ def read_only():
     setpriv = shutil.which("setpriv")
     if not setpriv:
         raise Skip("there is no setpriv here")
-    program = scratch("program") / "virt-disktune"
-    shutil.copy(PROGRAM, program)
-    words = [setpriv, "--reuid", "65534", "--regid", "65534", "--clear-groups", program, "explain", "--live", *SYSTEM,
-             f"{guest.name}/vdb", "--runtime", "2s"]
+    words = [setpriv, "--reuid", str(UID), "--regid", str(GID), "--clear-groups", open_program(), "explain", "--live",
+             *SYSTEM, f"{guest.name}/vdb", "--runtime", "2s"]
     # Without polkit's bus nobody is let in unless the daemon asks nobody.
     settings = Path("/etc/libvirt/libvirtd.conf")
     settings.write_text(ONLY_LOOK)

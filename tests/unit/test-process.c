@@ -138,7 +138,7 @@ static void *watch_state(void *unused)
     cleanup_process_end struct process_end end = {0};
     const char *const argv[] = {"python3", "-c",
                                 "import signal, subprocess\n"
-                                "print(signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+                                "print(signal.pthread_sigmask(signal.SIG_BLOCK, []), flush=True)\n"
                                 "subprocess.run(['ionice'])",
                                 NULL};
     assert(process_watch(argv, NULL, &end, NULL) == 0);
