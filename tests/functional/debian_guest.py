@@ -27,7 +27,7 @@ PACKAGES = ("systemd-sysv", "udev", "dbus", "qemu-guest-agent", "lvm2", "linux-i
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 # Written into the tree. QEMU_GA comes from the kernel's command line (systemd.setenv=).
 FILES = {
-    "etc/fstab": "LABEL=root / ext4 defaults 0 1\nLABEL=data /data ext4 nofail,x-systemd.device-timeout=20s 0 2\n",
+    "etc/fstab": "LABEL=root / ext4 defaults 0 1\nLABEL=data /data ext4 nofail,x-systemd.device-timeout=600s 0 2\n",
     "etc/hostname": "guest\n",
     "etc/machine-id": "5d3c9f0e7b6a4c1f8e2d1a0b9c8d7e6f\n",
     "etc/systemd/system/qemu-guest-agent.service.d/words.conf":

@@ -17,6 +17,7 @@ from changed_domain import SYSTEM, Domain, apply, rollback, status
 from daemon import alone, daemon_pid, define, kill_daemon, run_qemu_as, start_daemon, virsh
 from harness import (PROGRAM, Run, Skip, assert_done, assert_error, assert_nothing_left, case, equal, main, mounted,
                      run, run_json, scratch, shared_state)
+from other_user import open_scratch
 
 
 # --- Helpers --------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def restart_daemon(user, group):
 @case("a QEMU of another user, as every distribution has it, gets at the stand-in's image")
 def another_user():
     nobody = pwd.getpwnam("nobody")
-    domain = Domain()
+    domain = Domain(directory=open_scratch("images"))
     restart_daemon(nobody.pw_name, grp.getgrgid(nobody.pw_gid).gr_name)
     try:
         equal(apply(domain, "io=native")["stand_in"], "started", "the stand-in")
