@@ -159,13 +159,14 @@ def signalled():
 
 @case("a change that makes it slower is taken back, and the guest runs as before")
 def slower():
-    # Every write waits until it is on the disk, where before the host's memory was enough.
+    # Every write waits until it is on the disk, where before the host's memory was enough. How much that is depends on
+    # the host's disk, and whether it is certain on what else is done there.
     guest = story(driver="cache='writeback'")
     run_it = run("apply", *SYSTEM, f"{guest.name}/vdb", "--set", "cache=directsync", "--yes", "--restart", "--json",
-                 "-w", "dd", "--runs", "4", "--runtime", "1s", "--size", "16M", timeout=LONG)
+                 "-w", "dd", "--runs", "10", "--runtime", "500ms", "--size", "16M", timeout=LONG)
     result = json.loads(run_it.out)
-    if run_it.status == 0:
-        measured_after(result)
+    if run_it.status == 0 and measured_after(result)["ratio"]["high"] >= 1:
+        raise Skip(f"it was not slower for certain: {json.dumps(result['proof']['works'])}")
     equal((run_it.status, result["state"]), (1, "rolled-back"), f"exit status and state, {result}")
     assert "slower than before" in result["failure"], result
     assert result["proof"]["ratio"]["high"] < 1, result["proof"]
